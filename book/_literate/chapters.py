@@ -1,0 +1,221 @@
+"""Read `_toc.yml` and the notebooks into a small immutable model, and collect every authoring error.
+
+    book = read_book()
+    for chapter in book.chapters: ...
+    for problem in book.problems: print(problem)
+
+Nothing is written here. Notebooks are read with `json`: `import nbformat` alone can take longer than the whole
+check (its validator compiles grammars), and would not find what `rules.py` looks for.
+"""
+
+import ast
+import difflib
+import json
+import warnings
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import myst
+import rules
+import yaml
+from model import CLAIM_KINDS, ROOT, Book, Cell, Chapter, Claim, Place, Problem, Public, definitions
+
+__all__ = ["CLAIM_KINDS", "ROOT", "Book", "Cell", "Chapter", "Claim", "Place", "Problem", "Public", "read_book"]
+
+TOC = "_toc.yml"
+CLAIMS = {f"prf:{kind}": kind for kind in CLAIM_KINDS}
+
+
+class Unreadable(Exception):
+    """A file that cannot be read at all; carries its Problem."""
+
+    def __init__(self, place, message, next_step):
+        super().__init__(message)
+        self.problem = Problem(place, message, next_step)
+
+
+def read_book(root=ROOT):
+    """The whole book with all its problems; a file that cannot be read is one of them, never an exception."""
+    root = Path(root)
+    files, problems = _read_toc(root)
+    notebooks = [file for file in files if file.endswith(".ipynb")]
+    chapters = []
+    for path in notebooks:
+        try:
+            chapters.append(read_chapter(root, path))
+        except Unreadable as error:
+            problems.append(error.problem)
+    pages = tuple(file for file in files if not file.endswith(".ipynb"))
+    book = Book(tuple(chapters), pages, tuple(PurePosixPath(path).stem for path in notebooks))
+    problems += _forgotten(root, notebooks) + rules.problems(book, root)
+    return Book(book.chapters, book.pages, book.order, tuple(problems))
+
+
+# _toc.yml
+
+
+def _read_toc(root):
+    """The files that `_toc.yml` names, with their suffixes, in its order; and its problems."""
+    try:
+        text = _read_text(root, TOC)
+        toc = yaml.safe_load(text)
+    except Unreadable as error:
+        return [], [error.problem]
+    except yaml.YAMLError as error:
+        line = error.problem_mark.line + 1 if getattr(error, "problem_mark", None) else None
+        reason = getattr(error, "problem", None) or "a character that YAML does not allow"
+        return [], [Problem(Place(TOC, line=line), f"is not valid YAML ({reason})", "correct this line")]
+    if not isinstance(toc, dict) or "root" not in toc:
+        message = "has no `root`"
+        return [], [Problem(Place(TOC), message, "write `format: jb-book`, `root: book/index` and the `parts`")]
+    files, problems = [], []
+    for name in _names(toc):
+        place = Place(TOC, line=_line_of(name, text))
+        found = [file for file in _candidates(name) if (root / file).is_file()]
+        if not found:
+            problems.append(Problem(place, f"there is no `{name}.ipynb` or `{name}.md`", _nearest_file(root, name)))
+        elif found[0] in files:
+            problems.append(Problem(place, f"`{name}` is named twice", "keep one of the two lines"))
+        else:
+            files.append(found[0])
+    return files, problems
+
+
+def _names(node):
+    """Every file below a node of the table of contents, in reading order."""
+    if isinstance(node, list):
+        return [name for item in node for name in _names(item)]
+    if not isinstance(node, dict):
+        return []
+    own = [str(node[key]) for key in ("root", "file") if key in node]
+    return own + [name for value in node.values() for name in _names(value)]
+
+
+def _candidates(name):
+    return [name] if name.endswith((".ipynb", ".md")) else [f"{name}.ipynb", f"{name}.md"]
+
+
+def _line_of(name, text):
+    lines = (number for number, line in enumerate(text.splitlines(), 1) if line.split("#")[0].rstrip().endswith(name))
+    return next(lines, None)
+
+
+def _nearest_file(root, name):
+    stems = [file.relative_to(root).with_suffix("").as_posix() for file in (root / "book").rglob("*.[im][pd]*")]
+    near = difflib.get_close_matches(name, stems, n=1)
+    return f"write `{near[0]}`, or add the file" if near else "add the file, or remove the line"
+
+
+def _forgotten(root, notebooks):
+    """Notebooks below book/ that `_toc.yml` does not name; folders that begin with `_` or `.` are not chapters."""
+    problems = []
+    for file in sorted((root / "book").rglob("*.ipynb")):
+        path = file.relative_to(root)
+        if not any(part.startswith(("_", ".")) for part in path.parts) and path.as_posix() not in notebooks:
+            message, next_step = "is not in _toc.yml", f"add `- file: {path.with_suffix('').as_posix()}` to _toc.yml"
+            problems.append(Problem(Place(path.as_posix()), message, next_step))
+    return problems
+
+
+# Notebooks
+
+
+def read_chapter(root, path):
+    """The chapter in one notebook; raises Unreadable when it is not a notebook that a kernel could run."""
+    notebook = _read_notebook(root, path)
+    cells = tuple(_read_cell(number, raw) for number, raw in enumerate(notebook["cells"], start=1))
+    page = myst.read("\n\n".join(cell.source for cell in cells if cell.kind == "markdown"))
+    return Chapter(
+        module=PurePosixPath(path).stem,
+        path=path,
+        docname=path.removesuffix(".ipynb"),
+        title=next((text for level, text, _ in page.headings if level == 1), ""),
+        opening=myst.opening_sentence(page),
+        cells=cells,
+        claims=tuple(claim for cell in cells for claim in _claims(cell)),
+    )
+
+
+def _read_text(root, path):
+    try:
+        text = (root / path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise Unreadable(Place(path), "is missing", "restore it from git") from None
+    except UnicodeDecodeError:
+        raise Unreadable(Place(path), "is not UTF-8 text", "restore it from git") from None
+    if not text.strip():
+        raise Unreadable(Place(path), "is empty", "restore it from git, or delete it")
+    return text
+
+
+def _read_notebook(root, path):
+    text = _read_text(root, path)
+    try:
+        notebook = json.loads(text)
+    except json.JSONDecodeError as error:
+        message = f"is not valid JSON ({error.msg})"
+        raise Unreadable(Place(path, line=error.lineno), message, "restore it from git and edit it in JupyterLab") from None
+    if not isinstance(notebook, dict) or "nbformat" not in notebook:
+        raise Unreadable(Place(path), "is JSON, but not a notebook", "restore it from git")
+    version = f"{notebook['nbformat']}.{notebook.get('nbformat_minor')}"
+    if version != "4.5":
+        raise Unreadable(Place(path), f"has the notebook format {version}, not 4.5", "save it in JupyterLab")
+    cells = notebook.get("cells")
+    for number, cell in enumerate(cells if isinstance(cells, list) else [None], start=1):
+        if not _well_formed(cell):
+            raise Unreadable(Place(path, number), "is not a cell of notebook format 4.5", "delete it, or save it anew in JupyterLab")
+    return notebook
+
+
+def _well_formed(cell):
+    return (
+        isinstance(cell, dict)
+        and cell.get("cell_type") in ("code", "markdown", "raw")
+        and isinstance(cell.get("metadata"), dict)
+        and isinstance(cell["metadata"].get("tags", []), list)
+        and isinstance(cell.get("source"), str | list)
+    )
+
+
+def _read_cell(number, raw):
+    source = "".join(raw["source"])
+    kind, metadata = raw["cell_type"], raw["metadata"]
+    tags = tuple(map(str, metadata.get("tags", [])))
+    tree = _parse(source) if kind == "code" else None
+    cell = Cell(number, kind, raw.get("id"), source, tags, None, metadata, tree)
+    return replace(cell, name=_name_of_markdown(cell) if kind == "markdown" else _name_of_code(cell))
+
+
+def _parse(source):
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(source)
+    except SyntaxError:  # rules.py says what is wrong
+        return None
+
+
+def _name_of_code(cell):
+    """The first public function or class, else a private one; else the claim that is checked; else a constant."""
+    found = definitions(cell.tree)
+    code = [name for name, kind, _ in found if kind != "constant"]
+    names = [name for name, kind, _ in found if kind == "constant"]
+    public_first = [sorted(group, key=lambda name: name.startswith("_")) for group in (code, names)]
+    return next(iter([*public_first[0], *cell.labels, *public_first[1]]), None)
+
+
+def _name_of_markdown(cell):
+    page = myst.read(cell.source)
+    labels = [claim.label for claim in _claims(cell) if claim.label]
+    return next(iter([*labels, *(text for _, text, _ in page.headings)]), None)
+
+
+def _claims(cell):
+    """The theorems, lemmas, propositions and corollaries that a Markdown cell states with colon fences."""
+    if cell.kind != "markdown":
+        return []
+    return [
+        Claim(CLAIMS[found.name], found.options.get("label"), found.argument, cell.number, found.line)
+        for found in myst.read(cell.source).directives
+        if found.name in CLAIMS and found.fence.startswith(":")
+    ]

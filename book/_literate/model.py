@@ -1,0 +1,169 @@
+"""The book as data: chapters, cells, claims, and the problems found in them."""
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+CLAIM_KINDS = ("theorem", "lemma", "proposition", "corollary")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something stands; prints as `book/low_rank/svd.ipynb, cell 12 (truncated_svd), line 4`."""
+
+    notebook: str
+    cell: int | None = None  # counted from 1 over all cells
+    name: str | None = None
+    line: int | None = None
+
+    def __str__(self):
+        text = self.notebook
+        if self.cell is not None:
+            text += f", cell {self.cell}"
+        if self.name is not None:
+            text += f" ({self.name})"
+        if self.line is not None:
+            text += f", line {self.line}"
+        return text
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An authoring error and what to do about it.
+
+    An `unfinished` problem is a warning while a chapter is being written, and an error once it is checked.
+    """
+
+    place: Place
+    message: str
+    next_step: str
+    unfinished: bool = False
+
+    def __str__(self):
+        return f"{self.place}: {self.message}; {self.next_step}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    number: int  # counted from 1 over all cells
+    kind: str  # "code", "markdown" or "raw"
+    id: str | None
+    source: str
+    tags: tuple[str, ...]
+    name: str | None  # what the cell defines, checks or claims
+    metadata: Mapping = field(repr=False)
+    tree: ast.Module | None = field(default=None, repr=False, compare=False)  # of a code cell that parses
+
+    @property
+    def labels(self):
+        """The claims that this cell checks."""
+        return tuple(tag.removeprefix("check-") for tag in self.tags if tag.startswith("check-"))
+
+
+@dataclass(frozen=True)
+class Claim:
+    kind: str  # one of CLAIM_KINDS
+    label: str | None  # None is a problem of the chapter
+    title: str
+    cell: int
+    line: int
+
+
+@dataclass(frozen=True)
+class Public:
+    """A name that the chapter exports."""
+
+    name: str
+    kind: str  # "function", "class" or "constant"
+    cell: int
+    line: int
+
+
+@dataclass(frozen=True)
+class Chapter:
+    module: str  # "svd"
+    path: str  # "book/low_rank/svd.ipynb"
+    docname: str  # "book/low_rank/svd"
+    title: str
+    opening: str  # the first sentence below the title
+    cells: tuple[Cell, ...]
+    claims: tuple[Claim, ...]
+
+    @property
+    def exports(self):
+        return tuple(cell for cell in self.cells if "export" in cell.tags)
+
+    @property
+    def tests(self):
+        return tuple(cell for cell in self.cells if "test" in cell.tags)
+
+    @property
+    def checks(self):
+        """Label of a claim -> the cells that check it."""
+        labels = dict.fromkeys(label for cell in self.cells for label in cell.labels)
+        return {label: tuple(cell for cell in self.cells if label in cell.labels) for label in labels}
+
+    @property
+    def unchecked(self):
+        """The claims that no cell checks."""
+        checked = self.checks
+        return tuple(claim for claim in self.claims if claim.label not in checked)
+
+    @property
+    def definitions(self):
+        """Everything that the exported cells define, private names included, in reading order."""
+        return tuple(
+            Public(name, kind, cell.number, line)
+            for cell in self.exports
+            for name, kind, line in definitions(cell.tree)
+        )
+
+    @property
+    def public(self):
+        """What `lowrank` offers of this chapter, in reading order."""
+        return tuple(item for item in self.definitions if not item.name.startswith("_"))
+
+    def place(self, cell, line=None):
+        """The place of a line in a cell, given as a Cell or by its number."""
+        cell = self.cells[cell - 1] if isinstance(cell, int) else cell
+        return Place(self.path, cell.number, cell.name, line)
+
+
+@dataclass(frozen=True)
+class Book:
+    chapters: tuple[Chapter, ...]  # those that can be read, in the order of _toc.yml
+    pages: tuple[str, ...]  # the pages of _toc.yml that are not notebooks, "book/index.md"
+    order: tuple[str, ...]  # the modules of all chapters of _toc.yml, readable or not
+    problems: tuple[Problem, ...] = ()
+
+    def chapter(self, module):
+        """The chapter with this module name, or None."""
+        return next((chapter for chapter in self.chapters if chapter.module == module), None)
+
+
+def definitions(tree):
+    """(name, kind, line) of each function, class and constant that a cell defines at its top level."""
+    return [found for statement in tree.body for found in _defined(statement)] if tree else []
+
+
+def _defined(statement):
+    match statement:
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            yield statement.name, "function", statement.lineno
+        case ast.ClassDef():
+            yield statement.name, "class", statement.lineno
+        case ast.Assign() | ast.AnnAssign(value=ast.expr()):
+            for target in getattr(statement, "targets", None) or [statement.target]:
+                for node in ast.walk(target):
+                    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                        yield node.id, "constant", node.lineno
+        case ast.If() | ast.Try():
+            found = {}
+            for node in ast.iter_child_nodes(statement):
+                inner = node.body if isinstance(node, ast.ExceptHandler) else [node]
+                for name, kind, line in (item for child in inner for item in _defined(child)):
+                    found.setdefault(name, (name, kind, line))
+            yield from found.values()

@@ -1,0 +1,64 @@
+"""The API page: what each chapter exports, from its docstrings, with a link to the section that derives it."""
+
+from crosslinks import anchor, book_of, link_to_cell
+from docutils import nodes
+from docutils.statemachine import StringList
+from sphinx.addnodes import desc, desc_content
+from sphinx.util.docutils import SphinxDirective
+
+DIRECTIVES = {"function": "autofunction", "class": "autoclass", "constant": "autodata"}
+OPTIONS = {"class": [":members:"], "constant": [":no-value:"]}
+
+
+class ApiPage(SphinxDirective):
+    """``{literate-api}``: for each chapter, in the order of the book, its public names by autodoc."""
+
+    def run(self):
+        return [self.section(chapter) for chapter in book_of(self.env.app).chapters if chapter.public]
+
+    def section(self, chapter):
+        self.env.note_dependency(chapter.path)
+        title, _ = self.state.inline_text(f"`lowrank.{chapter.module}`", self.lineno)
+        section = nodes.section("", nodes.title("", "", *title), ids=[f"api-{chapter.module}"])
+        text = ["```{eval-rst}", *reference(chapter), "```"]
+        self.state.nested_parse(StringList(text, source=self.env.doc2path(self.env.docname)), self.content_offset, section)
+        return section
+
+
+def reference(chapter):
+    """The lines of reStructuredText that document a chapter's module."""
+    yield f".. py:module:: lowrank.{chapter.module}"
+    yield ""
+    yield f"From the chapter :doc:`/{chapter.docname}`."
+    for item in chapter.public:
+        yield ""
+        yield f".. {DIRECTIVES[item.kind]}:: lowrank.{chapter.module}.{item.name}"
+        yield from (f"   {option}" for option in OPTIONS.get(item.kind, ()))
+
+
+def link_to_origins(app, doctree, docname):
+    """Begin each entry with a link to the cell that defines it, named by the section around that cell."""
+    entries = {node[0]["ids"][0]: node for node in doctree.findall(desc) if node["domain"] == "py" and node[0]["ids"]}
+    for chapter in book_of(app).chapters if entries else ():
+        chapter_tree = app.env.get_doctree(chapter.docname)
+        for item in chapter.public:
+            if entry := entries.get(f"lowrank.{chapter.module}.{item.name}"):
+                cell = chapter.cells[item.cell - 1]
+                title = nodes.inline("", "", *(child.deepcopy() for child in section_title(chapter_tree, anchor(cell))))
+                link = link_to_cell(app, docname, chapter, cell, title)
+                origin = nodes.paragraph("", "", nodes.Text("Derived in "), link, classes=["derived-in"])
+                next(entry.findall(desc_content)).insert(0, origin)
+
+
+def section_title(doctree, target):
+    """The title of the section around the node with this id."""
+    node = next(doctree.findall(lambda node: target in getattr(node, "attributes", {}).get("ids", ())))
+    while not isinstance(node, nodes.section):
+        node = node.parent
+    return node[0]
+
+
+def setup(app):
+    app.add_directive("literate-api", ApiPage)
+    app.connect("doctree-resolved", link_to_origins)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,105 @@
+"""Claims and their checks: links from each claim to its check, the ledger of them all, and no claim without a check."""
+
+import ast
+
+from crosslinks import book_of, chapter_of, claims_in, link_to_cell, link_to_claim
+from docutils import nodes
+from sphinx.errors import SphinxError
+from sphinx.util.docutils import SphinxDirective
+
+
+class FaultyBook(SphinxError):
+    category = "The book has mistakes"
+
+
+def refuse_mistakes(app):
+    """Stop before anything is built when a claim has no check, or a chapter breaks another rule."""
+    if problems := book_of(app).problems:
+        raise FaultyBook("\n".join(["", *map(str, problems)]))
+
+
+def link_claims(app, doctree):
+    """At the end of each claim of a chapter, link to the cells that check it."""
+    docname = app.env.docname
+    if not (chapter := chapter_of(app, docname)):
+        return
+    for label, claim in claims_in(doctree).items():
+        line = nodes.paragraph("", "", classes=["claim-check"])
+        for cell in chapter.checks.get(label, ()):
+            line += link_to_cell(app, docname, chapter, cell, nodes.Text(f"{method(chapter, cell)} check"))
+        claim[-1] += line
+
+
+def method(chapter, cell):
+    """How a cell checks its claims: with symbols, if it uses a name that stands for something of SymPy."""
+    return "symbolic" if names_in(cell.tree) & sympy_names(chapter) else "numeric"
+
+
+def sympy_names(chapter):
+    """The names under which a chapter imports SymPy, and those of its functions that use them."""
+    found = set()
+    for statement in (statement for cell in chapter.cells if cell.tree for statement in cell.tree.body):
+        match statement:
+            case ast.Import(names):
+                found |= {name.asname or name.name for name in names if name.name.split(".")[0] == "sympy"}
+            case ast.ImportFrom(module=str(module), names=names) if module.split(".")[0] == "sympy":
+                found |= {name.asname or name.name for name in names}
+            case ast.FunctionDef(name) if names_in(statement) & found:
+                found.add(name)
+    return found
+
+
+def names_in(tree):
+    """The names that a piece of code uses or imports."""
+    aliases = {node.asname or node.name for node in ast.walk(tree) if isinstance(node, ast.alias)}
+    return aliases | {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+
+class Ledger(SphinxDirective):
+    """``{literate-checks}``: for each chapter a table of its claims and of the cells that check them."""
+
+    def run(self):
+        chapters = book_of(self.env.app).chapters
+        for chapter in chapters:
+            self.env.note_dependency(chapter.path)
+        return [self.section(chapter) for chapter in chapters if chapter.claims]
+
+    def section(self, chapter):
+        heading = nodes.title("", "", *self.inline(chapter.title))
+        ledger = table(("Claim", "Title", "Checked by", "How"), [self.row(chapter, claim) for claim in chapter.claims])
+        return nodes.section("", heading, ledger, ids=[f"claims-{chapter.module}"], names=[])
+
+    def row(self, chapter, claim):
+        """The four entries of a claim; one line for each cell that checks it."""
+        cells = chapter.checks[claim.label]
+        links = [link_to_cell(self.env.app, self.env.docname, chapter, cell, cell_name(cell)) for cell in cells]
+        methods = [nodes.Text(method(chapter, cell)) for cell in cells]
+        return [link_to_claim(claim.label)], [nodes.inline("", "", *self.inline(claim.title))], links, methods
+
+    def inline(self, markdown):
+        return self.state.inline_text(markdown, self.lineno)[0]
+
+
+def cell_name(cell):
+    """The function that checks, or the number of the cell where no function does."""
+    named = cell.name and cell.name not in cell.labels
+    return nodes.literal("", cell.name) if named else nodes.Text(f"cell {cell.number}")
+
+
+def table(headings, rows):
+    """A docutils table; each entry of a row is a list of inline nodes, set below each other."""
+    group = nodes.tgroup("", *(nodes.colspec(colwidth=1) for _ in headings), cols=len(headings))
+    group += nodes.thead("", table_row([nodes.Text(heading)] for heading in headings))
+    group += nodes.tbody("", *map(table_row, rows))
+    return nodes.table("", group, classes=["ledger"])
+
+
+def table_row(entries):
+    return nodes.row("", *(nodes.entry("", *(nodes.paragraph("", "", item) for item in entry)) for entry in entries))
+
+
+def setup(app):
+    app.add_directive("literate-checks", Ledger)
+    app.connect("builder-inited", refuse_mistakes)
+    app.connect("doctree-read", link_claims)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,54 @@
+"""What the parts of the extension share: the book as data, the claims of a page, the anchors of cells, and links."""
+
+from functools import cache
+from pathlib import Path
+
+from chapters import CLAIM_KINDS, read_book
+from docutils import nodes
+from sphinx.addnodes import pending_xref
+from sphinx_proof.nodes import NODE_TYPES
+
+CLAIM_NODES = tuple(NODE_TYPES[kind] for kind in CLAIM_KINDS)
+
+
+def book_of(app):
+    """The model of the book that Sphinx builds; it is read once."""
+    return _read_once(Path(app.srcdir))
+
+
+_read_once = cache(read_book)
+
+
+def chapter_of(app, docname):
+    """The chapter that becomes this page, or None for a page that is no notebook."""
+    return next((chapter for chapter in book_of(app).chapters if chapter.docname == docname), None)
+
+
+def claims_in(doctree):
+    """Label -> node of each claim on a page."""
+    return {node["label"]: node for node in doctree.findall(lambda node: isinstance(node, CLAIM_NODES))}
+
+
+def anchor(cell):
+    """The id of a cell in the built page; it lasts as long as the cell does."""
+    return f"cell-{cell.id or cell.number}"
+
+
+def link_to_cell(app, fromdocname, chapter, cell, text):
+    """A link to a cell of a chapter, from the page that is being built."""
+    if fromdocname == chapter.docname:
+        return nodes.reference("", "", text, internal=True, refid=anchor(cell))
+    page = app.builder.get_relative_uri(fromdocname, chapter.docname)
+    return nodes.reference("", "", text, internal=True, refuri=f"{page}#{anchor(cell)}")
+
+
+def link_to_api(role, target, text):
+    """A link to the entry of a module, function or class on the API page, as code."""
+    options = {"refdomain": "py", "reftype": role, "reftarget": target, "refexplicit": True, "refwarn": True}
+    return pending_xref("", nodes.literal("", text), **options)
+
+
+def link_to_claim(label):
+    """A link to a claim that reads `Theorem 1.2`."""
+    options = {"refdomain": "prf", "reftype": "ref", "reftarget": label, "refexplicit": False, "refwarn": True}
+    return pending_xref("", nodes.inline("", label), **options)

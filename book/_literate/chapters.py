@@ -9,10 +9,10 @@ check (its validator compiles grammars), and would not find what `rules.py` look
 """
 
 import ast
-import difflib
 import json
 import warnings
 from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import myst
@@ -48,7 +48,14 @@ def read_book(root=ROOT):
     pages = tuple(file for file in files if not file.endswith(".ipynb"))
     book = Book(tuple(chapters), pages, tuple(PurePosixPath(path).stem for path in notebooks))
     problems += _forgotten(root, notebooks) + rules.problems(book, root)
-    return Book(book.chapters, book.pages, book.order, tuple(problems))
+    return replace(book, problems=tuple(sorted(problems, key=partial(_reading_order, notebooks))))
+
+
+def _reading_order(notebooks, problem):
+    """Problems of the table of contents first, then chapter by chapter, then the rest."""
+    place = problem.place
+    rank = notebooks.index(place.notebook) if place.notebook in notebooks else len(notebooks)
+    return (place.notebook != TOC) * (rank + 1), place.notebook, place.cell or 0, place.line or 0
 
 
 # _toc.yml
@@ -73,9 +80,10 @@ def _read_toc(root):
         place = Place(TOC, line=_line_of(name, text))
         found = [file for file in _candidates(name) if (root / file).is_file()]
         if not found:
-            problems.append(Problem(place, f"there is no `{name}.ipynb` or `{name}.md`", _nearest_file(root, name)))
+            message = f"there is no {' or '.join(f'`{file}`' for file in _candidates(name))}"
+            problems.append(Problem(place, message, "add it, or correct this line"))
         elif found[0] in files:
-            problems.append(Problem(place, f"`{name}` is named twice", "keep one of the two lines"))
+            problems.append(Problem(place, f"`{name}` is named twice", "remove one of the two lines"))
         else:
             files.append(found[0])
     return files, problems
@@ -98,12 +106,6 @@ def _candidates(name):
 def _line_of(name, text):
     lines = (number for number, line in enumerate(text.splitlines(), 1) if line.split("#")[0].rstrip().endswith(name))
     return next(lines, None)
-
-
-def _nearest_file(root, name):
-    stems = [file.relative_to(root).with_suffix("").as_posix() for file in (root / "book").rglob("*.[im][pd]*")]
-    near = difflib.get_close_matches(name, stems, n=1)
-    return f"write `{near[0]}`, or add the file" if near else "add the file, or remove the line"
 
 
 def _forgotten(root, notebooks):
@@ -190,8 +192,10 @@ def _parse(source):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return ast.parse(source)
-    except SyntaxError:  # rules.py says what is wrong
+            tree = ast.parse(source)
+            compile(tree, "<cell>", "exec", dont_inherit=True)  # sees a `return` outside a function, too
+            return tree
+    except (SyntaxError, ValueError):  # rules.py says what is wrong
         return None
 
 

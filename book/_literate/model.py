@@ -60,7 +60,7 @@ class Cell:
     @property
     def labels(self):
         """The claims that this cell checks."""
-        return tuple(tag.removeprefix("check-") for tag in self.tags if tag.startswith("check-"))
+        return tuple(tag.removeprefix("check-") for tag in self.tags if tag.startswith("check-") and tag != "check-")
 
 
 @dataclass(frozen=True)
@@ -161,9 +161,17 @@ def _defined(statement):
                     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
                         yield node.id, "constant", node.lineno
         case ast.If() | ast.Try():
-            found = {}
-            for node in ast.iter_child_nodes(statement):
-                inner = node.body if isinstance(node, ast.ExceptHandler) else [node]
-                for name, kind, line in (item for child in inner for item in _defined(child)):
-                    found.setdefault(name, (name, kind, line))
-            yield from found.values()
+            found = {name: (name, kind, line) for name, kind, line in reversed([*_defined_inside(statement)])}
+            yield from reversed([found[name] for name in found if name not in _imported_inside(statement)])
+
+
+def _defined_inside(statement):
+    for node in ast.iter_child_nodes(statement):
+        for inner in node.body if isinstance(node, ast.ExceptHandler) else [node]:
+            yield from _defined(inner)
+
+
+def _imported_inside(statement):
+    """The names that any branch imports: `try: import x` with `x = None` as a fall-back defines nothing new."""
+    imports = [node for node in ast.walk(statement) if isinstance(node, ast.Import | ast.ImportFrom)]
+    return {alias.asname or alias.name.split(".")[0] for node in imports for alias in node.names}

@@ -1,0 +1,305 @@
+"""Export the tagged cells of the chapters: `export` to lowrank/<chapter>.py, `test` to tests/chapters/.
+
+    python book/_literate/export.py                     write what has changed
+    python book/_literate/export.py --check             print what would change, and fail if anything would
+    python book/_literate/export.py --remove-orphans    also delete what chapters that are gone have left
+
+Everything is read and checked before the first file is written; one error, and nothing is. Exit status: 0 done,
+1 package and book differ (--check), 2 errors in the book.
+"""
+
+import argparse
+import ast
+import difflib
+import os
+import re
+import sys
+import textwrap
+from pathlib import Path
+
+import rules
+import scope
+from chapters import ROOT, Place, Problem, read_book
+
+WIDTH = 100
+FOLDERS = ("lowrank", "tests/chapters")
+GENERATED = re.compile(r"[Gg]enerated from .*; edit")  # in the docstring of every generated file
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; print the differences and fail on any")
+    parser.add_argument("--remove-orphans", action="store_true", help="delete files whose chapter is gone")
+    parser.add_argument("--root", type=Path, default=ROOT, help="the folder of _toc.yml")
+    options = parser.parse_args(arguments)
+    return check(options.root) if options.check else export(options.root, options.remove_orphans)
+
+
+def export(root=ROOT, remove_orphans=False):
+    """Write the package and its tests; the exit status."""
+    book = read_book(root)
+    leftover = orphans(book, root)
+    removed = [path for path in leftover if remove_orphans and is_generated(root / path)]
+    problems = [*book.problems, *(orphan_problem(path, root) for path in leftover if path not in removed)]
+    if report([problem for problem in problems if not problem.unfinished]):
+        return 2
+    for problem in problems:
+        print(f"warning: {problem}", file=sys.stderr)
+    changed = {path: text for path, text in generate(book, root).items() if text != read(root / path)}
+    for path, text in changed.items():
+        write(root / path, text)
+        print(f"wrote {path}")
+    for path in removed:
+        (root / path).unlink()
+        print(f"removed {path}")
+    print(f"Exported {count(book.chapters, 'chapter')}; {count(changed, 'file')} changed.")
+    return 0
+
+
+def check(root=ROOT):
+    """Compare the package and its tests with the book; the exit status."""
+    book = read_book(root)
+    if report([*book.problems, *(orphan_problem(path, root) for path in orphans(book, root))]):
+        return 2
+    changed = {path: text for path, text in generate(book, root).items() if text != read(root / path)}
+    for path, text in changed.items():
+        old = (read(root / path) or "").splitlines(keepends=True)
+        print(*difflib.unified_diff(old, text.splitlines(keepends=True), path, f"{path} (from the book)"), sep="", end="")
+    if changed:
+        print(f"{count(changed, 'file')} of the package differ from the book. Next: make export", file=sys.stderr)
+        return 1
+    print(f"Package and book agree ({count(book.chapters, 'chapter')}).")
+    return 0
+
+
+def report(errors):
+    """Print the errors, one a line, and what to do next; whether there were any."""
+    for error in errors:
+        print(error, file=sys.stderr)
+    if errors:
+        print(f"{count(errors, 'error')}; nothing was written. Correct, save, and run: make export", file=sys.stderr)
+    return bool(errors)
+
+
+def count(items, noun):
+    return f"{len(items)} {noun}{'s' * (len(items) != 1)}"
+
+
+# Files
+
+
+def read(path):
+    return path.read_text(encoding="utf-8") if path.exists() else None
+
+
+def write(path, text):
+    """Write a file in one step: a reader sees the old text or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def orphans(book, root):
+    """The files in the generated folders that no chapter accounts for."""
+    kept = {f"lowrank/{name}" for name in ("__init__.py", "__init__.pyi", "py.typed")}
+    for module in book.order:
+        chapter = book.chapter(module)  # one that cannot be read may still export both
+        kept |= {f"lowrank/{module}.py"} if not chapter or chapter.exports else set()
+        kept |= {f"tests/chapters/test_{module}.py"} if not chapter or chapter.tests else set()
+    found = [path.relative_to(root).as_posix() for folder in FOLDERS for path in sorted((root / folder).glob("*.py*"))]
+    return [path for path in found if path not in kept]
+
+
+def is_generated(path):
+    return bool(GENERATED.search(read(path) or ""))
+
+
+def orphan_problem(path, root):
+    if is_generated(root / path):
+        return Problem(Place(path), "no chapter exports this file", "run: python book/_literate/export.py --remove-orphans")
+    return Problem(Place(path), "is not generated, and this folder is", "move it, or make it a chapter")
+
+
+def generate(book, root):
+    """Path -> text of every generated file."""
+    exported = [chapter for chapter in book.chapters if chapter.exports]
+    files = {f"lowrank/{chapter.module}.py": module_text(chapter) for chapter in exported}
+    files |= {
+        "lowrank/__init__.py": package_text(exported, rules.read_project(root)),
+        "lowrank/__init__.pyi": stub_text(exported),
+        "lowrank/py.typed": "",
+    }
+    tested = [chapter for chapter in book.chapters if chapter.tests]
+    return files | {f"tests/chapters/test_{chapter.module}.py": tests_text(chapter) for chapter in tested}
+
+
+# What stands in them
+
+
+def module_text(chapter):
+    """The module of a chapter: docstring, imports, `__all__`, then its exported cells in reading order."""
+    statements = [statement for cell in chapter.exports for statement in cell.tree.body]
+    head = [
+        docstring(f"{chapter.title}.", chapter.opening, f"Generated from {chapter.path}; edit the chapter."),
+        import_lines(alias for statement in statements for alias in aliases(statement)),
+        list_lines("__all__ = [", [f'"{item.name}"' for item in chapter.public], "]"),
+    ]
+    return join(head, cells_text(chapter, chapter.exports))
+
+
+def tests_text(chapter):
+    """The tests of a chapter; they import the names of the chapter that they use, and nothing else of it."""
+    statements = [statement for cell in chapter.tests for statement in rules.kept(cell)]
+    own = scope.bound(statements)
+    used = {use.name for statement in statements for use in scope.names(statement).uses} - set(own) - scope.BUILTINS
+    exported = scope.bound([statement for cell in chapter.exports for statement in cell.tree.body])
+    imported = [alias for statement in statements for alias in aliases(statement)]
+    for name in used:
+        found = [alias for statement in exported.values() for alias in aliases(statement) if bound_name(alias) == name]
+        imported += found or [(f"lowrank.{chapter.module}", name, None)]
+    head = [
+        docstring(f"Tests of lowrank.{chapter.module}, generated from {chapter.path}; edit the chapter."),
+        import_lines(imported),
+    ]
+    return join(head, cells_text(chapter, chapter.tests))
+
+
+def package_text(chapters, project):
+    """`lowrank/__init__.py`: it imports a chapter when it is first used."""
+    home = [f'"{item.name}": "{chapter.module}",' for chapter in chapters for item in chapter.public]
+    head = [
+        docstring(
+            f"{project.get('description', 'lowrank')}.",
+            "Each module is exported from the chapter of the same name, and imported when it is first used: a mistake in one "
+            "chapter does not break the others.",
+            "Generated from _toc.yml and the chapters; edit those.",
+        ),
+        "from importlib import import_module as _import_module",
+        f'__version__ = "{project["version"]}"',
+        list_lines("_CHAPTERS = [", [f'"{chapter.module}"' for chapter in chapters], "]"),
+        "\n".join(["_HOME = {", *textwrap.indent("\n".join(home), "    ").splitlines(), "}"]) if home else "_HOME = {}",
+        "__all__ = list(_HOME)",
+    ]
+    return join(head, [LAZY])
+
+
+LAZY = '''
+def __getattr__(name):
+    if name in _CHAPTERS:
+        return _import_module(f"{__name__}.{name}")
+    if name in _HOME:
+        return getattr(_import_module(f"{__name__}.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *_HOME, *_CHAPTERS})
+'''.strip()
+
+
+def stub_text(chapters):
+    """`lowrank/__init__.pyi`: tells an editor what the lazy package holds."""
+    modules = [("lowrank", chapter.module, chapter.module) for chapter in chapters]
+    names = [(f"lowrank.{chapter.module}", item.name, item.name) for chapter in chapters for item in chapter.public]
+    head = [
+        docstring("What `lowrank` holds, for editors.", "Generated from _toc.yml and the chapters; edit those."),
+        import_lines(modules + names),
+        "__version__: str",
+        list_lines("__all__ = [", [f'"{item.name}"' for chapter in chapters for item in chapter.public], "]"),
+    ]
+    return join(head, [])
+
+
+def join(head, cells):
+    return "\n\n\n".join(["\n\n".join(part for part in head if part), *cells]) + "\n"
+
+
+def docstring(*paragraphs):
+    text = "\n\n".join(textwrap.fill(plain(paragraph), WIDTH, break_long_words=False, break_on_hyphens=False)
+                       for paragraph in paragraphs)  # fmt: skip
+    prefix, end = "r" if "\\" in text else "", "\n" if len(paragraphs) > 1 else ""
+    return f'{prefix}"""{text}{end}"""'
+
+
+def plain(text):
+    """Markdown without its citations, roles and links, which mean nothing in a docstring."""
+    text = re.sub(r"\s*\{cite[^}]*\}`[^`]*`", "", text)
+    text = re.sub(r"\{[\w:-]+\}`([^`<]*?)\s*(?:<[^`]*>)?`", r"\1", text)
+    return re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text).replace('"""', "'''").rstrip("\\")
+
+
+def list_lines(opening, items, closing):
+    """`__all__ = [...]` on one line if it fits, else one item a line."""
+    line = opening + ", ".join(items) + closing
+    return line if len(line) <= WIDTH else "\n".join([opening, *(f"    {item}," for item in items), closing])
+
+
+def cells_text(chapter, cells):
+    """The cells, each below a line that says where it comes from; those that only import are left out."""
+    code = {cell.number: code_of(cell) for cell in cells}
+    return [f"{heading(chapter, cell)}\n{code[cell.number]}" for cell in cells if code[cell.number]]
+
+
+def heading(chapter, cell):
+    return f"# %% {chapter.path}: {cell.name}" if cell.name else f"# %% {chapter.path}"
+
+
+def code_of(cell):
+    """The source of a cell without what stands elsewhere: its imports, and the calls of tests."""
+    kept = [statement for statement in rules.kept(cell) if not aliases(statement)]
+    if not kept:
+        return ""
+    lines = cell.source.splitlines()
+    for statement in reversed(cell.tree.body):
+        if statement not in kept:
+            start, end = rules.first_line(statement) - 1, statement.end_lineno
+            while start > 0 and lines[start - 1].startswith("#"):  # its comments go with it
+                start -= 1
+            while end < len(lines) and not lines[end].strip():
+                end += 1
+            del lines[start:end]
+    return "\n".join(lines).strip("\n")
+
+
+# Imports
+
+
+def aliases(statement):
+    """(module, name, as) of each name that an import statement imports; the name is None in `import module`."""
+    match statement:
+        case ast.Import(names=names):
+            return [(alias.name, None, alias.asname) for alias in names]
+        case ast.ImportFrom(names=names, module=module):
+            return [(module, alias.name, alias.asname) for alias in names]
+    return []
+
+
+def bound_name(alias):
+    module, name, renamed = alias
+    return renamed or name or module.split(".")[0]
+
+
+def import_lines(imported):
+    """Import statements, merged and sorted: the standard library, other packages, then chapters."""
+    groups = {0: [], 1: [], 2: []}
+    for module, name, renamed in sorted(set(imported), key=lambda alias: [part or "" for part in alias]):
+        package = module.split(".")[0]
+        groups[0 if package in sys.stdlib_module_names else 2 if package == "lowrank" else 1].append((module, name, renamed))
+    return "\n\n".join(_import_group(group) for group in groups.values() if group)
+
+
+def _import_group(group):
+    lines = [f"import {module}" + (f" as {renamed}" if renamed else "") for module, name, renamed in group if not name]
+    modules = {}
+    for module, name, renamed in group:
+        if name:
+            modules.setdefault(module, []).append(f"{name} as {renamed}" if renamed else name)
+    for module, names in modules.items():
+        line = f"from {module} import {', '.join(names)}"
+        lines.append(line if len(line) <= WIDTH else list_lines(f"from {module} import (", names, ")"))
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

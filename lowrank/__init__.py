@@ -1,0 +1,33 @@
+"""Low-rank approximation, the matrix sign and smooth top-k: a package exported from the book that
+derives it.
+
+Each module is exported from the chapter of the same name, and imported when it is first used: a
+mistake in one chapter does not break the others.
+
+Generated from _toc.yml and the chapters; edit those.
+"""
+
+from importlib import import_module as _import_module
+
+__version__ = "0.1.0"
+
+_CHAPTERS = ["conventions"]
+
+_HOME = {
+    "ErrorEstimate": "conventions",
+    "estimate_error": "conventions",
+}
+
+__all__ = list(_HOME)
+
+
+def __getattr__(name):
+    if name in _CHAPTERS:
+        return _import_module(f"{__name__}.{name}")
+    if name in _HOME:
+        return getattr(_import_module(f"{__name__}.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *_HOME, *_CHAPTERS})

@@ -1,0 +1,89 @@
+"""The matrices that every function of Part I must survive: named hard cases, and a hypothesis strategy."""
+
+import numpy as np
+import scipy.linalg
+from hypothesis import strategies as st
+
+FLOATS = [np.float32, np.float64, np.complex64, np.complex128]
+
+
+def eps(A):
+    """Machine precision of the dtype in which the package works on A."""
+    return np.finfo(A.dtype if A.dtype.kind in "fc" else np.float64).eps
+
+
+def kahan(n, theta=1.2):
+    """Upper triangular, with columns of equal norm after each step of pivoted QR: it defeats greedy pivoting."""
+    s, c = np.sin(theta), np.cos(theta)
+    return np.diag(s ** np.arange(n)) @ (np.eye(n) - c * np.triu(np.ones((n, n)), 1))
+
+
+def lauchli(n, small):
+    """A row of ones above small * I: A^T A forgets `small` once its square is below eps."""
+    return np.vstack([np.ones((1, n)), small * np.eye(n)])
+
+
+def _hard_cases():
+    rng = np.random.default_rng(0)
+    normal = rng.standard_normal
+    orthogonal = np.linalg.qr(normal((12, 12)))[0]
+    repeated = normal((10, 6))[:, [0, 1, 1, 2, 0, 5]]
+    graded = np.linalg.qr(normal((15, 10)))[0] * 10.0 ** -np.arange(0, 20, 2)
+    return {
+        "random tall": normal((15, 8)),
+        "random wide": normal((8, 15)),
+        "random square": normal((9, 9)),
+        "1 x 1": np.array([[-3.0]]),
+        "1 x n": normal((1, 7)),
+        "n x 1": normal((7, 1)),
+        "zero": np.zeros((6, 4)),
+        "identity": np.eye(7),
+        "ones": np.ones((5, 8)),
+        "exactly rank 3": np.rint(3 * normal((12, 3))) @ np.rint(3 * normal((3, 10))),
+        "repeated columns": repeated,
+        "repeated singular values": orthogonal[:, :9] * np.repeat([4.0, 2.0, 1.0], [4, 4, 1]) @ np.linalg.qr(normal((9, 9)))[0],
+        "one column is zero": np.where(np.arange(6) == 2, 0.0, normal((9, 6))),
+        "orthogonal": orthogonal,
+        "Hilbert": scipy.linalg.hilbert(12),
+        "Kahan": kahan(20),
+        "Vandermonde": np.vander(np.linspace(0, 1, 14), 10),
+        "Lauchli": lauchli(6, 1e-9),
+        "graded columns": graded,
+        "nilpotent": np.diag(np.ones(7), 1),
+        "units": np.diag(10.0 ** np.arange(-8.0, 9, 4)),
+        "integers": np.arange(20).reshape(5, 4) % 7,
+        "booleans": np.arange(20).reshape(4, 5) % 3 == 0,
+        "int8 at its ends": np.array([[127, -128, 3], [-128, 127, 1]], np.int8),
+    }
+
+
+HARD = _hard_cases()
+HARD |= {f"complex {name}": A * (1 + 0.5j) + 0.3j * np.roll(A, 1, axis=0) for name, A in HARD.items() if A.dtype == np.float64}
+
+
+def random_matrix(seed, shape, rank, dtype, scale):
+    """A matrix of given rank at most, dtype and scale."""
+    rng = np.random.default_rng(seed)
+    m, n = shape
+    factors = [rng.standard_normal(size) for size in ((m, rank), (rank, n))]
+    if np.dtype(dtype).kind == "c":
+        factors = [F + 1j * rng.standard_normal(F.shape) for F in factors]
+    return (factors[0] @ factors[1] * scale).astype(dtype)
+
+
+@st.composite
+def any_matrix(draw, dtypes=FLOATS, max_side=12):
+    """Any shape up to max_side, any rank, any working dtype, scales 1e-150 .. 1e150 (float32: 1e-15 .. 1e15)."""
+    m, n = draw(st.integers(1, max_side)), draw(st.integers(1, max_side))
+    dtype = draw(st.sampled_from(dtypes))
+    largest = 15 if np.dtype(dtype).char in "fF" else 150
+    return random_matrix(draw(st.integers(0, 2**32 - 1)), (m, n), draw(st.integers(0, min(m, n))), dtype,
+                         10.0 ** draw(st.integers(-largest, largest)))
+
+
+def assert_unchanged(A, call):
+    """call(A) leaves every bit of A as it was, and returns its result."""
+    before = A.copy()
+    result = call(A)
+    np.testing.assert_array_equal(A, before)
+    return result

@@ -1,0 +1,91 @@
+"""Conventions: one linear map for every kind of input, units, and error bounds that hold."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import sparse
+from scipy.sparse.linalg import aslinearoperator
+
+from lowrank.conventions import estimate_error
+from lowrank.conventions import _linear_map, _rank_for_tol
+from tests.properties.matrices import HARD, any_matrix, assert_unchanged, eps
+
+KINDS = {
+    "dense": lambda A: A,
+    "Fortran order": np.asfortranarray,
+    "strided": lambda A: np.repeat(np.repeat(A, 2, axis=0), 3, axis=1)[::2, ::3],
+    "csr": sparse.csr_array,
+    "csc": sparse.csc_array,
+    "coo": sparse.coo_array,
+    "sparse matrix": sparse.csr_matrix,
+    "operator": aslinearoperator,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", HARD)
+def test_products_do_not_depend_on_how_the_matrix_is_stored(name, kind):
+    A = HARD[name]
+    stored, dense = KINDS[kind](A), A.astype(np.result_type(A, np.float64))
+    rng = np.random.default_rng(1)
+    X, Y = rng.standard_normal((A.shape[1], 3)), rng.standard_normal((A.shape[0], 2))
+    M = _linear_map(stored)
+    allowed = 20 * eps(A) * np.abs(dense).sum()
+    assert np.abs(M.unscale(M.apply(X)) - dense @ X).max() <= allowed * np.abs(X).max()
+    assert np.abs(M.unscale(M.adjoint_apply(Y)) - dense.conj().T @ Y).max() <= allowed * np.abs(Y).max()
+    assert np.abs(M.unscale(M.column_norms()) - np.linalg.norm(dense, axis=0)).max() <= allowed
+    assert np.abs(M.unscale(M.row_norms()) - np.linalg.norm(dense, axis=1)).max() <= allowed
+    assert np.array_equal(M.unscale(M.dense()), dense)
+    assert np.array_equal(M.unscale(M.columns([0])), dense[:, [0]])
+    assert np.array_equal(M.unscale(M.rows([-1])), dense[[-1]])
+
+
+@given(any_matrix(), st.sampled_from(["fro", 2]), st.integers(0, 1000))
+def test_the_bound_holds_and_the_unit_does_not_matter(A, norm, seed):
+    zero = np.zeros_like(A)
+    estimate, bound, confidence = assert_unchanged(A, lambda B: estimate_error(B, zero, norm=norm, rng=seed))
+    unit = np.abs(A).max() or 1
+    true = np.linalg.norm((A / unit).astype(np.complex128), norm) * unit
+    assert bound >= true * (1 - 100 * eps(A))
+    assert norm == "fro" or estimate <= true * (1 + 100 * eps(A))
+    scaled = estimate_error(A * A.real.dtype.type(2.0**20), zero, norm=norm, rng=seed)
+    assert scaled == (estimate * 2**20, bound * 2**20, confidence)
+
+
+def test_the_bound_fails_as_rarely_as_it_says():
+    """For "fro" rank one attains the stated probability: 1000 trials at 0.9 must fail about 100 times."""
+    u = np.linspace(1, 2, 12)
+    for A in (np.outer(u, u), np.outer(u, u) * (1 + 1j)):
+        failures = {norm: sum(estimate_error(A, 0 * A, norm=norm, confidence=0.9, n_probe=4, rng=k).bound
+                              < np.linalg.norm(A, norm) * (1 - 1e-12) for k in range(1000)) for norm in ("fro", 2)}
+        assert 65 <= failures["fro"] <= 135
+        assert failures[2] == 0                 # of rank one the lower bound already knows everything
+
+
+@given(st.lists(st.floats(0, 1e200), min_size=1, max_size=12), st.floats(0, 0.999))
+def test_rank_for_tol_is_the_smallest_that_passes(values, tol):
+    s = np.sort(values)[::-1]
+    rank = _rank_for_tol(s, tol)
+    relative = s / (s[0] or 1)
+    tail = lambda r: np.linalg.norm(relative[r:])
+    assert 1 <= rank <= len(s)
+    assert tail(rank) <= tol * tail(0) * (1 + 1e-12) or rank == len(s)
+    assert rank == 1 or tail(rank - 1) > tol * tail(0) * (1 - 1e-12)
+
+
+@pytest.mark.parametrize("A, kind, message", [
+    ([1.0, 2.0], ValueError, r"A has shape \(2,\)"),
+    (np.zeros((2, 2, 2)), ValueError, r"A has shape \(2, 2, 2\)"),
+    (np.zeros((0, 3)), ValueError, r"A has shape \(0, 3\)"),
+    ([[np.nan, 1.0]], ValueError, "A contains 1 NaN and 0 Inf"),
+    ([[1.0, -np.inf]], ValueError, "A contains 0 NaN and 1 Inf"),
+    ([["a", "b"]], TypeError, "A has dtype <U1"),
+    (np.array([[None]]), TypeError, "A has dtype object"),
+    (np.zeros((2, 2), np.longdouble), TypeError, "A has dtype"),
+    (None, TypeError, "A has dtype object"),
+    (sparse.csr_array(np.array([[np.nan, 1.0]])), ValueError, "a product with A contains NaN or Inf"),
+])
+def test_bad_matrices_are_named(A, kind, message):
+    with pytest.raises(kind, match=message):
+        estimate_error(A, np.zeros((1, 2)), rng=0)

@@ -18,8 +18,8 @@ class ApiPage(SphinxDirective):
 
     def section(self, chapter):
         self.env.note_dependency(chapter.path)
-        title, _ = self.state.inline_text(f"`lowrank.{chapter.module}`", self.lineno)
-        section = nodes.section("", nodes.title("", "", *title), ids=[f"api-{chapter.module}"])
+        title = nodes.title("", f"lowrank.{chapter.module}")
+        section = nodes.section("", title, ids=[f"api-{chapter.module}"])
         text = ["```{eval-rst}", *reference(chapter), "```"]
         self.state.nested_parse(StringList(text, source=self.env.doc2path(self.env.docname)), self.content_offset, section)
         return section

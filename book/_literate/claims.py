@@ -4,18 +4,20 @@ import ast
 
 from crosslinks import book_of, chapter_of, claims_in, link_to_cell, link_to_claim
 from docutils import nodes
-from sphinx.errors import SphinxError
 from sphinx.util.docutils import SphinxDirective
+from sphinx.util.logging import getLogger
 
 
-class FaultyBook(SphinxError):
-    category = "The book has mistakes"
+logger = getLogger(__name__)
 
 
 def refuse_mistakes(app):
-    """Stop before anything is built when a claim has no check, or a chapter breaks another rule."""
-    if problems := book_of(app).problems:
-        raise FaultyBook("\n".join(["", *map(str, problems)]))
+    """Say what is wrong and stop before anything is built, when a claim has no check or a chapter breaks another rule."""
+    problems = book_of(app).problems
+    for problem in problems:
+        logger.error("%s", problem)
+    if problems:
+        raise SystemExit(2)
 
 
 def link_claims(app, doctree):

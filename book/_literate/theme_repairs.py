@@ -1,10 +1,8 @@
-"""Mend what the theme gets wrong on each page.
-
-sphinx-thebe declares THEBE_JS_URL twice, an error in each page's console, and names another host. Live cells need a server
-that this book does not have, so all of it goes.
-"""
+"""Mend what the theme and its companions get wrong on each page."""
 
 from pathlib import Path
+
+from docutils import nodes
 
 FRONT_PAGE = """<!doctype html>
 <html lang="{language}">
@@ -19,15 +17,22 @@ FRONT_PAGE = """<!doctype html>
 """
 
 
-def drop_thebe(app, pagename, templatename, context, doctree):
-    """Take every file and inline script of sphinx-thebe from the page."""
-    for kind in ("script_files", "css_files"):
-        context[kind] = [file for file in context.get(kind, []) if not is_thebe(file)]
+def leave_out_thebe(app, config):
+    """Take sphinx-thebe off all pages: it declares a constant twice, an error in every console, and names another host.
+
+    It would let readers run cells on a server, and this book has none.
+    """
+    for listeners in app.events.listeners.values():
+        listeners[:] = [listener for listener in listeners if listener.handler.__module__ != "sphinx_thebe"]
+    app.registry.css_files[:] = [file for file in app.registry.css_files if file[0] != "sphinx-thebe.css"]
 
 
-def is_thebe(file):
-    attributes = getattr(file, "attributes", {})
-    return "thebe" in str(getattr(file, "filename", file)) or "thebe" in attributes.get("body", "")
+def drop_repeated_ids(app, doctree, docname):
+    """Turn the ids that sphinx-proof gives to all proofs alike into classes."""
+    for node in doctree.findall(nodes.Element):
+        if node.get("ids") in (["proof"], ["proof-content"]):
+            node["classes"] += node["ids"]
+            node["ids"] = []
 
 
 def write_front_page(app, exception):
@@ -39,6 +44,7 @@ def write_front_page(app, exception):
 
 
 def setup(app):
-    app.connect("html-page-context", drop_thebe, priority=900)
+    app.connect("config-inited", leave_out_thebe)
+    app.connect("doctree-resolved", drop_repeated_ids)
     app.connect("build-finished", write_front_page, priority=400)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -18,6 +18,36 @@ from scipy.special import erfinv, gammaincinv
 __all__ = ["ErrorEstimate", "estimate_error"]
 
 
+# %% book/foundations/conventions.ipynb: _max_abs
+def _max_abs(X):
+    """Largest absolute real or imaginary part over the last two axes, kept with length 1."""
+    parts = (X.real, X.imag) if np.iscomplexobj(X) else (X,)
+    largest = [part.max((-2, -1), keepdims=True, initial=0) for part in parts]
+    smallest = [part.min((-2, -1), keepdims=True, initial=0) for part in parts]
+    return np.maximum(reduce(np.maximum, largest), -reduce(np.minimum, smallest))
+
+
+def _exponent(peak):
+    """The integer e with 2**(e-1) <= peak < 2**e; 0 where peak is 0."""
+    return np.frexp(peak)[1]
+
+
+def _scale(X, e):
+    """X * 2**e, exact while the result is a normal number; X itself where e is 0."""
+    if not np.any(e):
+        return X
+    one, half = X.real.dtype.type(1), np.asarray(e) // 2
+    return X * np.ldexp(one, half) * np.ldexp(one, e - half)
+
+
+# %% book/foundations/conventions.ipynb: _rank_for_tol
+def _rank_for_tol(s, tol):
+    """Smallest r >= 1 with t_r <= tol t_0, for decreasing s of shape (..., n)."""
+    squares = _scale(s, -_exponent(_max_abs(s[..., None, :])[..., 0]))**2
+    tails = np.sqrt(np.cumsum(squares[..., ::-1], axis=-1)[..., ::-1])       # t_0 .. t_{n-1}
+    return max(1, int(np.sum(tails > tol * tails[..., :1], axis=-1).max(initial=0)))
+
+
 # %% book/foundations/conventions.ipynb: _work_dtype
 def _work_dtype(dtype, name):
     """The dtype to compute in: floats stay, integers and bool become float64."""
@@ -37,31 +67,25 @@ def _check_shape(shape, name, *, stacked=False, empty=False):
     if len(shape) != 2 and not (stacked and len(shape) > 2):
         raise ValueError(f"{name} has shape {shape}; allowed is {allowed}")
     if 0 in shape[-2:] and not empty:
-        raise ValueError(f"{name} has shape {shape}; allowed is {allowed} with at least one row and one column")
+        raise ValueError(f"{name} has shape {shape}; allowed is {allowed}, "
+                         "with at least one row and one column")
 
 
-# %% book/foundations/conventions.ipynb: _max_abs
-def _max_abs(X):
-    """Largest absolute real or imaginary part, over the last two axes, which stay with length 1."""
-    parts = (X.real, X.imag) if np.iscomplexobj(X) else (X,)
-    ends = [end for part in parts for end in (part.max((-2, -1), keepdims=True, initial=0),
-                                              -part.min((-2, -1), keepdims=True, initial=0))]
-    return reduce(np.maximum, ends)
-
-
+# %% book/foundations/conventions.ipynb: _finite_peak
 def _finite_peak(X, name):
     """_max_abs(X), or a ValueError that counts what is not finite."""
     peak = _max_abs(X)
     if not np.isfinite(peak).all():
-        raise ValueError(f"{name} contains {np.isnan(X).sum()} NaN and {np.isinf(X).sum()} Inf; "
-                         "every entry must be finite")
+        raise ValueError(f"{name} contains {np.isnan(X).sum()} NaN and "
+                         f"{np.isinf(X).sum()} Inf; every entry must be finite")
     return peak
 
 
 def _to_array(A, name, *, stacked=False, empty=False):
     """A as an array in the dtype to compute in; a view of A wherever that is possible."""
     if np.ma.isMaskedArray(A):
-        raise TypeError(f"{name} is a masked array; fill its masked entries first, their meaning would be lost")
+        raise TypeError(f"{name} is a masked array; fill its masked entries first, "
+                        "since their meaning would be lost")
     if sparse.issparse(A) or isinstance(A, LinearOperator):
         raise TypeError(f"{name} is a {type(A).__name__}; allowed here is an array")
     try:
@@ -117,30 +141,17 @@ def _generator(rng):
     try:
         return np.random.default_rng(rng)
     except (TypeError, ValueError) as error:
-        raise type(error)(f"rng is {rng!r}; allowed is None, a non-negative integer or a numpy.random.Generator") from None
-
-
-# %% book/foundations/conventions.ipynb: _exponent
-def _exponent(peak):
-    """The integer e with 2**(e-1) <= peak < 2**e; 0 where peak is 0."""
-    return np.frexp(peak)[1]
-
-
-def _scale(X, e):
-    """X * 2**e, exact while the result is a normal number; X itself where e is 0."""
-    if not np.any(e):
-        return X
-    one, half = X.real.dtype.type(1), np.asarray(e) // 2
-    return X * np.ldexp(one, half) * np.ldexp(one, e - half)
+        raise type(error)(f"rng is {rng!r}; allowed is None, a non-negative integer "
+                          "or a numpy.random.Generator") from None
 
 
 # %% book/foundations/conventions.ipynb: _Factored
 class _Factored:
-    """Mixin for a named tuple that stands for a product of matrices: its `factors`, left to right."""
+    """Mixin for a named tuple that stands for a product of its `factors`, left to right."""
 
     __slots__ = ()
-    __array_ufunc__ = None                          # so that `array @ result` asks __rmatmul__ below
-    __add__ = __mul__ = __rmul__ = None             # a tuple would join or repeat itself
+    __array_ufunc__ = None                       # `array @ result` asks __rmatmul__ below
+    __add__ = __mul__ = __rmul__ = None          # a tuple would join or repeat itself
 
     @property
     def shape(self):
@@ -189,7 +200,7 @@ def _safe_norms(X, axis):
 
 
 class _LinearMap:
-    """Products with 2**-exponent A. Subclasses say how one kind of input multiplies; callers see none of it."""
+    """Products with 2**-exponent A. A subclass says how one kind of input multiplies."""
 
     def __init__(self, A, name, exponent=None):
         self.A, self.name, self.exponent = A, name, exponent
@@ -233,21 +244,24 @@ class _LinearMap:
         return _scale(X, self.exponent or 0)
 
     def _scaled(self, Y):
-        """Refuse what is not finite, and scale by the power of two that the first product sets."""
+        """Refuse what is not finite; scale by the power of two that the first product sets."""
         peak = _max_abs(Y).item()
         if not np.isfinite(peak):
-            raise ValueError(f"a product with {self.name} contains NaN or Inf; every entry of {self.name} must be finite "
-                             f"and small enough that sums of {max(self.shape)} entries do not overflow")
+            raise ValueError(f"a product with {self.name} contains NaN or Inf; every entry must be "
+                             "finite, and small enough that sums of entries do not overflow")
         if self.exponent is None and peak:
             self.exponent = _exponent(peak).item()
         return _scale(Y, -(self.exponent or 0))
 
     def _norms(self, axis):
-        norms = np.zeros((1, self.shape[1]) if axis == 0 else (self.shape[0], 1), self.dtype.char.lower())
+        norms = np.zeros(self._norms_shape(axis), self.dtype.char.lower())
         for block_rows, block_columns, block in self._blocks():
             part = norms[:, block_columns] if axis == 0 else norms[block_rows]
             part[...] = np.hypot(part, _safe_norms(block, axis))
         return norms
+
+    def _norms_shape(self, axis):
+        return (1, self.shape[1]) if axis == 0 else (self.shape[0], 1)
 
 
 # %% book/foundations/conventions.ipynb: _Dense
@@ -270,7 +284,7 @@ class _Dense(_LinearMap):
         return self.A
 
     def _blocks(self, size=2**21):
-        """Slabs of about `size` entries along the axis that is slow in memory, in the dtype to compute in."""
+        """Slabs of about `size` entries along the axis that is slow in memory."""
         m, n = self.shape
         every = slice(None)
         if self.A.flags.f_contiguous and not self.A.flags.c_contiguous:
@@ -324,11 +338,12 @@ class _Sparse(_Dense):
     def _norms(self, axis):
         data = self.A.data.astype(self.dtype, copy=False)
         if not data.size or not np.isfinite(peak := _max_abs(data[None]).item()):
-            return np.full((1, self.shape[1]) if axis == 0 else (self.shape[0], 1), data.sum().real)
+            return np.full(self._norms_shape(axis), peak if data.size else 0.0)
         e = _exponent(peak)
-        squares = type(self.A)((np.abs(_scale(data, -e))**2, self.A.indices, self.A.indptr), shape=self.shape)
+        squares = np.abs(_scale(data, -e))**2
+        squares = type(self.A)((squares, self.A.indices, self.A.indptr), shape=self.shape)
         norms = np.sqrt(np.asarray(squares.sum(axis=axis)))
-        return _scale(norms.reshape((1, -1) if axis == 0 else (-1, 1)), e)
+        return _scale(norms.reshape(self._norms_shape(axis)), e)
 
 
 class _Operator(_LinearMap):
@@ -340,8 +355,9 @@ class _Operator(_LinearMap):
     def _adjoint_times(self, Y):
         try:
             return np.asarray(self.A.rmatmat(Y))
-        except (NotImplementedError, RecursionError, TypeError) as error:      # SciPy versions differ here
-            raise TypeError(f"{self.name} is a LinearOperator without an adjoint; allowed is one with rmatvec or rmatmat") from error
+        except (NotImplementedError, RecursionError, TypeError) as error:     # as SciPy has it
+            raise TypeError(f"{self.name} is a LinearOperator without an adjoint; "
+                            "allowed is one with rmatvec or rmatmat") from error
 
     def _unit_vectors(self, size, index):
         index = np.arange(size)[index]
@@ -399,7 +415,7 @@ class _Adjoint(_LinearMap):
 
 # %% book/foundations/conventions.ipynb: _linear_map
 def _linear_map(A, name="A"):
-    """The linear map of a dense array, a memory map, a sparse matrix, a LinearOperator or a factored result."""
+    """The linear map of whatever a user may pass as a matrix."""
     if isinstance(A, _LinearMap):
         return A
     if isinstance(A, (_Factored, LinearOperator, np.memmap)) or sparse.issparse(A):
@@ -416,21 +432,14 @@ def _linear_map(A, name="A"):
     return _Dense(A, name, _exponent(_finite_peak(A, name)).item())
 
 
-# %% book/foundations/conventions.ipynb: _rank_for_tol
-def _rank_for_tol(s, tol):
-    """Smallest r >= 1 with (sum over j > r of s_j^2)^(1/2) <= tol (sum of all s_j^2)^(1/2), for s of shape (..., n) decreasing."""
-    squares = _scale(s, -_exponent(_max_abs(s[..., None, :])[..., 0]))**2
-    tails = np.sqrt(np.cumsum(squares[..., ::-1], axis=-1)[..., ::-1])       # tails[r] = t_r, r = 0 .. n - 1
-    return max(1, int(np.sum(tails > tol * tails[..., :1], axis=-1).max(initial=0)))
-
-
 # %% book/foundations/conventions.ipynb: _gaussian
 def _gaussian(rng, shape, dtype):
     """Independent standard normal entries, E|g|^2 = 1: real or complex as the dtype is."""
     real = np.finfo(dtype).dtype.type
     if np.dtype(dtype).kind != "c":
         return rng.standard_normal(shape, real)
-    return (rng.standard_normal(shape, real) + 1j * rng.standard_normal(shape, real)) * real(0.5**0.5)
+    parts = rng.standard_normal((2, *shape), real) * real(0.5**0.5)
+    return parts[0] + 1j * parts[1]
 
 
 # %% book/foundations/conventions.ipynb: ErrorEstimate
@@ -457,13 +466,13 @@ class _Difference(_Operator):
 
 
 class ErrorEstimate(namedtuple("ErrorEstimate", "estimate bound confidence")):
-    """What `estimate_error` found: `estimate`, and a `bound` that holds with probability `confidence`."""
+    """What `estimate_error` found: an `estimate`, and a `bound` of stated `confidence`."""
 
     __slots__ = ()
 
 
 def estimate_error(A, approx, *, n_probe=10, norm="fro", confidence=0.999, rng=None):
-    r"""Estimate and bound norm(A - approx) from a few products, for matrices too large to subtract.
+    r"""Estimate and bound norm(A - approx) from a few products.
 
     Parameters
     ----------
@@ -522,7 +531,8 @@ def estimate_error(A, approx, *, n_probe=10, norm="fro", confidence=0.999, rng=N
     if norm not in ("fro", 2):
         raise ValueError(f"norm is {norm!r}; allowed are 'fro' and 2")
     if not 0.5 <= confidence < 1:
-        raise ValueError(f"confidence is {confidence!r}; allowed is a number with 0.5 <= confidence < 1")
+        raise ValueError(f"confidence is {confidence!r}; allowed is a number from 0.5 up to, "
+                         "not including, 1")
 
     D = _Difference(A, B)
     is_complex = D.dtype.kind == "c"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy import sparse
-from scipy.sparse.linalg import LinearOperator
+from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from lowrank.conventions import (
     _Dense,
@@ -22,26 +22,6 @@ from lowrank.conventions import (
 )
 
 
-# %% book/foundations/conventions.ipynb: test_bad_input_is_named
-def test_bad_input_is_named():
-    cases = [
-        (lambda: _as_array([1.0, 2.0]), ValueError, r"A has shape \(2,\); allowed is a matrix"),
-        (lambda: _as_array([[1.0, np.nan], [np.inf, 0]], "B"), ValueError, "B contains 1 NaN and 1 Inf"),
-        (lambda: _as_array([["a"]]), TypeError, "A has dtype <U1"),
-        (lambda: _as_array(np.zeros((0, 3))), ValueError, r"A has shape \(0, 3\)"),
-        (lambda: _as_array([[1], [2, 3]]), ValueError, "A does not form an array"),
-        (lambda: _as_array(np.ma.masked_equal([[1, 2]], 2)), TypeError, "A is a masked array"),
-        (lambda: _check_rank(5, (4, 9)), ValueError, "rank is 5; allowed is an integer from 1 to 4"),
-        (lambda: _check_rank(2.0, (4, 9)), TypeError, "rank is 2.0"),
-        (lambda: _check_tol(-0.1), ValueError, "tol is -0.1; allowed is a number with 0 <= tol < 1"),
-        (lambda: _rank_or_tol(3, 0.1, (4, 9)), ValueError, "exactly one"),
-        (lambda: _generator("seed"), TypeError, "rng is 'seed'"),
-    ]
-    for call, kind, message in cases:
-        with pytest.raises(kind, match=message):
-            call()
-
-
 # %% book/foundations/conventions.ipynb: test_scaling_is_exact_and_spans_the_range
 def test_scaling_is_exact_and_spans_the_range():
     A = np.random.default_rng(1).standard_normal((5, 4))
@@ -53,6 +33,35 @@ def test_scaling_is_exact_and_spans_the_range():
     assert _exponent(_max_abs(np.zeros((2, 2)))).item() == 0
 
 
+# %% book/foundations/conventions.ipynb: test_rank_for_tol
+def test_rank_for_tol():
+    s = np.array([4.0, 3.0, 0.0])
+    assert [_rank_for_tol(s, tol) for tol in (0, 0.59, 0.61, 0.999)] == [2, 2, 1, 1]
+    assert _rank_for_tol(s * 1e-200, 0.59) == 2
+    assert _rank_for_tol(np.array([[4.0, 3.0, 0.0], [1.0, 1.0, 1.0]]), 0.1) == 3
+    assert _rank_for_tol(np.zeros(3), 0.1) == 1
+
+
+# %% book/foundations/conventions.ipynb: test_bad_input_is_named
+def test_bad_input_is_named():
+    cases = [
+        (lambda: _as_array([1.0, 2.0]), ValueError, r"A has shape \(2,\); allowed is a matrix"),
+        (lambda: _as_array([[np.nan, np.inf]], "B"), ValueError, "B contains 1 NaN and 1 Inf"),
+        (lambda: _as_array([["a"]]), TypeError, "A has dtype <U1"),
+        (lambda: _as_array(np.zeros((0, 3))), ValueError, r"A has shape \(0, 3\)"),
+        (lambda: _as_array([[1], [2, 3]]), ValueError, "A does not form an array"),
+        (lambda: _as_array(np.ma.masked_equal([[1, 2]], 2)), TypeError, "A is a masked array"),
+        (lambda: _check_rank(5, (4, 9)), ValueError, "rank is 5; allowed is an integer from 1"),
+        (lambda: _check_rank(2.0, (4, 9)), TypeError, "rank is 2.0"),
+        (lambda: _check_tol(-0.1), ValueError, "tol is -0.1; allowed is a number with 0 <="),
+        (lambda: _rank_or_tol(3, 0.1, (4, 9)), ValueError, "exactly one"),
+        (lambda: _generator("seed"), TypeError, "rng is 'seed'"),
+    ]
+    for call, kind, message in cases:
+        with pytest.raises(kind, match=message):
+            call()
+
+
 # %% book/foundations/conventions.ipynb: test_every_kind_of_input_multiplies_alike
 def test_every_kind_of_input_multiplies_alike():
     rng = np.random.default_rng(2)
@@ -60,14 +69,14 @@ def test_every_kind_of_input_multiplies_alike():
     A[2] = 0
     X, Y, J = rng.standard_normal((5, 3)) + 0j, rng.standard_normal((7, 3)) + 0j, [3, 0, 3]
     for B in (A, A.real * 1e150, A * 1e-150, A.astype(np.complex64)):
-        kinds = [B, np.asfortranarray(B), sparse.csr_array(B), sparse.csc_matrix(B), sparse.coo_array(B),
-                 LinearOperator(B.shape, matvec=lambda v: B @ v, rmatvec=lambda v: B.conj().T @ v, dtype=B.dtype)]
+        kinds = [B, np.asfortranarray(B), sparse.csr_array(B), sparse.csc_matrix(B),
+                 sparse.coo_array(B), aslinearoperator(B)]
         unit, eps = np.abs(B).max(), np.finfo(B.dtype).eps
         for kind in kinds:
             for M, C in ((_linear_map(kind), B), (_linear_map(kind).adjoint, B.conj().T)):
                 V, W = (X, Y) if C is B else (Y, X)
-                pairs = [(M.apply(V), C @ V), (M.adjoint_apply(W), C.conj().T @ W), (M.dense(), C),
-                         (M.columns(J), C[:, J]), (M.rows(J), C[J]),
+                pairs = [(M.apply(V), C @ V), (M.adjoint_apply(W), C.conj().T @ W),
+                         (M.dense(), C), (M.columns(J), C[:, J]), (M.rows(J), C[J]),
                          (M.column_norms(), np.linalg.norm(C / unit, axis=0) * unit),
                          (M.row_norms(), np.linalg.norm(C / unit, axis=1) * unit)]
                 for got, expected in pairs:
@@ -92,7 +101,8 @@ def test_memory_map_is_read_in_slabs(tmp_path=None):
             M._blocks = lambda: _Dense._blocks(M, size=100)         # many small slabs
             assert np.allclose(M.unscale(M.apply(np.eye(30))), B)
             assert np.allclose(M.unscale(M.adjoint_apply(np.eye(40))), B.T)
-            assert np.allclose(M.unscale(M.column_norms()), np.linalg.norm(B.astype(float), axis=0))
+            norms = np.linalg.norm(B.astype(float), axis=0)
+            assert np.allclose(M.unscale(M.column_norms()), norms)
             del stored, M
 
 
@@ -113,21 +123,13 @@ def test_linear_map_refuses():
         _linear_map(sparse.csr_array((0, 4)))
 
 
-# %% book/foundations/conventions.ipynb: test_rank_for_tol
-def test_rank_for_tol():
-    s = np.array([4.0, 3.0, 0.0])
-    assert [_rank_for_tol(s, tol) for tol in (0, 0.59, 0.61, 0.999)] == [2, 2, 1, 1]
-    assert _rank_for_tol(s * 1e-200, 0.59) == 2
-    assert _rank_for_tol(np.array([[4.0, 3.0, 0.0], [1.0, 1.0, 1.0]]), 0.1) == 3
-    assert _rank_for_tol(np.zeros(3), 0.1) == 1
-
-
 # %% book/foundations/conventions.ipynb: test_estimate_error_holds_what_it_says
 def test_estimate_error_holds_what_it_says():
     rng = np.random.default_rng(7)
     for dtype in (np.float64, np.complex128, np.float32):
         for shape, rank in (((30, 20), 1), ((20, 30), 20), ((1, 9), 1)):
-            D = _gaussian(rng, (shape[0], rank), dtype) @ _gaussian(rng, (rank, shape[1]), dtype)
+            left, right = ((shape[0], rank), (rank, shape[1]))
+            D = _gaussian(rng, left, dtype) @ _gaussian(rng, right, dtype)
             A = _gaussian(rng, shape, dtype)
             for norm in ("fro", 2):
                 true = np.linalg.norm(D, norm)
@@ -137,7 +139,8 @@ def test_estimate_error_holds_what_it_says():
                 if norm == 2:
                     assert all(estimate <= true * (1 + 1e-5) for estimate, _, _ in found)
                 else:
-                    assert abs(np.mean([estimate**2 for estimate, _, _ in found]) / true**2 - 1) < 0.25
+                    mean_square = np.mean([estimate**2 for estimate, _, _ in found])
+                    assert abs(mean_square / true**2 - 1) < 0.25
 
 
 # %% book/foundations/conventions.ipynb: test_estimate_error_in_any_unit_and_dress
@@ -156,8 +159,10 @@ def test_estimate_error_in_any_unit_and_dress():
 
 def test_estimate_error_counts_its_passes():
     A, passes = np.eye(6), []
-    counted = LinearOperator((6, 6), matvec=lambda v: A @ v, rmatvec=lambda v: A @ v, dtype=float,
-                             matmat=lambda X: passes.append("A X") or A @ X, rmatmat=lambda X: passes.append("A^H Y") or A @ X)
+    counted = LinearOperator(
+        A.shape, dtype=float, matvec=lambda v: A @ v,
+        matmat=lambda X: passes.append("A X") or A @ X,
+        rmatmat=lambda Y: passes.append("A^H Y") or A.T @ Y)
     estimate_error(counted, 0 * A, rng=0)
     assert passes == ["A X"]
     estimate_error(counted, 0 * A, norm=2, rng=0)
@@ -166,8 +171,9 @@ def test_estimate_error_counts_its_passes():
 
 def test_estimate_error_refuses():
     A = np.eye(3)
-    for message, options in [("n_probe is 1", {"n_probe": 1}), ("norm is 'max'", {"norm": "max"}), ("confidence is 1", {"confidence": 1})]:
-        with pytest.raises(ValueError, match=message):
-            estimate_error(A, A, **options)
-    with pytest.raises(ValueError, match=r"approx has shape \(2, 2\); allowed is the shape of A, \(3, 3\)"):
+    bad_options = {"n_probe": 1, "norm": "max", "confidence": 1}
+    for name, value in bad_options.items():
+        with pytest.raises(ValueError, match=f"{name} is {value!r}; allowed"):
+            estimate_error(A, A, **{name: value})
+    with pytest.raises(ValueError, match=r"approx has shape \(2, 2\); allowed is the shape"):
         estimate_error(A, np.eye(2))

@@ -1,6 +1,6 @@
 """The API page: what each chapter exports, from its docstrings, with a link to the section that derives it."""
 
-from crosslinks import anchor, book_of, link_to_cell
+from crosslinks import anchor, book_of, depend_on_book, link_to_cell
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.addnodes import desc, desc_content
@@ -14,10 +14,10 @@ class ApiPage(SphinxDirective):
     """``{literate-api}``: for each chapter, in the order of the book, its public names by autodoc."""
 
     def run(self):
+        depend_on_book(self.env)
         return [self.section(chapter) for chapter in book_of(self.env.app).chapters if chapter.public]
 
     def section(self, chapter):
-        self.env.note_dependency(chapter.path)
         title = nodes.title("", f"lowrank.{chapter.module}")
         section = nodes.section("", title, ids=[f"api-{chapter.module}"])
         text = ["```{eval-rst}", *reference(chapter), "```"]

@@ -2,7 +2,7 @@
 
 import ast
 
-from crosslinks import book_of, chapter_of, claims_in, link_to_cell, link_to_claim
+from crosslinks import book_of, chapter_of, claims_in, depend_on_book, link_to_cell, link_to_claim
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.logging import getLogger
@@ -61,15 +61,13 @@ class Ledger(SphinxDirective):
     """``{literate-checks}``: for each chapter a table of its claims and of the cells that check them."""
 
     def run(self):
-        chapters = book_of(self.env.app).chapters
-        for chapter in chapters:
-            self.env.note_dependency(chapter.path)
-        return [self.section(chapter) for chapter in chapters if chapter.claims]
+        depend_on_book(self.env)
+        return [self.section(chapter) for chapter in book_of(self.env.app).chapters if chapter.claims]
 
     def section(self, chapter):
         heading = nodes.title("", "", *self.inline(chapter.title))
         ledger = table(("Claim", "Title", "Checked by", "How"), [self.row(chapter, claim) for claim in chapter.claims])
-        return nodes.section("", heading, ledger, ids=[f"claims-{chapter.module}"], names=[])
+        return nodes.section("", heading, ledger, ids=[f"claims-{chapter.module}"])
 
     def row(self, chapter, claim):
         """The four entries of a claim; one line for each cell that checks it."""

@@ -19,6 +19,12 @@ def book_of(app):
 _read_once = cache(read_book)
 
 
+def depend_on_book(env):
+    """Make Sphinx build the current page anew when a chapter or the order of the chapters has changed."""
+    for file in ("_toc.yml", *(chapter.path for chapter in book_of(env.app).chapters)):
+        env.note_dependency(file)
+
+
 def chapter_of(app, docname):
     """The chapter that becomes this page, or None for a page that is no notebook."""
     return next((chapter for chapter in book_of(app).chapters if chapter.docname == docname), None)

@@ -1,13 +1,21 @@
 """The Sphinx extension of the book: it joins the chapters, the package that they export and the pages about both."""
 
+from hashlib import sha256
 from pathlib import Path
 import sys
 
-EXTENSIONS = ("offline_mathjax", "theme_repairs", "cell_badges", "claims", "api_page")
+PARTS = ("offline_mathjax", "theme_repairs", "cell_badges", "claims", "api_page")
+
+
+def own_version():
+    """A digest of the extension's code; when it changes, pages that were built before are out of date."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def setup(app):
-    sys.path.insert(0, str(Path(app.srcdir)))  # autodoc imports lowrank from the book's own root
-    for name in EXTENSIONS:
+    sys.path.insert(0, str(app.srcdir))  # autodoc imports lowrank from the book's own root
+    app.add_config_value("literate_version", own_version(), "env")
+    for name in PARTS:
         app.setup_extension(name)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

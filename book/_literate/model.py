@@ -156,10 +156,11 @@ def _defined(statement):
         case ast.ClassDef():
             yield statement.name, "class", statement.lineno
         case ast.Assign() | ast.AnnAssign(value=ast.expr()):
-            for target in getattr(statement, "targets", None) or [statement.target]:
-                for node in ast.walk(target):
-                    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                        yield node.id, "constant", node.lineno
+            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+            names = [node for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)]
+            for node in sorted(names, key=lambda node: (node.lineno, node.col_offset)):
+                if isinstance(node.ctx, ast.Store):
+                    yield node.id, "constant", node.lineno
         case ast.If() | ast.Try():
             found = {name: (name, kind, line) for name, kind, line in reversed([*_defined_inside(statement)])}
             yield from reversed([found[name] for name in found if name not in _imported_inside(statement)])

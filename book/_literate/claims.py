@@ -7,7 +7,6 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.logging import getLogger
 
-
 logger = getLogger(__name__)
 
 
@@ -81,9 +80,9 @@ class Ledger(SphinxDirective):
 
 
 def cell_name(cell):
-    """The function that checks, or the number of the cell where no function does."""
-    named = cell.name and cell.name not in cell.labels
-    return nodes.literal("", cell.name) if named else nodes.Text(f"cell {cell.number}")
+    """The test that checks, or the number of the cell where no test does."""
+    is_test = (cell.name or "").startswith("test_")
+    return nodes.literal("", cell.name) if is_test else nodes.Text(f"cell {cell.number}")
 
 
 def table(headings, rows):

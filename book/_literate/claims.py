@@ -11,7 +11,7 @@ logger = getLogger(__name__)
 
 
 def refuse_mistakes(app):
-    """Say what is wrong and stop before anything is built, when a claim has no check or a chapter breaks another rule."""
+    """Name every mistake of the chapters, such as a claim without a check, and stop before anything is built."""
     problems = book_of(app).problems
     for problem in problems:
         logger.error("%s", problem)

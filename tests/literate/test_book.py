@@ -199,13 +199,14 @@ class Visit:
 
 
 LOOK = """async () => {
+    const WRONG = "mjx-merror, mjx-container [style*='color: red']";  // an unknown macro is set in red
     if (window.MathJax) await MathJax.startup.promise;
     const prose = document.querySelector("main").cloneNode(true);
     prose.querySelectorAll("pre, code, script, mjx-container").forEach(element => element.remove());
     return {
         marked: document.querySelectorAll("main .math").length,
         typeset: document.querySelectorAll("main .math > mjx-container").length,
-        wrong: [...document.querySelectorAll("mjx-merror, mjx-container [style*='color: red']")].map(e => e.textContent),
+        wrong: [...document.querySelectorAll(WRONG)].map(formula => formula.textContent),
         raw: prose.textContent.split("\\n").filter(line => /\\\\[()\\[\\]]|\\$\\$/.test(line)),
     };
 }"""

@@ -1,6 +1,7 @@
 """The book as data: chapters, cells, claims, and the problems found in them."""
 
 import ast
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 CLAIM_KINDS = ("theorem", "lemma", "proposition", "corollary")
+CLAIM_DIRECTIVES = {f"prf:{kind}": kind for kind in CLAIM_KINDS}
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,11 @@ class Book:
     def chapter(self, module):
         """The chapter with this module name, or None."""
         return next((chapter for chapter in self.chapters if chapter.module == module), None)
+
+
+def nearest(word, words):
+    """The word that was probably meant, or None."""
+    return next(iter(difflib.get_close_matches(word, words, n=1)), None)
 
 
 def definitions(tree):

@@ -100,6 +100,14 @@ def test_imports_are_merged_and_sorted(book):
     assert "\nimport numpy as np\n\nfrom lowrank.svd import ANGLE\n" in book.read("tests/chapters/test_svd.py")
 
 
+def test_every_module_of_a_package_is_imported(book):
+    source = "import numpy.fft\nimport numpy.linalg\n\nSIZE = numpy.linalg.norm(numpy.fft.fft([1]))"
+    book["psd"] += [code(source, "export"), code("def test_size():\n    assert numpy.fft.ifft([SIZE])", "test")]
+    book.save()
+    assert book.export().status == 0
+    assert "\nimport numpy.fft\nimport numpy.linalg\n\nfrom lowrank.psd import SIZE\n" in book.read("tests/chapters/test_psd.py")
+
+
 def test_long_lists_get_one_name_a_line(book):
     names = [f"a_rather_long_name_{number}" for number in range(8)]
     book["conventions"].append(code("\n".join(f"{name} = 1" for name in names), "export"))
@@ -193,7 +201,7 @@ def test_check_prints_the_difference_and_writes_nothing(book):
     before = book.files()
     run = book.export("--check")
     assert run.status == 1
-    assert run.err == "1 file of the package differ from the book. Next: make export\n"
+    assert run.err == "Package and book differ in 1 file. Run: make export\n"
     assert run.out.splitlines()[:2] == ["--- lowrank/svd.py", "+++ lowrank/svd.py (from the book)"]
     assert "-    '''A hand-made norm.'''\n+    '''A norm.'''\n" in run.out
     assert book.files() == before
@@ -251,11 +259,11 @@ def test_unfinished(book, cells, expected):
 MISTAKES = {
     "not Python": (
         [code("x = 1\nif x\n    y", "export")],
-        "cell 6, line 2: is not Python: expected ':'; correct this line",
+        "cell 6, line 2: is faulty Python: expected ':'; correct this line",
     ),
     "return outside a function": (
         [code("return 1")],
-        "cell 6, line 1: is not Python: 'return' outside function; correct this line",
+        "cell 6, line 1: is faulty Python: 'return' outside function; correct this line",
     ),
     "an escape that is none": (
         [code('def f():\n    """Solve \\min."""', "export")],

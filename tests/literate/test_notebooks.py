@@ -10,7 +10,7 @@ from chapters import ROOT, read_book
 from rules import KNOWN_TAGS
 
 BOOK = read_book()
-MACHINE = re.compile(r"(?<![\w.:/])/(?:home|Users|root|tmp|work|usr|opt|var|private|mnt)/\w|\b[A-Z]:\\|\b0x[0-9a-f]{6,}")
+MACHINE = re.compile(r"(?<![\w.:/])/(home|Users|root|tmp|work|usr|opt|var|private|mnt)/\w|\b[A-Z]:\\|\b0x[0-9a-f]{6,}")
 
 
 @pytest.fixture(scope="module", params=BOOK.chapters, ids=lambda chapter: chapter.module)

@@ -61,6 +61,8 @@ def execute(root, chapter, timeout=600):
     path = root / chapter.path
     before = export.read(path)
     notebook = nbformat.reads(before, as_version=4)
+    if [cell.source for cell in notebook.cells] != [cell.source for cell in chapter.cells]:
+        return f"{chapter.path} was saved after the export. Run it again."
     folder = {"metadata": {"path": str(path.parent)}}
     client = Client(notebook, timeout=timeout, record_timing=False, resources=folder, extra_arguments=QUIET)
     paths = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]

@@ -130,3 +130,10 @@ def test_a_foreign_package_is_noticed(book, run, monkeypatch):
     here = book.root / "lowrank" / "__init__.py"
     assert done.status == 1
     assert done.err == f"The kernel imports lowrank from /elsewhere/lowrank/__init__.py, not from {here}.\n"
+
+
+def test_a_chapter_that_is_saved_while_it_runs_keeps_what_was_saved(book, run):
+    done = run(code("from pathlib import Path\nPath('psd.ipynb').write_text('saved')"))
+    assert done.status == 1
+    assert done.err == "book/low_rank/psd.ipynb was saved while it ran; its outputs are not stored. Run it again.\n"
+    assert book.read("book/low_rank/psd.ipynb") == "saved"

@@ -20,8 +20,9 @@ class ApiPage(SphinxDirective):
     def section(self, chapter):
         title = nodes.title("", f"lowrank.{chapter.module}")
         section = nodes.section("", title, ids=[f"api-{chapter.module}"])
-        text = ["```{eval-rst}", *reference(chapter), "```"]
-        self.state.nested_parse(StringList(text, source=self.env.doc2path(self.env.docname)), self.content_offset, section)
+        source = self.env.doc2path(self.env.docname)
+        text = StringList(["```{eval-rst}", *reference(chapter), "```"], source)
+        self.state.nested_parse(text, self.content_offset, section)
         return section
 
 

@@ -23,8 +23,7 @@ def badge_parts(chapter, cell, claims):
     if "export" in cell.tags:
         parts.append(lives_in(chapter.module, cell))
     if "test" in cell.tags:
-        file = nodes.literal("", f"tests/chapters/test_{chapter.module}.py")
-        parts.append(nodes.inline("", "", nodes.Text("test: "), file))
+        parts.append(tested_in(chapter.module, cell))
     for label in cell.labels:
         title = [child.deepcopy() for child in claims[label][0]]
         parts.append(nodes.inline("", "", nodes.Text("checks "), link_to_claim(label), *title))
@@ -33,11 +32,26 @@ def badge_parts(chapter, cell, claims):
 
 def lives_in(module, cell):
     """`lives in lowrank/svd.py: truncated_svd`, with links to the API page for all that is public."""
-    line = nodes.inline("", "", nodes.Text("lives in "), link_to_api("mod", f"lowrank.{module}", f"lowrank/{module}.py"))
-    for position, (name, _, _) in enumerate(definitions(cell.tree)):
-        line += nodes.Text(", " if position else ": ")
-        line += nodes.literal("", name) if name.startswith("_") else link_to_api("obj", f"lowrank.{module}.{name}", name)
-    return line
+    file = link_to_api("mod", f"lowrank.{module}", f"lowrank/{module}.py")
+    names = [name for name, _, _ in definitions(cell.tree)]
+    links = [code(name) if name[0] == "_" else link_to_api("obj", f"lowrank.{module}.{name}", name) for name in names]
+    return line("lives in ", file, links)
+
+
+def tested_in(module, cell):
+    """`test: tests/chapters/test_svd.py: test_shapes`."""
+    names = [code(name) for name, kind, _ in definitions(cell.tree) if kind == "function"]
+    return line("test: ", code(f"tests/chapters/test_{module}.py"), names)
+
+
+def line(text, file, names):
+    """Text, a file, and after a colon the names in it, with commas between them."""
+    separated = [node for name in names for node in (nodes.Text(", "), name)][1:]
+    return nodes.inline("", "", nodes.Text(text), file, *([nodes.Text(": "), *separated] if names else []))
+
+
+def code(text):
+    return nodes.literal("", text)
 
 
 def setup(app):

@@ -18,12 +18,11 @@ from pathlib import Path, PurePosixPath
 import myst
 import rules
 import yaml
-from model import CLAIM_KINDS, ROOT, Book, Cell, Chapter, Claim, Place, Problem, Public, definitions
+from model import CLAIM_DIRECTIVES, CLAIM_KINDS, ROOT, Book, Cell, Chapter, Claim, Place, Problem, Public, definitions
 
 __all__ = ["CLAIM_KINDS", "ROOT", "Book", "Cell", "Chapter", "Claim", "Place", "Problem", "Public", "read_book"]
 
 TOC = "_toc.yml"
-CLAIMS = {f"prf:{kind}": kind for kind in CLAIM_KINDS}
 
 
 class Unreadable(Exception):
@@ -66,17 +65,21 @@ def _read_toc(root):
     try:
         text = _read_text(root, TOC)
         toc = yaml.safe_load(text)
+        if not isinstance(toc, dict) or "root" not in toc:
+            next_step = "write `format: jb-book`, `root: book/index` and the `parts`"
+            raise Unreadable(Place(TOC), "has no `root`", next_step)
     except Unreadable as error:
         return [], [error.problem]
     except yaml.YAMLError as error:
         line = error.problem_mark.line + 1 if getattr(error, "problem_mark", None) else None
         reason = getattr(error, "problem", None) or "a character that YAML does not allow"
         return [], [Problem(Place(TOC, line=line), f"is not valid YAML ({reason})", "correct this line")]
-    if not isinstance(toc, dict) or "root" not in toc:
-        message = "has no `root`"
-        return [], [Problem(Place(TOC), message, "write `format: jb-book`, `root: book/index` and the `parts`")]
+    return _find_files(root, _names(toc), text)
+
+
+def _find_files(root, names, text):
     files, problems = [], []
-    for name in _names(toc):
+    for name in names:
         place = Place(TOC, line=_line_of(name, text))
         found = [file for file in _candidates(name) if (root / file).is_file()]
         if not found:
@@ -155,8 +158,8 @@ def _read_notebook(root, path):
     try:
         notebook = json.loads(text)
     except json.JSONDecodeError as error:
-        message = f"is not valid JSON ({error.msg})"
-        raise Unreadable(Place(path, line=error.lineno), message, "restore it from git and edit it in JupyterLab") from None
+        message, next_step = f"is not valid JSON ({error.msg})", "restore it from git and edit it in JupyterLab"
+        raise Unreadable(Place(path, line=error.lineno), message, next_step) from None
     if not isinstance(notebook, dict) or "nbformat" not in notebook:
         raise Unreadable(Place(path), "is JSON, but not a notebook", "restore it from git")
     version = f"{notebook['nbformat']}.{notebook.get('nbformat_minor')}"
@@ -165,18 +168,17 @@ def _read_notebook(root, path):
     cells = notebook.get("cells")
     for number, cell in enumerate(cells if isinstance(cells, list) else [None], start=1):
         if not _well_formed(cell):
-            raise Unreadable(Place(path, number), "is not a cell of notebook format 4.5", "delete it, or save it anew in JupyterLab")
+            message, next_step = "is not a cell of notebook format 4.5", "delete it, or save it anew in JupyterLab"
+            raise Unreadable(Place(path, number), message, next_step)
     return notebook
 
 
 def _well_formed(cell):
-    return (
-        isinstance(cell, dict)
-        and cell.get("cell_type") in ("code", "markdown", "raw")
-        and isinstance(cell.get("metadata"), dict)
-        and isinstance(cell["metadata"].get("tags", []), list)
-        and isinstance(cell.get("source"), str | list)
-    )
+    match cell:
+        case {"cell_type": "code" | "markdown" | "raw", "metadata": dict(metadata), "source": str() | list() as source}:
+            parts = [*source, cell.get("id") or ""]
+            return all(isinstance(part, str) for part in parts) and isinstance(metadata.get("tags", []), list)
+    return False
 
 
 def _read_cell(number, raw):
@@ -219,7 +221,7 @@ def _claims(cell):
     if cell.kind != "markdown":
         return []
     return [
-        Claim(CLAIMS[found.name], found.options.get("label"), found.argument, cell.number, found.line)
+        Claim(CLAIM_DIRECTIVES[found.name], found.options.get("label"), found.argument, cell.number, found.line)
         for found in myst.read(cell.source).directives
-        if found.name in CLAIMS and found.fence.startswith(":")
+        if found.name in CLAIM_DIRECTIVES and found.fence.startswith(":")
     ]

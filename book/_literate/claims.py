@@ -7,12 +7,11 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.logging import getLogger
 
-
 logger = getLogger(__name__)
 
 
 def refuse_mistakes(app):
-    """Say what is wrong and stop before anything is built, when a claim has no check or a chapter breaks another rule."""
+    """Name every mistake of the chapters, such as a claim without a check, and stop before anything is built."""
     problems = book_of(app).problems
     for problem in problems:
         logger.error("%s", problem)
@@ -81,9 +80,9 @@ class Ledger(SphinxDirective):
 
 
 def cell_name(cell):
-    """The function that checks, or the number of the cell where no function does."""
-    named = cell.name and cell.name not in cell.labels
-    return nodes.literal("", cell.name) if named else nodes.Text(f"cell {cell.number}")
+    """The test that checks, or the number of the cell where no test does."""
+    is_test = (cell.name or "").startswith("test_")
+    return nodes.literal("", cell.name) if is_test else nodes.Text(f"cell {cell.number}")
 
 
 def table(headings, rows):

@@ -6,9 +6,6 @@ from pathlib import Path
 from chapters import CLAIM_KINDS, read_book
 from docutils import nodes
 from sphinx.addnodes import pending_xref
-from sphinx_proof.nodes import NODE_TYPES
-
-CLAIM_NODES = tuple(NODE_TYPES[kind] for kind in CLAIM_KINDS)
 
 
 def book_of(app):
@@ -32,7 +29,7 @@ def chapter_of(app, docname):
 
 def claims_in(doctree):
     """Label -> node of each claim on a page."""
-    return {node["label"]: node for node in doctree.findall(lambda node: isinstance(node, CLAIM_NODES))}
+    return {node["label"]: node for node in doctree.findall(nodes.Element) if node.get("realtype") in CLAIM_KINDS}
 
 
 def anchor(cell):

@@ -19,9 +19,9 @@ import nbformat
 from chapters import ROOT, Problem, read_book
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
+from model import nearest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-from rules import nearest
 
 KERNEL = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -61,6 +61,8 @@ def execute(root, chapter, timeout=600):
     path = root / chapter.path
     before = export.read(path)
     notebook = nbformat.reads(before, as_version=4)
+    if [cell.source for cell in notebook.cells] != [cell.source for cell in chapter.cells]:
+        return f"{chapter.path} was saved after the export. Run it again."
     folder = {"metadata": {"path": str(path.parent)}}
     client = Client(notebook, timeout=timeout, record_timing=False, resources=folder, extra_arguments=QUIET)
     paths = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -124,7 +126,8 @@ def run_cell(client, chapter, cell):
         return str(Problem(chapter.place(cell), "the kernel died", again(chapter)))
     warnings = [output.text for output in done.get("outputs", []) if output.get("name") == "stderr"]
     if warnings:
-        problem = Problem(chapter.place(cell), "writes a warning, which is not stored", f"remove its cause; {again(chapter)}")
+        message, next_step = "writes a warning, which is not stored", f"remove its cause; {again(chapter)}"
+        problem = Problem(chapter.place(cell), message, next_step)
         return "\n".join([str(problem), "", ANSI.sub("", "".join(warnings)).rstrip()])
     return None
 

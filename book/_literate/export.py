@@ -15,11 +15,13 @@ import os
 import re
 import sys
 import textwrap
+from functools import partial
 from pathlib import Path
 
-import rules
 import scope
 from chapters import ROOT, Place, Problem, read_book
+from code_rules import first_line, kept
+from rules import read_project
 
 WIDTH = 100
 FOLDERS = ("lowrank", "tests/chapters")
@@ -45,7 +47,7 @@ def export(root=ROOT, remove_orphans=False):
         return 2
     for problem in problems:
         print(f"warning: {problem}", file=sys.stderr)
-    changed = {path: text for path, text in generate(book, root).items() if text != read(root / path)}
+    changed = changes(book, root)
     for path, text in changed.items():
         write(root / path, text)
         print(f"wrote {path}")
@@ -61,15 +63,20 @@ def check(root=ROOT):
     book = read_book(root)
     if report([*book.problems, *(orphan_problem(path, root) for path in orphans(book, root))]):
         return 2
-    changed = {path: text for path, text in generate(book, root).items() if text != read(root / path)}
+    changed = changes(book, root)
     for path, text in changed.items():
-        old = (read(root / path) or "").splitlines(keepends=True)
-        print(*difflib.unified_diff(old, text.splitlines(keepends=True), path, f"{path} (from the book)"), sep="", end="")
+        old, new = (read(root / path) or "").splitlines(keepends=True), text.splitlines(keepends=True)
+        print(*difflib.unified_diff(old, new, path, f"{path} (from the book)"), sep="", end="")
     if changed:
-        print(f"{count(changed, 'file')} of the package differ from the book. Next: make export", file=sys.stderr)
+        print(f"Package and book differ in {count(changed, 'file')}. Run: make export", file=sys.stderr)
         return 1
     print(f"Package and book agree ({count(book.chapters, 'chapter')}).")
     return 0
+
+
+def changes(book, root):
+    """Path -> text of the generated files that are not on disk as the book wants them."""
+    return {path: text for path, text in generate(book, root).items() if text != read(root / path)}
 
 
 def report(errors):
@@ -102,13 +109,13 @@ def write(path, text):
 
 def orphans(book, root):
     """The files in the generated folders that no chapter accounts for."""
-    kept = {f"lowrank/{name}" for name in ("__init__.py", "__init__.pyi", "py.typed")}
+    expected = {f"lowrank/{name}" for name in ("__init__.py", "__init__.pyi", "py.typed")}
     for module in book.order:
         chapter = book.chapter(module)  # one that cannot be read may still export both
-        kept |= {f"lowrank/{module}.py"} if not chapter or chapter.exports else set()
-        kept |= {f"tests/chapters/test_{module}.py"} if not chapter or chapter.tests else set()
+        expected |= {f"lowrank/{module}.py"} if not chapter or chapter.exports else set()
+        expected |= {f"tests/chapters/test_{module}.py"} if not chapter or chapter.tests else set()
     found = [path.relative_to(root).as_posix() for folder in FOLDERS for path in sorted((root / folder).glob("*.py*"))]
-    return [path for path in found if path not in kept]
+    return [path for path in found if path not in expected]
 
 
 def is_generated(path):
@@ -117,7 +124,8 @@ def is_generated(path):
 
 def orphan_problem(path, root):
     if is_generated(root / path):
-        return Problem(Place(path), "no chapter exports this file", "run: python book/_literate/export.py --remove-orphans")
+        next_step = "run: python book/_literate/export.py --remove-orphans"
+        return Problem(Place(path), "no chapter exports this file", next_step)
     return Problem(Place(path), "is not generated, and this folder is", "move it, or make it a chapter")
 
 
@@ -126,7 +134,7 @@ def generate(book, root):
     exported = [chapter for chapter in book.chapters if chapter.exports]
     files = {f"lowrank/{chapter.module}.py": module_text(chapter) for chapter in exported}
     files |= {
-        "lowrank/__init__.py": package_text(exported, rules.read_project(root)),
+        "lowrank/__init__.py": package_text(exported, read_project(root)),
         "lowrank/__init__.pyi": stub_text(exported),
         "lowrank/py.typed": "",
     }
@@ -150,13 +158,13 @@ def module_text(chapter):
 
 def tests_text(chapter):
     """The tests of a chapter; they import the names of the chapter that they use, and nothing else of it."""
-    statements = [statement for cell in chapter.tests for statement in rules.kept(cell)]
+    statements = [statement for cell in chapter.tests for statement in kept(cell)]
     own = scope.bound(statements)
     used = {use.name for statement in statements for use in scope.names(statement).uses} - set(own) - scope.BUILTINS
-    exported = scope.bound([statement for cell in chapter.exports for statement in cell.tree.body])
     imported = [alias for statement in statements for alias in aliases(statement)]
+    exported = [alias for cell in chapter.exports for statement in cell.tree.body for alias in aliases(statement)]
     for name in used:
-        found = [alias for statement in exported.values() for alias in aliases(statement) if bound_name(alias) == name]
+        found = [alias for alias in exported if bound_name(alias) == name]
         imported += found or [(f"lowrank.{chapter.module}", name, None)]
     head = [
         docstring(f"Tests of lowrank.{chapter.module}, generated from {chapter.path}; edit the chapter."),
@@ -167,18 +175,18 @@ def tests_text(chapter):
 
 def package_text(chapters, project):
     """`lowrank/__init__.py`: it imports a chapter when it is first used."""
-    home = [f'"{item.name}": "{chapter.module}",' for chapter in chapters for item in chapter.public]
+    home = [f'"{item.name}": "{chapter.module}"' for chapter in chapters for item in chapter.public]
     head = [
         docstring(
             f"{project.get('description', 'lowrank')}.",
-            "Each module is exported from the chapter of the same name, and imported when it is first used: a mistake in one "
-            "chapter does not break the others.",
+            "Each module is exported from the chapter of the same name, and imported when it is first used: "
+            "a mistake in one chapter does not break the others.",
             "Generated from _toc.yml and the chapters; edit those.",
         ),
         "from importlib import import_module as _import_module",
         f'__version__ = "{project["version"]}"',
         list_lines("_CHAPTERS = [", [f'"{chapter.module}"' for chapter in chapters], "]"),
-        "\n".join(["_HOME = {", *textwrap.indent("\n".join(home), "    ").splitlines(), "}"]) if home else "_HOME = {}",
+        list_lines("_HOME = {", home, "}"),
         "__all__ = list(_HOME)",
     ]
     return join(head, [LAZY])
@@ -216,8 +224,8 @@ def join(head, cells):
 
 
 def docstring(*paragraphs):
-    text = "\n\n".join(textwrap.fill(plain(paragraph), WIDTH, break_long_words=False, break_on_hyphens=False)
-                       for paragraph in paragraphs)  # fmt: skip
+    fill = partial(textwrap.fill, width=WIDTH, break_long_words=False, break_on_hyphens=False)
+    text = "\n\n".join(fill(plain(paragraph)) for paragraph in paragraphs)
     prefix, end = "r" if "\\" in text else "", "\n" if len(paragraphs) > 1 else ""
     return f'{prefix}"""{text}{end}"""'
 
@@ -226,11 +234,11 @@ def plain(text):
     """Markdown without its citations, roles and links, which mean nothing in a docstring."""
     text = re.sub(r"\s*\{cite[^}]*\}`[^`]*`", "", text)
     text = re.sub(r"\{[\w:-]+\}`([^`<]*?)\s*(?:<[^`]*>)?`", r"\1", text)
-    return re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text).replace('"""', "'''").rstrip("\\")
+    return re.sub(r"\[([^\]]*)\]\((?:https?://|#|\.{1,2}/)[^)]*\)", r"\1", text).replace('"""', "'''").rstrip("\\")
 
 
 def list_lines(opening, items, closing):
-    """`__all__ = [...]` on one line if it fits, else one item a line."""
+    """Items between brackets: on one line if they fit, else one a line."""
     line = opening + ", ".join(items) + closing
     return line if len(line) <= WIDTH else "\n".join([opening, *(f"    {item}," for item in items), closing])
 
@@ -247,13 +255,13 @@ def heading(chapter, cell):
 
 def code_of(cell):
     """The source of a cell without what stands elsewhere: its imports, and the calls of tests."""
-    kept = [statement for statement in rules.kept(cell) if not aliases(statement)]
-    if not kept:
+    staying = [statement for statement in kept(cell) if not aliases(statement)]
+    if not staying:
         return ""
-    lines = cell.source.splitlines()
+    lines = cell.source.split("\n")
     for statement in reversed(cell.tree.body):
-        if statement not in kept:
-            start, end = rules.first_line(statement) - 1, statement.end_lineno
+        if statement not in staying:
+            start, end = first_line(statement) - 1, statement.end_lineno
             while start > 0 and lines[start - 1].startswith("#"):  # its comments go with it
                 start -= 1
             while end < len(lines) and not lines[end].strip():
@@ -283,9 +291,9 @@ def bound_name(alias):
 def import_lines(imported):
     """Import statements, merged and sorted: the standard library, other packages, then chapters."""
     groups = {0: [], 1: [], 2: []}
-    for module, name, renamed in sorted(set(imported), key=lambda alias: [part or "" for part in alias]):
-        package = module.split(".")[0]
-        groups[0 if package in sys.stdlib_module_names else 2 if package == "lowrank" else 1].append((module, name, renamed))
+    for alias in sorted(set(imported), key=lambda alias: [part or "" for part in alias]):
+        package = alias[0].split(".")[0]
+        groups[0 if package in sys.stdlib_module_names else 2 if package == "lowrank" else 1].append(alias)
     return "\n\n".join(_import_group(group) for group in groups.values() if group)
 
 

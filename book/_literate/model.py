@@ -1,6 +1,7 @@
 """The book as data: chapters, cells, claims, and the problems found in them."""
 
 import ast
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 CLAIM_KINDS = ("theorem", "lemma", "proposition", "corollary")
+CLAIM_DIRECTIVES = {f"prf:{kind}": kind for kind in CLAIM_KINDS}
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,11 @@ class Book:
         return next((chapter for chapter in self.chapters if chapter.module == module), None)
 
 
+def nearest(word, words):
+    """The word that was probably meant, or None."""
+    return next(iter(difflib.get_close_matches(word, words, n=1)), None)
+
+
 def definitions(tree):
     """(name, kind, line) of each function, class and constant that a cell defines at its top level."""
     return [found for statement in tree.body for found in _defined(statement)] if tree else []
@@ -156,10 +163,11 @@ def _defined(statement):
         case ast.ClassDef():
             yield statement.name, "class", statement.lineno
         case ast.Assign() | ast.AnnAssign(value=ast.expr()):
-            for target in getattr(statement, "targets", None) or [statement.target]:
-                for node in ast.walk(target):
-                    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                        yield node.id, "constant", node.lineno
+            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+            names = [node for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)]
+            for node in sorted(names, key=lambda node: (node.lineno, node.col_offset)):
+                if isinstance(node.ctx, ast.Store):
+                    yield node.id, "constant", node.lineno
         case ast.If() | ast.Try():
             found = {name: (name, kind, line) for name, kind, line in reversed([*_defined_inside(statement)])}
             yield from reversed([found[name] for name in found if name not in _imported_inside(statement)])

@@ -1,18 +1,17 @@
-"""Every rule that a chapter has to keep. Each function below `problems` yields the problems of one kind."""
+"""Every rule that the book has to keep. Each function below `problems` yields the problems of one kind.
 
-import ast
-import difflib
+The rules for the code that is exported stand in `code_rules.py`.
+"""
+
 import keyword
 import re
-import sys
-import textwrap
 import tomllib
 import warnings
 from functools import partial
 
+import code_rules
 import myst
-import scope
-from model import CLAIM_KINDS, Place, Problem, definitions
+from model import CLAIM_DIRECTIVES, Place, Problem, nearest
 
 LABEL = re.compile(r"[a-z][a-z0-9-]*")
 MODULE = re.compile(r"[a-z][a-z0-9_]*")
@@ -27,13 +26,9 @@ KNOWN_TAGS = frozenset(
 def problems(book, root):
     """All problems of the book that its notebooks, read one by one, did not show."""
     found = [*project(root), *module_names(book), *public_names(book), *labels(book, root), *checks(book)]
-    required = dependencies(root)
     for chapter in book.chapters:
         found += [*opening(chapter), *cell_ids(chapter), *tags(chapter), *fences(chapter), *syntax(chapter)]
-        found += [*imports_of_chapters(book, chapter), *imports_of_packages(chapter, required)]
-        if all(cell.tree for cell in chapter.exports + chapter.tests):
-            found += [*statements(chapter), *names(chapter), *redefinitions(chapter), *docstrings(chapter)]
-            found += unused_imports(chapter)
+        found += code_rules.problems(book, chapter, dependencies(root))
     return found
 
 
@@ -121,12 +116,13 @@ def _labels_of_page(page, place):
 
 
 def _figure_name(cell):
-    figure = cell.metadata.get("mystnb", {}).get("figure", {})
+    settings = cell.metadata.get("mystnb")
+    figure = settings.get("figure") if isinstance(settings, dict) else None
     return figure.get("name") if isinstance(figure, dict) else None
 
 
 def is_claim(directive):
-    return directive.name.removeprefix("prf:") in CLAIM_KINDS and directive.name.startswith("prf:")
+    return directive.name in CLAIM_DIRECTIVES
 
 
 def checks(book):
@@ -148,10 +144,6 @@ def checks(book):
                     next_step = f"move this cell to {home[label].path}, which states it"
                 for cell in cells:
                     yield Problem(chapter.place(cell), f"there is no claim `{label}` in this chapter", next_step)
-
-
-def nearest(word, words):
-    return next(iter(difflib.get_close_matches(word, words, n=1)), None)
 
 
 # The cells of a chapter
@@ -202,7 +194,7 @@ def fences(chapter):
                 if not item.closed:
                     yield Problem(place, f"the fence `{item.fence}` is not closed", f"close it with `{item.fence}`")
                 elif is_claim(item) and not colons:
-                    message = f"this {item.name.removeprefix('prf:')} is fenced with `{item.fence}`"
+                    message = f"this {item.name.removeprefix('prf:')} is fenced with `` {item.fence} ``"
                     yield Problem(place, message, "fence claims with colons, `:::`")
 
 
@@ -220,233 +212,11 @@ def _syntax_error(source):
             warnings.simplefilter("error")
             compile(source, "<cell>", "exec", dont_inherit=True)
     except ValueError as error:
-        return None, f"is not Python: {error}", "correct this cell"
+        return None, f"is faulty Python: {error}", "correct this cell"
     except SyntaxError as error:
-        line = source.splitlines()[error.lineno - 1].strip() if error.lineno else ""
+        line = source.split("\n")[error.lineno - 1].strip() if error.lineno else ""
         if MAGIC.match(line):
             return error.lineno, f"`{line}` is not Python but a command of IPython", "write plain Python"
         if "invalid escape sequence" in error.msg:
             return error.lineno, error.msg, "begin the string with r"
-        return error.lineno, f"is not Python: {error.msg}", "correct this line"
-
-
-# Imports
-
-
-def imports_of_chapters(book, chapter):
-    """Chapters are imported by the full name of their module, and only by later chapters."""
-    for cell in chapter.cells:
-        for node in ast.walk(cell.tree or ast.Module([])):
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                for message, next_step in _import_problems(book, chapter, node):
-                    yield Problem(chapter.place(cell, node.lineno), message, next_step)
-
-
-def _import_problems(book, chapter, node):
-    written = _written(node)
-    if isinstance(node, ast.Import):
-        if any(alias.name.split(".")[0] == "lowrank" for alias in node.names):
-            yield f"{written} does not say which names are used", "write `from lowrank.<chapter> import <name>`"
-    elif node.level:
-        yield f"{written} is a relative import", "write `from lowrank.<chapter> import <name>`"
-    elif node.names[0].name == "*":
-        yield f"{written} hides what is used", "name what you import"
-    elif node.module == "__future__":
-        yield f"{written} would change the whole module", "do without; an annotation can be quoted"
-    elif node.module == "lowrank":
-        for alias in node.names:
-            home = next((other.module for other in book.chapters if alias.name in _names(other.public)), "<chapter>")
-            yield f"{written} does not name the chapter", f"write `from lowrank.{home} import {alias.name}`"
-    elif node.module.startswith("lowrank."):
-        yield from _chapter_import_problems(book, chapter, node, written)
-
-
-def _chapter_import_problems(book, chapter, node, written):
-    module = node.module.removeprefix("lowrank.")
-    source = book.chapter(module)
-    if module == chapter.module:
-        yield f"{written} imports this chapter into itself", "remove it; run the cells above instead"
-    elif module not in book.order:
-        near = nearest(module, book.order)
-        yield f"there is no chapter `{module}`", f"write `lowrank.{near}`" if near else "add it to _toc.yml"
-    elif book.order.index(module) > book.order.index(chapter.module):
-        yield f"{written} imports a later chapter", f"move `{module}` before `{chapter.module}` in _toc.yml, or do without"
-    elif source and all(cell.tree for cell in source.exports):
-        exported = _names(source.definitions)
-        for alias in node.names:
-            if alias.name not in exported:
-                near = nearest(alias.name, exported)
-                next_step = f"write `{near}`" if near else "export it there, or import it from where it is defined"
-                yield f"{source.path} does not export `{alias.name}`", next_step
-
-
-def _names(items):
-    return [item.name for item in items]
-
-
-def imports_of_packages(chapter, required):
-    """What every import of a module loads has to be installed with it."""
-    allowed = required | sys.stdlib_module_names | {"lowrank"}
-    for cell in chapter.exports:
-        for statement in cell.tree.body if cell.tree else []:
-            for package in _packages(statement):
-                if package not in allowed:
-                    message = f"`{package}` is not among the dependencies in pyproject.toml"
-                    next_step = "import it in a cell that is not exported, or inside the function that needs it"
-                    yield Problem(chapter.place(cell, statement.lineno), message, next_step)
-
-
-def _packages(statement):
-    if isinstance(statement, ast.Import):
-        return {alias.name.split(".")[0]: None for alias in statement.names}
-    if isinstance(statement, ast.ImportFrom) and not statement.level:
-        return [statement.module.split(".")[0]]
-    return []
-
-
-def unused_imports(chapter):
-    exported = _statements(chapter.exports)
-    used = {use.name for statement in exported for use in scope.names(statement).uses}
-    for cell in chapter.exports:
-        for statement in cell.tree.body:
-            for name in scope.imports(statement):
-                if name not in used and name != "*":
-                    message = f"`{name}` is imported here, and no exported cell uses it"
-                    place, next_step = chapter.place(cell, statement.lineno), "import it in a cell that is not exported"
-                    yield Problem(place, message, next_step, unfinished=True)
-
-
-# What goes to the package and to its tests
-
-
-def is_call(statement):
-    """A call that stands alone, such as `test_pinv()`: it shows the reader that a test runs, and is not exported."""
-    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)
-
-
-def kept(cell):
-    """The statements of an `export` or `test` cell that are exported."""
-    return [statement for statement in cell.tree.body if "export" in cell.tags or not is_call(statement)]
-
-
-def _statements(cells):
-    return [statement for cell in cells for statement in kept(cell)]
-
-
-def statements(chapter):
-    """Exported cells define; they do not run anything. So do the cells of tests, but for calls of tests."""
-    for cell in chapter.exports + chapter.tests:
-        found = list(_statement_problems(cell))
-        if not found and cell in chapter.tests and not definitions(cell.tree):
-            found = [(None, "this cell defines no test", "put its assertions into `def test_...():`")]
-        for line, message, next_step in found:
-            yield Problem(chapter.place(cell, line), message, next_step)
-
-
-def _statement_problems(cell):
-    exported, last = "export" in cell.tags, 0
-    for statement in cell.tree.body:
-        written, line = _written(statement), statement.lineno
-        if first_line(statement) <= last:
-            yield line, f"{written} shares its line with another statement", "give each statement a line of its own"
-        elif "__all__" in scope.names(statement).bound or _assigns_dunder(statement):
-            yield line, f"{written} belongs to the exporter", "remove it"
-        elif exported and not _defines(statement):
-            yield line, f"{written} is not an import, a definition or a constant", "move it to a cell that is not exported"
-        elif not exported and not _defines(statement) and not is_call(statement):
-            yield line, f"{written} is not an import, a definition or a call of a test", "put it into `def test_...():`"
-        last = statement.end_lineno
-
-
-def _written(node):
-    """How a statement begins, for a message."""
-    return f"`{textwrap.shorten(ast.unparse(node).splitlines()[0], 60, placeholder='...')}`"
-
-
-def first_line(statement):
-    """The line on which a statement begins, its decorators included."""
-    return min([statement.lineno, *(node.lineno for node in getattr(statement, "decorator_list", []))])
-
-
-def _assigns_dunder(statement):
-    return any(name.startswith("__") and name.endswith("__") for name, _, _ in definitions(ast.Module([statement], [])))
-
-
-def _defines(statement):
-    match statement:
-        case ast.Import() | ast.ImportFrom() | ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-            return True
-        case ast.Expr(value=ast.Constant(value=str())):
-            return True
-        case ast.Assign(targets=targets):
-            return all(isinstance(target, ast.Name | ast.Tuple | ast.List) for target in targets)
-        case ast.AnnAssign(target=target):
-            return isinstance(target, ast.Name)
-        case ast.If() | ast.Try():
-            bodies = [statement.body, statement.orelse, getattr(statement, "finalbody", [])]
-            bodies += [handler.body for handler in getattr(statement, "handlers", [])]
-            return all(_defines(inner) or isinstance(inner, ast.Pass) for body in bodies for inner in body)
-    return False
-
-
-def names(chapter):
-    """What an exported cell or a test uses has to go with it."""
-    exported = scope.bound(_statements(chapter.exports))
-    for use, cell in _undefined(chapter.exports):
-        next_step = "export that cell, or pass it as an argument"
-        yield _undefined_name(chapter, cell, use, next_step, "define or import it in an exported cell")
-    for use, cell in _undefined(chapter.tests, exported):
-        yield _undefined_name(chapter, cell, use, "create it inside the test", "define or import it inside the test")
-
-
-def _undefined(cells, given=()):
-    """(use, cell) of each undefined name, once a cell."""
-    home = {statement: cell for cell in cells for statement in kept(cell)}
-    found = {}
-    for statement, use in scope.undefined(list(home), given):
-        cell = home[statement]
-        found.setdefault((use.name, cell.number), (use, cell))
-    return found.values()
-
-
-def _undefined_name(chapter, cell, use, next_step, otherwise):
-    place = chapter.place(cell, use.line)
-    defined = _cell_that_binds(chapter, use.name)
-    if defined is None:
-        return Problem(place, f"`{use.name}` is not defined in this chapter", otherwise)
-    if defined.number >= cell.number and {"export", "test"} & set(defined.tags) & set(cell.tags):
-        message = f"`{use.name}` is used before cell {defined.number} defines it"
-        return Problem(place, message, "move its definition up")
-    return Problem(place, f"`{use.name}` is defined in cell {defined.number}, which is not exported", next_step)
-
-
-def _cell_that_binds(chapter, name):
-    return next((cell for cell in chapter.cells if cell.tree and name in scope.bound(cell.tree.body)), None)
-
-
-def redefinitions(chapter):
-    """A name means one thing: what is exported or tested is not bound a second time further down."""
-    first = {}  # name -> its cell, and what it is imported from
-    for cell in chapter.cells:
-        ours = bool({"export", "test"} & set(cell.tags))
-        for statement in cell.tree.body if cell.tree else []:
-            if ours and statement not in kept(cell):
-                continue
-            for name in scope.names(statement).bound:
-                origin = scope.imports(statement).get(name)
-                home, origin_there = first.get(name, (None, None))
-                clash = home and name != "_" and (origin is None or origin != origin_there)
-                if clash and (ours or "export" in home.tags):
-                    place = chapter.place(cell, statement.lineno)
-                    yield Problem(place, f"`{name}` is defined in cell {home.number} already", "use another name here")
-                if ours:
-                    first.setdefault(name, (cell, origin))
-
-
-def docstrings(chapter):
-    for cell in chapter.exports:
-        for node in cell.tree.body:
-            is_definition = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-            if is_definition and not node.name.startswith("_") and not ast.get_docstring(node):
-                message, next_step = f"`{node.name}` has no docstring", "say in one line which problem it solves"
-                yield Problem(chapter.place(cell, node.lineno), message, next_step)
+        return error.lineno, f"is faulty Python: {error.msg}", "correct this line"

@@ -106,5 +106,6 @@ def imports(statement):
             targets = [(alias.asname or alias.name.split(".")[0], alias) for alias in statement.names]
             return {name: (alias.name if alias.asname else name,) for name, alias in targets}
         case ast.ImportFrom():
-            return {alias.asname or alias.name: (statement.module, alias.name) for alias in statement.names}
+            module = "." * statement.level + (statement.module or "")
+            return {alias.asname or alias.name: (module, alias.name) for alias in statement.names}
     return {}

@@ -1,0 +1,137 @@
+"""A miniature book in a temporary folder."""
+
+import json
+from dataclasses import dataclass
+from textwrap import dedent
+
+import execute
+import export
+
+PYPROJECT = """
+[project]
+name = "lowrank"
+version = "1.2.3"
+description = "A miniature"
+dependencies = ["numpy>=2.0", "array-api-compat"]
+"""
+
+
+@dataclass
+class Run:
+    """What a command answered."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def errors(self):
+        return self.err.splitlines()
+
+
+def md(source):
+    return {"cell_type": "markdown", "source": dedent(source).strip(), "metadata": {}}
+
+
+def code(source, *tags):
+    metadata = {"tags": list(tags)} if tags else {}
+    source = dedent(source).strip()
+    return {"cell_type": "code", "source": source, "metadata": metadata, "outputs": [], "execution_count": None}
+
+
+CONVENTIONS = [
+    md("# Conventions\n\nEvery method scales by a power of two. Then it starts."),
+    code(
+        """
+        import numpy as np
+
+
+        def scale(A):
+            '''The largest entry of A in absolute value.'''
+            return np.max(np.abs(A))
+
+
+        def _halve(A):
+            return np.asarray(A) / 2
+        """,
+        "export",
+    ),
+]
+
+SVD = [
+    md("# The SVD\n\nWe look for $\\min \\|A - B\\|$."),
+    code("from lowrank.conventions import _halve, scale", "export"),
+    code("def norm(A):\n    '''A norm.'''\n    return scale(_halve(A))", "export"),
+    md(":::{prf:theorem} Eckart and Young\n:label: eckart-young\n\nIt is so.\n:::"),
+    code(
+        """
+        def test_norm():
+            assert norm([4.0]) == 2 == scale([2.0])
+
+        test_norm()
+        """,
+        "test",
+        "check-eckart-young",
+    ),
+]
+
+PSD = [md("# Nystrom\n\nWe approximate a kernel matrix."), code("ORDER = 2", "export")]
+
+
+class MiniBook:
+    """Three chapters; `book["svd"]` is the list of cells of one, and `save` writes them all."""
+
+    folder = {"conventions": "foundations", "svd": "low_rank", "psd": "low_rank"}
+
+    def __init__(self, root, capture):
+        self.root, self.capture = root, capture
+        self.chapters = {"conventions": list(CONVENTIONS), "svd": list(SVD), "psd": list(PSD)}
+        self.write("pyproject.toml", PYPROJECT)
+        self.write("book/index.md", "# Front page\n")
+        self.write_toc(*map(self.docname, self.chapters))
+        self.save()
+
+    def __getitem__(self, module):
+        return self.chapters[module]
+
+    def __setitem__(self, module, cells):
+        self.chapters[module] = cells
+
+    def docname(self, module):
+        return f"book/{self.folder[module]}/{module}"
+
+    def write(self, path, text):
+        (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / path).write_text(text, encoding="utf-8")
+
+    def read(self, path):
+        return (self.root / path).read_text(encoding="utf-8")
+
+    def write_toc(self, *docnames):
+        chapters = "".join(f"      - file: {name}\n" for name in docnames)
+        parts = f"parts:\n  - caption: All\n    chapters:\n{chapters}" if docnames else ""
+        self.write("_toc.yml", f"format: jb-book\nroot: book/index\n{parts}")
+
+    def save(self):
+        for module, cells in self.chapters.items():
+            self.save_notebook(f"{self.docname(module)}.ipynb", cells)
+
+    def save_notebook(self, path, cells, minor=5):
+        cells = [{"id": f"id-{number}", **cell} for number, cell in enumerate(cells)]
+        notebook = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": minor}
+        self.write(path, json.dumps(notebook, indent=1))
+
+    def files(self):
+        """Every file with what it holds, to see that nothing was written."""
+        return {path: path.read_bytes() for path in self.root.rglob("*") if path.is_file()}
+
+    def export(self, *arguments):
+        return self._run(export.main, arguments)
+
+    def execute(self, *arguments):
+        return self._run(execute.main, arguments)
+
+    def _run(self, main, arguments):
+        self.capture.readouterr()
+        status = main([*arguments, "--root", str(self.root)])
+        return Run(status, *self.capture.readouterr())

@@ -1,0 +1,283 @@
+"""The book as it is built, and as a reader's browser shows it."""
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, field
+from functools import cache, partial
+from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urljoin, urlsplit
+
+import pytest
+
+from chapters import read_book
+
+ROOT = Path(__file__).resolve().parents[2]
+BOOK = read_book(ROOT)
+CHAPTERS = [chapter.docname for chapter in BOOK.chapters]
+PAGES = [*(page.removesuffix(".md") for page in BOOK.pages), *CHAPTERS]
+WIDTHS = (360, 768, 1280)
+CLAIMS = [(chapter, claim) for chapter in BOOK.chapters for claim in chapter.claims]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
+    "--disable-background-networking --disable-component-update --disable-sync"
+).split()
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # of the browser's driver
+
+
+def build(root, out):
+    """Run `jupyter-book build` on a root, into another folder; return what it said."""
+    jupyter_book = Path(sys.executable).with_name("jupyter-book")
+    command = [jupyter_book, "build", root, "--path-output", out, "-W", "--keep-going"]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+
+
+@pytest.fixture(scope="session")
+def build_report(tmp_path_factory):
+    """The finished build of the whole book, from the working folder with all that lies around in it."""
+    out = tmp_path_factory.mktemp("book")
+    report = build(ROOT, out)
+    report.html = out / "_build" / "html"
+    return report
+
+
+@pytest.fixture(scope="session")
+def built_book(build_report):
+    """The folder of the built pages."""
+    assert build_report.returncode == 0, build_report.stdout
+    return build_report.html
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium; nothing is downloaded for it."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed (requirements.txt)")
+    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if executable is None:
+        pytest.skip(f"no browser found, one of {', '.join(BROWSERS)} is needed (sudo apt install chromium)")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+# What the pages hold, without a browser
+
+
+class PageReader(HTMLParser):
+    """The ids of a page, and its links, images and scripts with what surrounds them."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.ids, self.links, self.sources, self.images, self.badges = set(), [], [], [], {}
+        self._badge = None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.ids.add(attributes.get("id"))
+        classes = (attributes.get("class") or "").split()
+        if "cell-badge" in classes:
+            self._badge = self.badges[attributes["id"]] = []
+        if tag == "a" and "href" in attributes:
+            self.links.append(attributes["href"])
+            if self._badge is not None:
+                self._badge.append(attributes["href"])
+        if tag == "img":
+            self.images.append(attributes)
+        if "src" in attributes or tag == "link":
+            self.sources.append(attributes.get("src") or attributes.get("href"))
+
+    def handle_endtag(self, tag):
+        if tag == "p":
+            self._badge = None
+
+
+@cache
+def read_page(file):
+    return PageReader(file.read_text(encoding="utf-8"))
+
+
+def page_file(built_book, docname):
+    return built_book / f"{docname}.html"
+
+
+def missing_targets(file):
+    """The links of a page to files or anchors of the book that are not there."""
+    missing = []
+    for link in read_page(file).links:
+        parts = urlsplit(link)
+        if parts.scheme or parts.netloc or link == "#":
+            continue
+        target = (file.parent / unquote(parts.path)).resolve() if parts.path else file
+        found = target.is_file() and (not parts.fragment or unquote(parts.fragment) in read_page(target).ids)
+        if not found:
+            missing.append(link)
+    return missing
+
+
+def test_build_says_nothing_wrong(build_report):
+    assert build_report.returncode == 0, build_report.stdout
+    assert "WARNING" not in build_report.stdout
+
+
+def test_claim_without_check_fails_the_build(book, tmp_path):
+    for path in ("_config.yml", "book/references.bib", "book/_literate", "book/_static"):
+        copy = shutil.copytree if (ROOT / path).is_dir() else shutil.copyfile
+        copy(ROOT / path, book.root / path)
+    book["svd"] = book["svd"][:-1]
+    book.save()
+    report = build(book.root, tmp_path / "out")
+    assert report.returncode == 2
+    assert "ERROR: book/low_rank/svd.ipynb, cell 4 (eckart-young), line 1:" in report.stdout
+    assert "Traceback" not in report.stdout
+
+
+def test_mathjax_is_local_and_small(built_book):
+    files = list((built_book / "_static" / "mathjax").rglob("*.*"))
+    assert sum(file.stat().st_size for file in files) < 2.2e6
+    assert {"tex-chtml.js", "MathJax_Main-Regular.woff", "boldsymbol.js"} <= {file.name for file in files}
+
+
+@pytest.mark.parametrize("page", [*PAGES, "search"])
+def test_page_names_no_other_host_and_no_missing_target(built_book, page):
+    file = page_file(built_book, page)
+    foreign = [source for source in read_page(file).sources if source and urlsplit(source).netloc]
+    assert not foreign
+    assert not missing_targets(file)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_images_are_described(built_book, page):
+    for image in read_page(page_file(built_book, page)).images:
+        alt = image.get("alt") or ""
+        assert " " in alt.strip(), f"{image.get('src')} needs alt text, in words"
+        assert not alt.endswith((".png", ".svg", ".jpg"))
+
+
+@pytest.mark.parametrize("chapter", BOOK.chapters, ids=lambda chapter: chapter.module)
+def test_exported_cells_lead_to_their_api_entries_and_back(built_book, chapter):
+    page, api = page_file(built_book, chapter.docname), page_file(built_book, "book/reference/api")
+    for item in chapter.public:
+        badge = f"cell-{chapter.cells[item.cell - 1].id}"
+        entry = f"lowrank.{chapter.module}.{item.name}"
+        assert any(link.endswith(f"/api.html#{entry}") for link in read_page(page).badges[badge])
+        assert entry in read_page(api).ids
+        assert any(link.endswith(f"{page.name}#{badge}") for link in read_page(api).links)
+
+
+@pytest.mark.parametrize("chapter, claim", CLAIMS, ids=lambda value: getattr(value, "label", None))
+def test_claims_lead_to_their_checks_and_back(built_book, chapter, claim):
+    page, ledger = page_file(built_book, chapter.docname), page_file(built_book, "book/reference/checks")
+    assert claim.label in read_page(page).ids
+    assert any(link.endswith(f"{page.name}#{claim.label}") for link in read_page(ledger).links)
+    for cell in chapter.checks[claim.label]:
+        badge = f"cell-{cell.id}"
+        assert f"#{badge}" in read_page(page).links
+        assert f"#{claim.label}" in read_page(page).badges[badge]
+        assert any(link.endswith(f"{page.name}#{badge}") for link in read_page(ledger).links)
+
+
+# What a browser makes of them
+
+
+@dataclass
+class Visit:
+    """What happened while a page was opened, and what it looked like afterwards."""
+
+    errors: list = field(default_factory=list)
+    foreign: list = field(default_factory=list)
+    failed: list = field(default_factory=list)
+    facts: dict = field(default_factory=dict)
+
+
+LOOK = """async () => {
+    const WRONG = "mjx-merror, mjx-container [style*='color: red']";  // an unknown macro is set in red
+    if (window.MathJax) await MathJax.startup.promise;
+    const prose = document.querySelector("main").cloneNode(true);
+    prose.querySelectorAll("pre, code, script, mjx-container").forEach(element => element.remove());
+    return {
+        marked: document.querySelectorAll("main .math").length,
+        typeset: document.querySelectorAll("main .math > mjx-container").length,
+        wrong: [...document.querySelectorAll(WRONG)].map(formula => formula.textContent),
+        raw: prose.textContent.split("\\n").filter(line => /\\\\[()\\[\\]]|\\$\\$/.test(line)),
+    };
+}"""
+OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+def visit(browser, address):
+    """Open a page; whatever it asks of another host is refused and noted."""
+    record = Visit()
+    context = browser.new_context(viewport={"width": WIDTHS[-1], "height": 900})
+    page = context.new_page()
+
+    def pass_or_refuse(route):
+        if urlsplit(route.request.url).netloc == urlsplit(address).netloc:
+            return route.continue_()
+        record.foreign.append(route.request.url)
+        return route.abort()
+
+    context.route("**/*", pass_or_refuse)
+    page.on("console", lambda message: message.type == "error" and record.errors.append(message.text))
+    page.on("pageerror", lambda error: record.errors.append(str(error)))
+    page.on("requestfailed", lambda request: record.failed.append(request.url))
+    page.on("response", lambda response: response.status >= 400 and record.failed.append(response.url))
+    page.goto(address)
+    page.wait_for_function("() => !window.MathJax || (MathJax.startup && MathJax.startup.promise)")
+    record.facts = page.evaluate(LOOK)
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        record.facts[width] = page.evaluate(OVERFLOW)
+    context.close()
+    return record
+
+
+@pytest.fixture(scope="module")
+def served_book(built_book):
+    """The address of a small server on this machine."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=built_book)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def assert_reads_well(record):
+    assert not record.errors, "errors in the console"
+    assert not record.foreign, "requests to other hosts"
+    assert not record.failed, "requests that failed"
+    assert not record.facts["raw"], "TeX that was not typeset"
+    assert not record.facts["wrong"], "formulas that MathJax does not understand"
+    assert record.facts["typeset"] == record.facts["marked"]
+    assert {width: record.facts[width] for width in WIDTHS} == dict.fromkeys(WIDTHS, 0), "px wider than the window"
+
+
+@pytest.mark.parametrize("page", [*PAGES, "search"])
+def test_page_in_a_browser(browser, served_book, page):
+    record = visit(browser, urljoin(served_book, f"{page}.html"))
+    assert_reads_well(record)
+    assert record.facts["typeset"] > 0 or page not in CHAPTERS
+
+
+@pytest.mark.parametrize("page", [PAGES[0], *CHAPTERS[:1]])
+def test_page_opened_from_disk(browser, built_book, page):
+    assert_reads_well(visit(browser, page_file(built_book, page).as_uri()))
+
+
+def test_bare_address_leads_to_the_front_page(browser, served_book):
+    page = browser.new_page()
+    page.goto(served_book)
+    page.wait_for_url(f"**/{PAGES[0]}.html")
+    page.close()

@@ -1,0 +1,88 @@
+"""The generated package: light, lazy, complete, and of one version."""
+
+import ast
+import pickle
+import subprocess
+import sys
+import tomllib
+
+import lowrank
+import pytest
+import yaml
+from chapters import ROOT, read_book
+
+from tests.literate.minibook import code
+
+HEAVY = {"numpy", "scipy", "mpmath", "array_api_compat"}
+
+
+def python(source, folder=ROOT):
+    """What a fresh interpreter prints that finds the package in `folder`."""
+    program = f"import sys\nsys.path.insert(0, {str(folder)!r})\n{source}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_the_import_loads_nothing_heavy():
+    assert python(f"import lowrank\nprint({HEAVY!r} & set(sys.modules))") == "set()"
+
+
+def test_one_version():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert lowrank.__version__ == project["version"] == str(citation["version"])
+
+
+def test_the_package_offers_what_the_chapters_export():
+    assert lowrank.__all__ == [item.name for chapter in read_book().chapters for item in chapter.public]
+    for name in lowrank.__all__:
+        assert getattr(lowrank, name) is not None
+
+
+def test_the_stub_lists_exactly_what_the_package_offers():
+    tree = ast.parse((ROOT / "lowrank" / "__init__.pyi").read_text(encoding="utf-8"))
+    listed = next(node.value for node in tree.body if isinstance(node, ast.Assign))
+    imported = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module != "lowrank"]
+    assert ast.literal_eval(listed) == lowrank.__all__
+    assert sorted(alias.asname for node in imported for alias in node.names) == sorted(lowrank.__all__)
+
+
+def test_a_broken_module_does_not_break_the_others(book):
+    book["psd"][1] = code("ORDER = 1 / 0", "export")
+    book.save()
+    assert book.export().status == 0
+    program = """
+import lowrank
+print(lowrank.norm([4.0]))
+try:
+    lowrank.ORDER
+except ZeroDivisionError as error:
+    print(error)
+"""
+    assert python(program, book.root).splitlines() == ["2.0", "division by zero"]
+
+
+def test_every_way_to_a_name_and_to_a_module(book):
+    book.export()
+    program = """
+import pickle
+import lowrank
+assert lowrank.svd is sys.modules["lowrank.svd"] and lowrank.svd.norm is lowrank.norm
+assert pickle.loads(pickle.dumps(lowrank.norm)) is lowrank.norm
+assert {"svd", "norm", "ORDER", "__version__"} <= set(dir(lowrank))
+assert lowrank.__version__ == "1.2.3"
+from lowrank import *
+print(norm.__module__, scale.__module__, ORDER, "_halve" in globals(), "svd" in globals())
+"""
+    assert python(program, book.root) == "lowrank.svd lowrank.conventions 2 False False"
+
+
+def test_a_name_that_is_not_there():
+    with pytest.raises(AttributeError, match="module 'lowrank' has no attribute 'truncated_sdv'"):
+        lowrank.truncated_sdv  # noqa: B018
+
+
+def test_functions_can_be_pickled():
+    functions = [getattr(lowrank, name) for name in lowrank.__all__ if callable(getattr(lowrank, name))]
+    assert pickle.loads(pickle.dumps(functions)) == functions

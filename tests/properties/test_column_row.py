@@ -128,6 +128,15 @@ def test_terms_without_size_are_never_drawn():
     assert np.isfinite(cr_multiply(A, A.T, 30, p=p, rng=0)).all()
 
 
+@pytest.mark.parametrize("method, error", [("topk", 1.0), ("sample", 6**0.5)])
+def test_columns_and_rows_in_opposite_units(method, error):
+    """Two terms of sizes 3 and 1 whose factors differ by 1e200: W^2 - |A B|^2 = 16 - 10."""
+    P, info = cr_multiply(np.diag([1e-200, 1.0]), np.diag([3e200, 1.0]), 1, method=method, return_info=True, rng=0)
+    assert np.isclose(info.rms_error, error, rtol=1e-12)
+    assert np.allclose(P, np.diag([3.0, 0]) * info.weights[0])
+    assert np.allclose(cr_weights(np.diag([1e-200, 1.0]), np.diag([3e200, 1.0]), [1, 0]), 1)
+
+
 def test_nothing_signals_under_strict_arithmetic():
     A = np.random.default_rng(6).standard_normal((8, 12))
     with np.errstate(all="raise"):

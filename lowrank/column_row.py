@@ -22,7 +22,8 @@ def _operands(A, B):
     """The maps of A and B; their first product, the norms, will check and measure them."""
     A, B = _linear_map(A, sweep=False), _linear_map(B, "B", sweep=False)
     if A.shape[1] != B.shape[0]:
-        raise ValueError(f"B has shape {B.shape}; allowed is ({A.shape[1]}, q) for A of shape {A.shape}")
+        raise ValueError(f"B has shape {B.shape}; "
+                         f"allowed is ({A.shape[1]}, q) for A of shape {A.shape}")
     return A, B
 
 
@@ -34,15 +35,15 @@ def _term_sizes(A, B):
     return _scale(sizes, -e), e + (A.exponent or 0) + (B.exponent or 0)
 
 
-def _check_terms(k, largest, name="k"):
+def _check_terms(k, largest):
     """k as an int from 1 to largest."""
     allowed = f"an integer from 1 to {largest}"
     try:
         value = operator.index(k)
     except TypeError:
-        raise TypeError(f"{name} is {k!r}; allowed is {allowed}") from None
+        raise TypeError(f"k is {k!r}; allowed is {allowed}") from None
     if isinstance(k, bool | np.bool) or not 1 <= value <= largest:
-        raise ValueError(f"{name} is {k!r}; allowed is {allowed}")
+        raise ValueError(f"k is {k!r}; allowed is {allowed}")
     return value
 
 
@@ -56,20 +57,21 @@ def _probabilities(p, sizes):
         if p.dtype.kind not in "buif":
             raise TypeError(f"p has dtype {p.dtype}; allowed are real numbers")
         if p.shape != sizes.shape or not (np.isfinite(p) & (p >= 0)).all() or not p.any():
-            raise ValueError(f"p is {p!r:.60}; allowed are {len(sizes)} finite numbers >= 0, not all of them 0")
+            raise ValueError(f"p is {p!r:.60}; "
+                             f"allowed are {len(sizes)} finite numbers >= 0, not all of them 0")
         p = p.astype(np.float64) / p.max()
         p /= p.sum()
     biased = np.flatnonzero((p == 0) & (sizes > 0))
     if biased.size:
-        raise ValueError(f"p is 0 for {biased.size} terms that are not 0, the first of them {biased[0]}; "
-                         "allowed is p > 0 there, for the mean of the result to be A B")
+        raise ValueError(f"p is 0 for {biased.size} terms that are not 0, the first of them "
+                         f"{biased[0]}; allowed is p > 0 there, for the mean to be A B")
     return p
 
 
 # %% book/low_rank/column_row.ipynb: _draw
 def _draw(p, k, rng):
     """Distinct indices of k draws with replacement, and their weights count / (k p)."""
-    support = np.flatnonzero(p)                     # so that round-off in the sum cannot reach a zero
+    support = np.flatnonzero(p)                     # round-off in the sum must not reach a zero
     counts = rng.multinomial(k, p[support])
     J = support[counts > 0]
     return J, counts[counts > 0] / (k * p[J])
@@ -92,9 +94,12 @@ def _product_norm2(A, B, e):
     (m, n), q = A.shape, B.shape[1]
     shift = (A.exponent or 0) + (B.exponent or 0) - e
     if n * (m + q) < m * q:
-        return sum(np.vdot(_scale(B.apply(B.rows(J).conj().T), shift),
-                           _scale(A.adjoint_apply(A.columns(J)), shift)).real for J in _slices(n, max(m, n, q)))
-    return sum(np.linalg.norm(_scale(A.apply(B.columns(J)), shift))**2 for J in _slices(q, max(m, n)))
+        slices = _slices(n, max(m, n, q))
+        columns_of_AhA = (_scale(A.adjoint_apply(A.columns(J)), shift) for J in slices)
+        columns_of_BBh = (_scale(B.apply(B.rows(J).conj().T), shift) for J in slices)
+        return sum(np.vdot(X, Y).real for X, Y in zip(columns_of_BBh, columns_of_AhA))
+    slices = _slices(q, max(m, n))
+    return sum(np.linalg.norm(_scale(A.apply(B.columns(J)), shift))**2 for J in slices)
 
 
 def _distance(A, B, P, e):
@@ -166,9 +171,10 @@ def cr_multiply(A, B, k, *, method="sample", p=None, return_info=False, rng=None
     -----
     One pass over each matrix for the norms (n products with unit vectors for a
     LinearOperator A, q for B), at most one more for the chosen columns and rows;
-    O(n) work for the choice, then a product with inner dimension at most
+    O(n log n) work for the choice, then a product with inner dimension at most
     min(k, n). ``rms_error`` costs as much as A B, or about n**2 (m + q)
-    multiplications if those are fewer, in blocks; it is relative to round-off:
+    multiplications if those are fewer ("sample"), in blocks: one more pass over
+    A for every 2**22 / max(m, n) columns of B. It is relative to round-off:
     below about ``sqrt(eps)`` times the sum of the sizes for "sample", and
     ``eps`` times that sum for "topk", it says no more than that.
 
@@ -208,7 +214,7 @@ def cr_multiply(A, B, k, *, method="sample", p=None, return_info=False, rng=None
         C = A._columns(J)
         C = C * weights.astype(C.real.dtype)
     with np.errstate(under="ignore"):
-        product = C @ B._rows(J)                    # the norms have seen every entry: nothing left to check
+        product = C @ B._rows(J)                    # the norms have seen and checked every entry
     if not return_info:
         return product
 
@@ -229,12 +235,13 @@ def _check_indices(indices, n):
     if J.size and J.dtype.kind not in "iu":
         raise TypeError(f"indices have dtype {J.dtype}; allowed are integers")
     if J.ndim != 1 or not J.size or J.min() < 0 or J.max() >= n or len(np.unique(J)) < len(J):
-        raise ValueError(f"indices are {indices!r:.60}; allowed are distinct integers from 0 to {n - 1}, at least one")
+        raise ValueError(f"indices are {indices!r:.60}; "
+                         f"allowed are distinct integers from 0 to {n - 1}, at least one")
     return J
 
 
 def cr_weights(A, B, indices):
-    r"""The weights d that minimise norm(A B - sum over i of d_i A[:, indices[i]] B[indices[i], :], "fro").
+    r"""The weights d that minimise norm(A B - A[:, indices] diag(d) B[indices], "fro").
 
     Parameters
     ----------

@@ -22,20 +22,21 @@ def test_topk_keeps_the_largest_terms():
             P, info = cr_multiply(A, B, k, method="topk", return_info=True)
             assert P.dtype == dtype and set(info.indices) == set(np.argsort(sizes)[12 - k:])
             assert np.array_equal(info.weights, np.ones(k))
-            scale = np.linalg.norm(sizes)
-            assert np.linalg.norm(P - A[:, info.indices] @ B[info.indices]) <= 10 * np.finfo(dtype).eps * scale
-            assert abs(info.rms_error - np.linalg.norm(A @ B - P)) <= 10 * np.finfo(dtype).eps * scale
+            roundoff = 10 * np.finfo(dtype).eps * np.linalg.norm(sizes)
+            assert np.linalg.norm(P - A[:, info.indices] @ B[info.indices]) <= roundoff
+            assert abs(info.rms_error - np.linalg.norm(A @ B - P)) <= roundoff
 
 
 def test_sampling_has_the_mean_and_the_error_it_reports():
     for dtype in (np.float64, np.complex128):
-        for m, q in ((30, 20), (60, 50)):                           # by the product, and by the Gram matrices
+        for m, q in ((30, 20), (60, 50)):           # by the product, and by the Gram matrices
             A, B = some_product(dtype, m, q=q)
             for p in (None, np.ones(12)):
-                draws = [cr_multiply(A, B, 6, p=p, return_info=True, rng=seed) for seed in range(400)]
+                draws = [cr_multiply(A, B, 6, p=p, return_info=True, rng=s) for s in range(400)]
                 rms = draws[0][1].rms_error
                 errors = np.array([P - A @ B for P, info in draws])
-                assert all(np.allclose(P, (A[:, info.indices] * info.weights) @ B[info.indices]) for P, info in draws[:9])
+                for P, (J, weights, _) in draws[:9]:
+                    assert np.allclose(P, (A[:, J] * weights) @ B[J])
                 assert abs(np.sqrt(np.mean(np.sum(np.abs(errors)**2, axis=(1, 2)))) / rms - 1) < 0.1
                 assert np.linalg.norm(errors.mean(axis=0)) < 3 * rms / 400**0.5
 
@@ -43,7 +44,8 @@ def test_sampling_has_the_mean_and_the_error_it_reports():
 def test_one_draw_has_norm_W():
     A, B = some_product(np.float64)
     W = np.sum(np.linalg.norm(A, axis=0) * np.linalg.norm(B, axis=1))
-    assert all(abs(np.linalg.norm(cr_multiply(A, B, 1, rng=seed)) / W - 1) < 1e-13 for seed in range(20))
+    for seed in range(20):
+        assert abs(np.linalg.norm(cr_multiply(A, B, 1, rng=seed)) / W - 1) < 1e-13
 
 
 # %% book/low_rank/column_row.ipynb: test_weights_solve_the_least_squares_problem
@@ -64,16 +66,19 @@ def test_scale_dress_and_degenerate_input():
 
     A, B = some_product(np.float64)
     reference, info = cr_multiply(A, B, 7, return_info=True, rng=1)
-    for a, b in ((2.0**500, 2.0**-480), (2.0**500, 2.0**500), (2.0**-500, 2.0**-500), (2.0**-500, 2.0**490)):
+    for powers in ((500, -480), (500, 500), (-500, -500), (-500, 490)):
+        a, b = np.ldexp(1.0, powers)
         P, scaled = cr_multiply(A * a, B * b, 7, return_info=True, rng=1)
         assert np.abs(P / (a * b) - reference).max() <= 1e-13 * np.abs(reference).max()
-        assert np.array_equal(scaled.indices, info.indices) and np.allclose(scaled.weights, info.weights, rtol=1e-13)
+        assert np.array_equal(scaled.indices, info.indices)
+        assert np.allclose(scaled.weights, info.weights, rtol=1e-13)
         assert np.isclose(scaled.rms_error / (a * b), info.rms_error, rtol=1e-10)
     for dress in (sparse.csr_array, sparse.csc_matrix, np.asfortranarray, aslinearoperator):
         for method in ("sample", "topk"):
             expected = cr_multiply(A, B, 7, method=method, return_info=True, rng=1)
             found = cr_multiply(dress(A), dress(B), 7, method=method, return_info=True, rng=1)
-            assert np.allclose(found[0], expected[0]) and np.array_equal(found[1].indices, expected[1].indices)
+            assert np.allclose(found[0], expected[0])
+            assert np.array_equal(found[1].indices, expected[1].indices)
             assert np.isclose(found[1].rms_error, expected[1].rms_error)
         assert np.allclose(cr_weights(dress(A), dress(B), [2, 5]), cr_weights(A, B, [2, 5]))
     for method in ("sample", "topk"):
@@ -89,18 +94,18 @@ def test_cr_refuses():
     A, B = some_product(np.float64)
     p = np.where(np.arange(12) == 4, 0, 1)
     cases = [
-        (lambda: cr_multiply(A, B.T, 2), ValueError, r"B has shape \(20, 12\); allowed is \(12, q\)"),
-        (lambda: cr_multiply(A, B, 13, method="topk"), ValueError, "k is 13; allowed is an integer from 1 to 12"),
+        (lambda: cr_multiply(A, B.T, 2), ValueError, r"B has shape \(20, 12\); allowed is \(12, "),
+        (lambda: cr_multiply(A, B, 13, method="topk"), ValueError, "k is 13; allowed is an integer"),
         (lambda: cr_multiply(A, B, 0), ValueError, "k is 0"),
         (lambda: cr_multiply(A, B, 2.0), TypeError, "k is 2.0"),
         (lambda: cr_multiply(A, B, 2, method="best"), ValueError, "method is 'best'"),
-        (lambda: cr_multiply(A, B, 2, method="topk", p=p), ValueError, "p is given with method='topk'"),
-        (lambda: cr_multiply(A, B, 2, p=p), ValueError, "p is 0 for 1 terms that are not 0, the first of them 4"),
+        (lambda: cr_multiply(A, B, 2, method="topk", p=p), ValueError, "p is given"),
+        (lambda: cr_multiply(A, B, 2, p=p), ValueError, "p is 0 for 1 terms .* first of them 4"),
         (lambda: cr_multiply(A, B, 2, p=-p), ValueError, "12 finite numbers >= 0"),
         (lambda: cr_multiply(A, B, 2, p=p[1:]), ValueError, "12 finite numbers >= 0"),
         (lambda: cr_multiply(A, B, 2, p=0 * p), ValueError, "not all of them 0"),
         (lambda: cr_multiply(A, B, 2, p=1j * p), TypeError, "p has dtype complex128"),
-        (lambda: cr_multiply(np.where(A > 2, np.nan, A), B, 2), ValueError, "A contains NaN or Inf"),
+        (lambda: cr_multiply(np.where(A > 2, np.nan, A), B, 2), ValueError, "A contains NaN"),
         (lambda: cr_multiply(A, B, 2, rng="seed"), TypeError, "rng is 'seed'"),
         (lambda: cr_weights(A, B, [1, 1]), ValueError, "distinct integers from 0 to 11"),
         (lambda: cr_weights(A, B, [12]), ValueError, "distinct integers"),

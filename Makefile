@@ -5,6 +5,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/installed
 
+# What the programs keep for themselves stays in this folder too.
+export MPLCONFIGDIR := $(CURDIR)/$(VENV)/cache/matplotlib
+export IPYTHONDIR := $(CURDIR)/$(VENV)/cache/ipython
+export JUPYTER_RUNTIME_DIR := $(CURDIR)/$(VENV)/cache/jupyter
+
 .DEFAULT_GOAL := help
 .PHONY: help book test bench check export run lab clean distclean
 
@@ -39,6 +44,8 @@ $(STAMP): requirements.txt pyproject.toml
 	    $(PYTHON) -c "$$INTERPRETER_TEST" && echo "==> creating $(VENV) with $(PYTHON)" && $(PYTHON) -m venv $(VENV); }
 	@echo "==> installing requirements.txt into $(VENV): about 1 GB, some minutes on the first run"
 	@$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt || { echo "lowrank: the installation did not finish (the reason stands above; is there a network?): run make again to go on"; exit 1; }
+	@echo "==> listing the fonts, once"
+	@$(BIN)/python -c "import matplotlib.font_manager" 2>/dev/null
 	@touch $@
 
 check: $(STAMP)

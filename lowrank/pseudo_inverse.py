@@ -158,7 +158,7 @@ def pinv(A, *, rtol=None, atol=None, hermitian=False, return_rank=False):
         Singular values up to ``max(atol, rtol * s_1)`` count as zero. Defaults:
         ``rtol = max(m, n) * eps`` of the dtype, ``atol = 0``.
     hermitian : bool, default False
-        Say that A is Hermitian: eigenvalues are used, about three times as fast.
+        Say that A is Hermitian: eigenvalues are used, about twice as fast.
     return_rank : bool, default False
         Also return how many singular values were kept.
 
@@ -322,8 +322,8 @@ def pinv_newton_schulz(A, *, steps=None, tol=None, order=3):
         Take this many steps: a soft cut-off, near ``s_1 * order**(-steps / 2)``.
         By default it stops where ``residual`` is smallest, once that was at most ``tol``.
     tol : float, default sqrt(eps)
-        ``converged`` means ``residual <= tol``. Singular values that are smaller than
-        the others by a factor of some ``50 / tol`` are taken for zero.
+        ``converged`` means ``residual <= tol``. Singular values below a gap of
+        ``1 / tol`` to ``50 / tol`` are taken for zero.
     order : int >= 2, default 3
         Order of convergence, and number of products in a step. 3 takes the fewest
         products, 2 is the method of Newton and Schulz.
@@ -349,8 +349,8 @@ def pinv_newton_schulz(A, *, steps=None, tol=None, order=3):
 
     Notes
     -----
-    ``order * steps + 2`` products with the smaller side of A; ``steps`` is near
-    ``2 log(cond(A)) / log(order)``. The error is that of `pinv` up to a small factor
+    At most ``order * (steps + 1) + 2`` products, on the smaller side of A; ``steps`` is
+    near ``2 log(cond(A)) / log(order)``. The error is that of `pinv` up to a small factor
     if A has full rank. If not, it is near ``cond(A) * eps`` plus the
     ratio of the first singular value taken for zero to the last one kept.
     Derived in :ref:`pseudo-inverse-products`, :prf:ref:`hyperpower`,
@@ -390,11 +390,11 @@ def pinv_newton_schulz(A, *, steps=None, tol=None, order=3):
         residual = float(np.linalg.norm(R) / (np.linalg.norm(X) or 1))
         if not residual < 1:                                # only rounding errors are left
             break
-        if best is None or steps is not None or residual < best.residual:
+        if steps is None and best and best.converged and residual > best.residual / 2:
+            break
+        if steps is not None or best is None or residual < best.residual:
             rank = round(float(np.trace(Y).real))
             best = NewtonSchulzInverse(X, rank, residual, k, residual <= tol)
-        elif best.converged:
-            break
         if k < limit:
             X = X + R
             for _ in range(order - 2):

@@ -7,6 +7,7 @@ from lowrank import (
     column_row as column_row,
     conventions as conventions,
     pseudo_inverse as pseudo_inverse,
+    sketching as sketching,
     svd as svd,
 )
 from lowrank.column_row import (
@@ -23,6 +24,11 @@ from lowrank.pseudo_inverse import (
     pinv as pinv,
     pinv_newton_schulz as pinv_newton_schulz,
 )
+from lowrank.sketching import (
+    RangeBasis as RangeBasis,
+    randomized_svd as randomized_svd,
+    range_finder as range_finder,
+)
 from lowrank.svd import TruncatedSVD as TruncatedSVD, truncated_svd as truncated_svd
 
 __version__: str
@@ -38,6 +44,9 @@ __all__ = [
     "pinv_newton_schulz",
     "TruncatedSVD",
     "truncated_svd",
+    "randomized_svd",
+    "RangeBasis",
+    "range_finder",
     "CRInfo",
     "cr_multiply",
     "cr_weights",

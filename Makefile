@@ -11,11 +11,12 @@ export IPYTHONDIR := $(CURDIR)/$(VENV)/cache/ipython
 export JUPYTER_RUNTIME_DIR := $(CURDIR)/$(VENV)/cache/jupyter
 
 .DEFAULT_GOAL := help
-.PHONY: help book test check export run lab clean distclean
+.PHONY: help book test bench check export run lab clean distclean
 
 help:
 	@echo "make book               build the book; ends with the path of its first page"
 	@echo "make test               check everything: package against book, stored outputs, tests, doctests, the built pages"
+	@echo "make bench [ONLY=svd]   time lowrank beside other libraries and print the targets met and missed; QUICK=1 is shorter"
 	@echo "make export             chapters -> lowrank/ and tests/chapters/"
 	@echo "make run [CHAPTER=svd]  export, then run one chapter, or all, and store the outputs"
 	@echo "make check              does the package agree with the book? prints the difference"
@@ -60,6 +61,9 @@ book: check
 test: check
 	@echo "==> stored outputs, tests, doctests, and the built book in a browser"
 	@OPENBLAS_NUM_THREADS=$${OPENBLAS_NUM_THREADS:-1} $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+
+bench: $(STAMP)
+	@$(BIN)/python tests/benchmarks/run.py $(ONLY) $(if $(QUICK),--quick)
 
 export: $(STAMP)
 	@$(BIN)/python book/_literate/export.py

@@ -11,11 +11,17 @@ from importlib import import_module as _import_module
 
 __version__ = "0.1.0"
 
-_CHAPTERS = ["conventions"]
+_CHAPTERS = ["conventions", "pseudo_inverse"]
 
 _HOME = {
     "ErrorEstimate": "conventions",
     "estimate_error": "conventions",
+    "PenroseResiduals": "pseudo_inverse",
+    "penrose_residuals": "pseudo_inverse",
+    "pinv": "pseudo_inverse",
+    "best_factor": "pseudo_inverse",
+    "NewtonSchulzInverse": "pseudo_inverse",
+    "pinv_newton_schulz": "pseudo_inverse",
 }
 
 __all__ = list(_HOME)

@@ -195,8 +195,19 @@ class _Factored:
 # %% book/foundations/conventions.ipynb: _safe_norms
 def _safe_norms(X, axis):
     """2-norms along an axis, kept as length 1, without overflow or underflow of the squares."""
-    e = _exponent(_max_abs(X))
+    parts = (X.real, X.imag) if np.iscomplexobj(X) else (X,)
+    e = _exponent(reduce(np.maximum, [np.abs(part).max(axis, keepdims=True, initial=0) for part in parts]))
     return _scale(np.linalg.norm(_scale(X, -e), axis=axis, keepdims=True), e)
+
+
+def _squared_norms(X, axis):
+    """Sums of |x|^2 along an axis as they come, kept as length 1."""
+    if X.strides[axis] == X.itemsize:                       # dot products
+        squares = np.vecdot(X, X, axis=axis).real
+    else:
+        parts = (X.real, X.imag) if np.iscomplexobj(X) else (X,)
+        squares = sum(np.einsum("ij,ij->j" if axis == 0 else "ij,ij->i", part, part) for part in parts)
+    return np.expand_dims(squares, axis)
 
 
 class _LinearMap:
@@ -275,7 +286,9 @@ class _Dense(_LinearMap):
         return (self.A.T @ Y.conj()).conj()
 
     def _columns(self, J):
-        return self.A[:, J]
+        if isinstance(J, slice) or not self.A.flags.c_contiguous:
+            return self.A[:, J]
+        return np.take(self.A, J, axis=1)                   # row by row, as it lies in memory
 
     def _rows(self, I):
         return self.A[I]
@@ -296,9 +309,26 @@ class _Dense(_LinearMap):
                 cut = slice(i, i + max(1, size // n))
                 yield cut, every, self.A[cut].astype(self.dtype, copy=False)
 
+    def _norms(self, axis):
+        """Plain sums of squares in one sweep; where they over- or underflow, once more and safely."""
+        squares = np.zeros(self._norms_shape(axis))
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            for rows, columns, block in self._blocks(2**19):
+                part = squares[:, columns] if axis == 0 else squares[rows]
+                part += _squared_norms(block, axis)
+            norms = np.sqrt(squares).astype(self.dtype.char.lower())
+        limits = np.finfo(self.dtype)
+        safe = (squares >= self.shape[axis] * limits.tiny / limits.eps) & np.isfinite(norms)
+        if not safe.all():
+            again = np.flatnonzero(~safe)
+            norms[~safe] = _safe_norms(self.A[:, again] if axis == 0 else self.A[again], axis).ravel()
+        return norms
+
 
 class _Mapped(_Dense):
     """An array in a file (numpy.memmap): read in slabs, in order, never whole."""
+
+    _norms = _LinearMap._norms
 
     def _times(self, X):
         Y = np.zeros((self.shape[0], X.shape[1]), np.result_type(self.dtype, X))
@@ -414,8 +444,12 @@ class _Adjoint(_LinearMap):
 
 
 # %% book/foundations/conventions.ipynb: _linear_map
-def _linear_map(A, name="A"):
-    """The linear map of whatever a user may pass as a matrix."""
+def _linear_map(A, name="A", *, sweep=True):
+    """The linear map of whatever a user may pass as a matrix.
+
+    ``sweep=False`` leaves NaN, Inf and the unit of an array to its first product, as for the
+    other kinds: for callers whose first product reads every entry, such as the norms.
+    """
     if isinstance(A, _LinearMap):
         return A
     if isinstance(A, (_Factored, LinearOperator, np.memmap)) or sparse.issparse(A):
@@ -429,7 +463,7 @@ def _linear_map(A, name="A"):
     if sparse.issparse(A):
         return _Sparse(A if A.format in ("csr", "csc") else A.tocsr(), name)
     A = _to_array(A, name)
-    return _Dense(A, name, _exponent(_finite_peak(A, name)).item())
+    return _Dense(A, name, _exponent(_finite_peak(A, name)).item() if sweep else None)
 
 
 # %% book/foundations/conventions.ipynb: _gaussian

@@ -126,6 +126,18 @@ def _orthogonal_parts(A, name, rtol):
 
 
 # %% book/low_rank/pseudo_inverse.ipynb: pinv
+def _check_atol(atol):
+    """atol as a float with 0 <= atol < inf; 0 for None."""
+    allowed = "None or a number with 0 <= atol < inf"
+    try:
+        value = 0.0 if atol is None else float(atol)
+    except (TypeError, ValueError):
+        raise TypeError(f"atol is {atol!r}; allowed is {allowed}") from None
+    if not 0 <= value < math.inf:
+        raise ValueError(f"atol is {atol!r}; allowed is {allowed}")
+    return value
+
+
 def _check_hermitian(A, peak):
     """Refuse a matrix or stack, of largest entries `peak`, that is not Hermitian to round-off."""
     if A.shape[-2] != A.shape[-1]:
@@ -180,7 +192,7 @@ def pinv(A, *, rtol=None, atol=None, hermitian=False, return_rank=False):
 
     See Also
     --------
-    best_factor : A^+ M without forming A^+: more accurate, and faster for few columns.
+    best_factor : A^+ M without forming A^+: backward stable, and no slower for a few columns.
 
     Notes
     -----
@@ -204,9 +216,7 @@ def pinv(A, *, rtol=None, atol=None, hermitian=False, return_rank=False):
     A = _to_array(A, "A", stacked=True, empty=True)
     peak = _finite_peak(A, "A")
     e = _exponent(peak)
-    atol = 0.0 if atol is None else float(atol)
-    if not 0 <= atol < math.inf:
-        raise ValueError(f"atol is {atol!r}; allowed is a number with 0 <= atol < inf")
+    atol = _check_atol(atol)
     if hermitian:
         _check_hermitian(A, peak)
         s, V = np.linalg.eigh(_scale(A, -e))            # A = V diag(s) V^H, where s may be negative
@@ -268,7 +278,7 @@ def best_factor(M, *, left=None, right=None, rtol=None):
     SVD of each factor, O(m c^2 + n r^2). The condition numbers of the factors
     are never squared, and the product left @ U @ right is as close to M
     as round-off allows if it is evaluated as :ref:`pseudo-inverse-breaks` says.
-    Derived in :ref:`pseudo-inverse-two-sided`: :prf:ref:`least-squares-solutions`
+    Derived in :ref:`pseudo-inverse-factor`, from :prf:ref:`least-squares-solutions`
     and :prf:ref:`two-sided`.
 
     Examples
@@ -311,6 +321,18 @@ class NewtonSchulzInverse(namedtuple("NewtonSchulzInverse", "X rank residual ste
     __slots__ = ()
 
 
+def _check_count(count, name, lowest):
+    """count as an int that is at least `lowest`."""
+    allowed = f"an integer from {lowest}"
+    try:
+        value = operator.index(count)
+    except TypeError:
+        raise TypeError(f"{name} is {count!r}; allowed is {allowed}") from None
+    if isinstance(count, bool) or value < lowest:
+        raise ValueError(f"{name} is {count!r}; allowed is {allowed}")
+    return value
+
+
 def pinv_newton_schulz(A, *, steps=None, tol=None, order=3):
     r"""The pseudo-inverse by products: X <- X + E X + ... + E^(order - 1) X with E = I - X A.
 
@@ -319,7 +341,8 @@ def pinv_newton_schulz(A, *, steps=None, tol=None, order=3):
     A : array, shape (m, n)
         The matrix.
     steps : int, optional
-        Take this many steps: a soft cut-off, near ``s_1 * order**(-steps / 2)``.
+        Take this many steps: a soft cut-off, near ``s_1 * order**(-steps / 2)``. It takes
+        fewer only if rounding errors have taken over.
         By default it stops where ``residual`` is smallest, once that was at most ``tol``.
     tol : float, default sqrt(eps)
         ``converged`` means ``residual <= tol``. Singular values below a gap of
@@ -370,17 +393,15 @@ def pinv_newton_schulz(A, *, steps=None, tol=None, order=3):
     A = _as_array(A)
     eps = float(np.finfo(A.dtype).eps)
     tol = eps**0.5 if tol is None else _check_tol(tol)
-    if operator.index(order) < 2:
-        raise ValueError(f"order is {order!r}; allowed is an integer from 2")
-    if steps is not None and operator.index(steps) < 0:
-        raise ValueError(f"steps is {steps!r}; allowed is None or an integer from 0")
+    order = _check_count(order, "order", 2)
+    limit = None if steps is None else _check_count(steps, "steps", 0)
     e = _exponent(_max_abs(A)).item()
     A = _scale(A, -e)
     if wide := A.shape[0] < A.shape[1]:
         A = A.conj().T
     bound = min(np.linalg.norm(A)**2, np.linalg.norm(A, 1) * np.linalg.norm(A, np.inf))  # >= s_1^2
     X = A.conj().T / (bound or 1)
-    if (limit := steps) is None:                            # as many as a value of eps s_1 needs
+    if limit is None:                                       # as many as a value of eps s_1 needs
         limit = math.ceil(math.log(36 * A.shape[1] / eps**2, order))
 
     best = None

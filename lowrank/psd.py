@@ -35,11 +35,12 @@ __all__ = ["RPCholesky", "rpcholesky", "Nystrom", "nystrom"]
 
 # %% book/low_rank/psd.ipynb: _is_pair
 def _is_pair(A):
+    """Is A given as (diagonal, columns function)?"""
     return isinstance(A, tuple | list) and len(A) == 2 and callable(A[1])
 
 
 def _open(A):
-    """The diagonal of A, and a function that reads A[:, J], given J, or A[I][:, J], given J and I."""
+    """The diagonal of A, and a function that reads A[:, J] from J, or A[I][:, J] from J and I."""
     if _is_pair(A):
         diagonal = np.asarray(A[0])
         if diagonal.ndim != 1:
@@ -62,7 +63,7 @@ def _check_square(A):
 
 
 class _Entries:
-    """The diagonal of a Hermitian matrix, and other entries when asked for, in units of 2**exponent (even)."""
+    """The diagonal of a Hermitian matrix, and columns when called, in units of 2**exponent (even)."""
 
     def __init__(self, A):
         diagonal, self.read = _open(A)
@@ -73,41 +74,43 @@ class _Entries:
         self.zero = self.n * np.finfo(self.dtype).eps * np.abs(diagonal).max()
         self.roundoff = 100 * self.zero                     # what exceeds this is no rounding error
         self.diagonal = diagonal.real.astype(np.float64)
-        if np.abs(diagonal.imag).max() > self.roundoff:
-            self._refuse("Hermitian: its diagonal has an imaginary part of", np.abs(diagonal.imag).max())
+        imaginary = np.abs(diagonal.imag).max()
+        if imaginary > self.roundoff:
+            self._refuse("Hermitian: its diagonal has an imaginary part of", imaginary)
 
     def __call__(self, J, *I):
         """2**-exponent A[:, J], or A[I][:, J]."""
         C = np.asarray(self.read(J, *I))
         allowed = (len(I[0]) if I else self.n, len(J))
         if C.shape != allowed:
-            raise ValueError(f"the columns function of A returned shape {C.shape}; allowed is {allowed}")
+            raise ValueError(f"columns of A have shape {C.shape}; allowed is {allowed}")
         if not np.can_cast(C.dtype, self.dtype, "same_kind"):
-            raise TypeError(f"the columns function of A returned {C.dtype}; allowed is the dtype of its diagonal, {self.dtype}")
+            raise TypeError(f"columns of A have dtype {C.dtype}; allowed is {self.dtype}, as the diagonal")
         _finite_peak(C, "what was read of A")
         return _scale(C.astype(self.dtype, copy=False), -self.exponent)
 
     def nonnegative(self, d, k):
-        """The diagonal d left by k pivots with its round-off set to zero; a ValueError if it is clearly negative."""
+        """The diagonal d that k pivots leave, without round-off; a ValueError if it is clearly negative."""
         if d.min() < -self.roundoff:
-            self._refuse(f"positive semidefinite: after {k} pivots its diagonal has, at index {d.argmin()}, the entry", d.min())
+            self._refuse(f"positive semidefinite: after {k} pivots its diagonal has, at index {d.argmin()}, "
+                         "the entry", d.min())
         return np.where(d < self.zero, 0, d)
 
     def compare(self, residual, L, before):
-        """Refuse a residual that does not vanish at the pivots before, or is not (L L^H)^T at the new ones."""
+        """Refuse a residual that is not zero at the pivots before, and (L L^H)^T at the new ones."""
         expected = np.hstack([np.zeros((len(L), before)), L.conj() @ L.T])
         difference = np.abs(residual - expected).max()
         if difference > self.roundoff:
-            self._refuse("Hermitian (or diagonal and columns disagree): entries at pivots differ by", difference)
+            self._refuse("Hermitian, or not what its diagonal says: entries at pivots differ by", difference)
 
     def _refuse(self, what, value):
-        raise ValueError(f"A is not {what} {_scale(value, self.exponent):.3g}; allowed as round-off is "
-                         f"{_scale(self.roundoff, self.exponent):.3g}")
+        value, allowed = _scale(value, self.exponent), _scale(self.roundoff, self.exponent)
+        raise ValueError(f"A is not {what} {value:.3g}; allowed as round-off is {allowed:.3g}")
 
 
 # %% book/low_rank/psd.ipynb: _keep
 def _keep(H, J, d, draws, most, zero):
-    """Which of the proposals J are kept, and L with L L^H = H[kept][:, kept], for the residual block H with diagonal d."""
+    """Which proposals J are kept, and L with L L^H = H[kept][:, kept]; H is left of A[J][:, J], d its diagonal."""
     now, L, kept = d.copy(), np.zeros_like(H), []
     while len(kept) < most and (below := np.flatnonzero(draws * d < now)).size:
         i, k = below[0], len(kept)                          # the next proposal that is not rejected
@@ -122,7 +125,7 @@ def _keep(H, J, d, draws, most, zero):
 
 # %% book/low_rank/psd.ipynb: RPCholesky
 class RPCholesky(_Factored, namedtuple("RPCholesky", "F pivots")):
-    """A ~ F F^H from `rpcholesky`: unpacks as ``F, pivots``, and knows its `trace_error`, the trace of A - F F^H."""
+    """A ~ F F^H from `rpcholesky`: unpacks as ``F, pivots``; ``.trace_error`` is the trace of A - F F^H."""
 
     def __new__(cls, F, pivots, trace_error=None):
         self = super().__new__(cls, F, pivots)
@@ -136,7 +139,7 @@ class RPCholesky(_Factored, namedtuple("RPCholesky", "F pivots")):
 
 
 def rpcholesky(A, rank, *, block=None, tol=0.0, rng=None):
-    r"""Approximate a positive semidefinite A by F F^H with F = A[:, pivots] L^-H, from its diagonal and `rank` columns.
+    r"""Approximate A by F F^H, F = A[:, pivots] L^-H, from the diagonal of A and `rank` of its columns.
 
     Parameters
     ----------
@@ -152,8 +155,8 @@ def rpcholesky(A, rank, *, block=None, tol=0.0, rng=None):
         pivots does not depend on it, their values for a given seed do.
         Default: ``min(rank, max(10, ceil(rank / 10)))``, and 1 for a pair.
     tol : float, 0 <= tol < 1, default 0
-        Stop after the round in which tr(A - F F^H) <= tol tr(A). As A - F F^H
-        is positive semidefinite, its Frobenius norm is below that, too.
+        Stop after the round in which tr(A - F F^H) <= tol tr(A). It is relative
+        in the trace, the norm of the error that diagonal and columns determine.
     rng : None, int or numpy.random.Generator
         Source of the pivots.
 
@@ -188,12 +191,12 @@ def rpcholesky(A, rank, *, block=None, tol=0.0, rng=None):
     >>> import numpy as np
     >>> from lowrank import rpcholesky
     >>> x = np.linspace(0, 1, 1000)
-    >>> kernel = lambda J, I=slice(None): np.exp(-(x[I, None] - x[J])**2)
+    >>> kernel = lambda J, I=slice(None): np.exp(-10 * (x[I, None] - x[J])**2)
     >>> F, pivots = rpcholesky((np.ones(1000), kernel), 12, rng=0)
     >>> F.shape
     (1000, 12)
     >>> J = [10, 500, 990]
-    >>> bool(np.allclose(F[J] @ F[J].T, kernel(J, J)))
+    >>> bool(np.allclose(F[J] @ F[J].T, kernel(J, J), atol=1e-4))
     True
     """
     entries = _Entries(A)
@@ -204,7 +207,7 @@ def rpcholesky(A, rank, *, block=None, tol=0.0, rng=None):
     elif operator.index(block) < 1:
         raise ValueError(f"block is {block!r}; allowed is None or an integer from 1")
 
-    rows, pivots, k = np.empty((rank, n), entries.dtype), np.empty(rank, int), 0        # F is rows[:k].T
+    k, rows, pivots = 0, np.empty((rank, n), entries.dtype), np.empty(rank, int)        # F is rows.T
     stop = tol * d.sum()
     d = entries.nonnegative(d, k)
     while k < rank and d.sum() > stop:
@@ -302,12 +305,13 @@ def nystrom(A, rank, *, oversample=10, rng=None):
     B, norm = Omega.conj().T @ Y, np.linalg.norm(Y)
     roundoff = n * np.finfo(Y.dtype).eps * norm
     skew, lowest = np.linalg.norm(B - B.conj().T), np.linalg.eigvalsh(B)[0]
+    allowed = _scale(roundoff, unit)
     if skew > roundoff:
-        raise ValueError(f"A is not Hermitian: for some X with orthonormal columns, X^H (A - A^H) X has norm {_scale(skew, unit):.3g}; "
-                         f"allowed as round-off is {_scale(roundoff, unit):.3g}")
+        raise ValueError("A is not Hermitian: for an X with orthonormal columns, norm(X^H (A - A^H) X) is "
+                         f"{_scale(skew, unit):.3g}; allowed as round-off is {allowed:.3g}")
     if lowest < -roundoff:
-        raise ValueError(f"A is not positive semidefinite: it has an eigenvalue below {_scale(lowest, unit):.3g}; "
-                         f"allowed as round-off is {_scale(-roundoff, unit):.3g}")
+        raise ValueError("A is not positive semidefinite: it has an eigenvalue below "
+                         f"{_scale(lowest, unit):.3g}; allowed as round-off is {-allowed:.3g}")
     if not norm:
         return Nystrom(np.zeros((n, rank), Y.dtype))
     nu = max(roundoff / n**0.5, -2 * lowest)

@@ -1,8 +1,8 @@
 r"""Column-row approximation.
 
 A product $AB$ is a sum of $n$ outer products, one for each column of $A$ with the matching row of
-$B$; which $k$ of them, with which weights, make $\norm{AB - \sum_{i\in J} d_i\,a_ib_i^{\mathsf
-T}}_F$ small?
+$B$; which $k$ of them, with which weights, make $\lVert AB - \sum_{i\in J} d_i\,a_ib_i^{\mathsf
+T}\rVert_F$ small?
 
 Generated from book/low_rank/column_row.ipynb; edit the chapter.
 """

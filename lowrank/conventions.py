@@ -1,7 +1,7 @@
 r"""Conventions.
 
 Every method of this book replaces a matrix $A$ by a short product $\hat A$ and must then say how
-large $\norm{A - \hat A}$ is, in which units, and how many passes over $A$ it took.
+large $\lVert A - \hat A\rVert$ is, in which units, and how many passes over $A$ it took.
 
 Generated from book/foundations/conventions.ipynb; edit the chapter.
 """
@@ -37,7 +37,8 @@ def _scale(X, e):
     if not np.any(e):
         return X
     one, half = X.real.dtype.type(1), np.asarray(e) // 2
-    return X * np.ldexp(one, half) * np.ldexp(one, e - half)
+    with np.errstate(under="ignore"):               # what underflows is below eps of the rest
+        return X * np.ldexp(one, half) * np.ldexp(one, e - half)
 
 
 # %% book/foundations/conventions.ipynb: _rank_for_tol
@@ -117,9 +118,21 @@ def _check_rank(rank, shape, name="rank"):
     return value
 
 
+def _check_count(count, name, lowest):
+    """count as an int that is at least `lowest`."""
+    allowed = f"an integer from {lowest}"
+    try:
+        value = operator.index(count)
+    except TypeError:
+        raise TypeError(f"{name} is {count!r}; allowed is {allowed}") from None
+    if isinstance(count, bool | np.bool) or value < lowest:
+        raise ValueError(f"{name} is {count!r}; allowed is {allowed}")
+    return value
+
+
 def _check_tol(tol, name="tol"):
     """tol as a float with 0 <= tol < 1."""
-    allowed = "a number with 0 <= tol < 1"
+    allowed = f"a number with 0 <= {name} < 1"
     try:
         value = float(tol)
     except (TypeError, ValueError):
@@ -196,7 +209,8 @@ class _Factored:
 def _safe_norms(X, axis):
     """2-norms along an axis, kept as length 1, without overflow or underflow of the squares."""
     parts = (X.real, X.imag) if np.iscomplexobj(X) else (X,)
-    e = _exponent(reduce(np.maximum, [np.abs(part).max(axis, keepdims=True, initial=0) for part in parts]))
+    peaks = [np.abs(part).max(axis, keepdims=True, initial=0) for part in parts]
+    e = _exponent(reduce(np.maximum, peaks))
     return _scale(np.linalg.norm(_scale(X, -e), axis=axis, keepdims=True), e)
 
 
@@ -206,7 +220,8 @@ def _squared_norms(X, axis):
         squares = np.vecdot(X, X, axis=axis).real
     else:
         parts = (X.real, X.imag) if np.iscomplexobj(X) else (X,)
-        squares = sum(np.einsum("ij,ij->j" if axis == 0 else "ij,ij->i", part, part) for part in parts)
+        kept = "ij,ij->j" if axis == 0 else "ij,ij->i"
+        squares = sum(np.einsum(kept, part, part) for part in parts)
     return np.expand_dims(squares, axis)
 
 
@@ -258,8 +273,8 @@ class _LinearMap:
         """Refuse what is not finite; scale by the power of two that the first product sets."""
         peak = _max_abs(Y).item()
         if not np.isfinite(peak):
-            raise ValueError(f"a product with {self.name} contains NaN or Inf; every entry must be "
-                             "finite, and small enough that sums of entries do not overflow")
+            raise ValueError(f"a product with {self.name} contains NaN or Inf; every entry must "
+                             "be finite, and small enough that sums do not overflow")
         if self.exponent is None and peak:
             self.exponent = _exponent(peak).item()
         return _scale(Y, -(self.exponent or 0))
@@ -310,7 +325,7 @@ class _Dense(_LinearMap):
                 yield cut, every, self.A[cut].astype(self.dtype, copy=False)
 
     def _norms(self, axis):
-        """Plain sums of squares in one sweep; where they over- or underflow, once more and safely."""
+        """Plain sums of squares in one sweep; where those over- or underflow, safe ones."""
         squares = np.zeros(self._norms_shape(axis))
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             for rows, columns, block in self._blocks(2**19):
@@ -321,7 +336,8 @@ class _Dense(_LinearMap):
         safe = (squares >= self.shape[axis] * limits.tiny / limits.eps) & np.isfinite(norms)
         if not safe.all():
             again = np.flatnonzero(~safe)
-            norms[~safe] = _safe_norms(self.A[:, again] if axis == 0 else self.A[again], axis).ravel()
+            lines = self.A[:, again] if axis == 0 else self.A[again]
+            norms[~safe] = _safe_norms(lines, axis).ravel()
         return norms
 
 
@@ -380,9 +396,13 @@ class _Operator(_LinearMap):
     """A scipy.sparse.linalg.LinearOperator: nothing but products."""
 
     def _times(self, X):
+        if not X.shape[1]:                          # SciPy cannot multiply by nothing
+            return np.zeros((self.shape[0], 0), self.dtype)
         return np.asarray(self.A.matmat(X))
 
     def _adjoint_times(self, Y):
+        if not Y.shape[1]:
+            return np.zeros((self.shape[1], 0), self.dtype)
         try:
             return np.asarray(self.A.rmatmat(Y))
         except (NotImplementedError, RecursionError, TypeError) as error:     # as SciPy has it
@@ -560,8 +580,7 @@ def estimate_error(A, approx, *, n_probe=10, norm="fro", confidence=0.999, rng=N
     A, B = _linear_map(A), _linear_map(approx, "approx")
     if A.shape != B.shape:
         raise ValueError(f"approx has shape {B.shape}; allowed is the shape of A, {A.shape}")
-    if operator.index(n_probe) < 2:
-        raise ValueError(f"n_probe is {n_probe!r}; allowed is an integer from 2")
+    n_probe = _check_count(n_probe, "n_probe", 2)
     if norm not in ("fro", 2):
         raise ValueError(f"norm is {norm!r}; allowed are 'fro' and 2")
     if not 0.5 <= confidence < 1:

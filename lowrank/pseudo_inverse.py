@@ -1,13 +1,12 @@
 r"""The pseudo-inverse.
 
-Which matrix $B$ makes $\norm{AB-I}_F$ smallest when $A$ has no inverse, how is it computed, and
-when should it not be?
+Which matrix $B$ makes $\lVert AB-I\rVert_F$ smallest when $A$ has no inverse, how is it computed,
+and when should it not be?
 
 Generated from book/low_rank/pseudo_inverse.ipynb; edit the chapter.
 """
 
 import math
-import operator
 from collections import namedtuple
 
 import numpy as np
@@ -15,6 +14,7 @@ from scipy import linalg
 
 from lowrank.conventions import (
     _as_array,
+    _check_count,
     _check_tol,
     _exponent,
     _finite_peak,
@@ -319,18 +319,6 @@ class NewtonSchulzInverse(namedtuple("NewtonSchulzInverse", "X rank residual ste
     """What `pinv_newton_schulz` found: X, its rank, its relative residual, the steps taken."""
 
     __slots__ = ()
-
-
-def _check_count(count, name, lowest):
-    """count as an int that is at least `lowest`."""
-    allowed = f"an integer from {lowest}"
-    try:
-        value = operator.index(count)
-    except TypeError:
-        raise TypeError(f"{name} is {count!r}; allowed is {allowed}") from None
-    if isinstance(count, bool) or value < lowest:
-        raise ValueError(f"{name} is {count!r}; allowed is {allowed}")
-    return value
 
 
 def pinv_newton_schulz(A, *, steps=None, tol=None, order=3):

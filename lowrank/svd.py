@@ -1,0 +1,344 @@
+r"""The singular value decomposition.
+
+Among all matrices $B$ of rank at most $r$, which one makes $\lVert A-B\rVert$ smallest, how small
+is that, and how is it computed when only $r$ of $\min(m,n)$ directions are wanted?
+
+Generated from book/low_rank/svd.ipynb; edit the chapter.
+"""
+
+from collections import namedtuple
+
+import numpy as np
+from scipy import linalg
+
+from lowrank.conventions import (
+    _Factored,
+    _as_array,
+    _exponent,
+    _gaussian,
+    _linear_map,
+    _max_abs,
+    _rank_for_tol,
+    _rank_or_tol,
+    _scale,
+)
+from lowrank.pseudo_inverse import _svd
+
+__all__ = ["TruncatedSVD", "truncated_svd"]
+
+
+# %% book/low_rank/svd.ipynb: TruncatedSVD
+def _fix_signs(U, Vh):
+    """Turn each pair of singular vectors so that the largest entry of u is real and positive."""
+    size = np.abs(U)
+    tied = size >= size.max(-2, keepdims=True) * (1 - np.finfo(U.dtype).eps**0.5)
+    pivot = np.take_along_axis(U, tied.argmax(-2)[..., None, :], -2)
+    turn = pivot / np.abs(pivot)
+    return U * turn.conj(), Vh * turn.swapaxes(-2, -1)
+
+
+class TruncatedSVD(_Factored, namedtuple("TruncatedSVD", "U s Vh")):
+    """U diag(s) Vh, the leading terms of a singular value decomposition.
+
+    Attributes
+    ----------
+    U : array, shape (..., m, r)
+        Left singular vectors as columns. The largest entry of each is real and positive.
+    s : array, shape (..., r)
+        Singular values in decreasing order.
+    Vh : array, shape (..., r, n)
+        Conjugate transposes of the right singular vectors, as rows.
+    """
+
+    __slots__ = ()
+
+    @property
+    def factors(self):
+        """U diag(s) and Vh."""
+        return self.U * self.s[..., None, :], self.Vh
+
+
+# %% book/low_rank/svd.ipynb: _project
+def _project(Q, X):
+    """Q^H X. (BLAS is faster with the thin matrix on the left.)"""
+    return (X.conj().T @ Q).conj().T
+
+
+def _combine(Q, C):
+    """Q C."""
+    return (C.T @ Q.T).T
+
+
+def _qr(W):
+    """Thin QR; a single column has no need of LAPACK."""
+    if W.shape[1] > 1:
+        return linalg.qr(W, mode="economic", check_finite=False)
+    R = np.linalg.norm(W, axis=0, keepdims=True)
+    return W / (R if R.any() else 1), R.astype(W.dtype)
+
+
+def _orthogonalise(W, Q, rng):
+    """W = Q C + X R, with X orthonormal, and orthogonal to the orthonormal Q, to round-off."""
+    eps = np.finfo(W.dtype).eps
+    C = _project(Q, W)
+    W = W - _combine(Q, C)
+    X, R = _qr(W)
+    used_up = np.abs(R.diagonal()).min() <= eps
+    if used_up:
+        X = _qr(W + eps * _gaussian(rng, W.shape, W.dtype))[0]
+    for _ in range(4):
+        D = _project(Q, X)
+        loss = np.abs(D).max(initial=0)
+        if loss > 8 * eps:
+            X = X - _combine(Q, D)
+            C = C if used_up else C + D @ R
+        if loss <= eps**0.5:               # else X has lost length and angles
+            break
+        X, S = _qr(X)
+        R = S @ R
+    return X, C, _project(X, W) if used_up else R
+
+
+# %% book/low_rank/svd.ipynb: _GolubKahan
+class _GolubKahan:
+    """A V = U B and A^H U = V B^H + X R E^H for a linear map A with m >= n; p columns in use."""
+
+    def __init__(self, A, size, width, start=None):
+        (m, n), dtype = A.shape, A.dtype
+        self.A, self.width, self.rng = A, width, np.random.default_rng(0)
+        self.U, self.V = np.zeros((m, size), dtype, "F"), np.zeros((n, size), dtype, "F")
+        self.B = np.zeros((size, size), dtype)
+        self.p = self.last = self.columns = self.norm = self.loss = 0
+        self.careful = False
+        if start is not None:
+            self.keep(*start)
+        self.X = self.fresh_block()
+
+    def fresh_block(self):
+        """Gaussian directions orthogonal to V."""
+        G = _gaussian(self.rng, (len(self.V), self.width), self.V.dtype)
+        return _orthogonalise(G, self.V[:, :self.p], self.rng)[0]
+
+    def step(self):
+        """One more block in each basis: one product with A and one with A^H."""
+        p, q, eps = self.p, self.p + self.width, np.finfo(self.B.dtype).eps
+        first = 0 if self.careful else self.last
+        W = self.A.apply(self.X)
+        U, C, R = _orthogonalise(W, self.U[:, first:p], self.rng)
+        loss, least = eps * self.norm + self.loss * np.linalg.norm(C), np.abs(R.diagonal()).min()
+        if first and loss >= least * eps**0.5 / 16:
+            self.careful, first = True, 0
+            U, C, R = _orthogonalise(W, self.U[:, :p], self.rng)
+        self.loss = loss / least if first else eps
+        self.U[:, p:q], self.V[:, p:q] = U, self.X
+        self.B[first:p, p:q], self.B[p:q, p:q] = C, R
+        self.norm = max(self.norm, np.abs(C).max(initial=0), np.abs(R).max())
+        self.p, self.last, self.columns = q, p, self.columns + self.width
+        self.X, _, self.R = _orthogonalise(self.A.adjoint_apply(U), self.V[:, :q], self.rng)
+
+    def triples(self, rank, repair=True):
+        """P, s, Qh with A (V Q) = (U P) diag(s), and the largest residual of the first `rank`."""
+        U, B = self.U[:, :self.p], self.B[:self.p, :self.p]
+        eye = np.eye(self.p, dtype=B.dtype)
+        D = (_project(U, U) - eye) / 2 if repair else 0 * eye
+        P, s, Qh = _svd(B + D @ B)
+        P = P - D @ P
+        return P, s, Qh, np.linalg.norm(self.R @ P[self.last:, :rank], axis=0).max()
+
+    def restart(self, P, s, Qh, k):
+        """Keep the first k triples, and X."""
+        U = _combine(self.U[:, :self.p], P[:, :k])
+        V = _combine(self.V[:, :self.p], Qh[:k].conj().T)
+        self.keep(U, s[:k], V.conj().T)
+
+    def keep(self, U, s, Vh):
+        self.p, self.last, self.norm, self.careful = len(s), 0, max(self.norm, s[0]), False
+        self.U[:, :self.p], self.V[:, :self.p] = U, Vh.conj().T
+        self.B[:] = 0
+        self.B[:self.p, :self.p] = np.diag(s)
+
+
+# %% book/low_rank/svd.ipynb: _lanczos
+def _lanczos(A, rank, start=None, budget=np.inf):
+    """The leading triples of a linear map with m >= n, or None beyond `budget` columns."""
+    eps, width = np.finfo(A.dtype).eps, 1 if rank < 24 else 4 if rank < 80 else 8
+    size = min(max(3 * rank, rank + 48), A.shape[1] - max(width, 4))
+    K = _GolubKahan(A, size, width, start)
+    due, before, seen = max(rank + width, 3 * rank // 2), None, None
+    while True:
+        K.step()
+        full = K.p + K.width > size
+        if K.p < due and not full:
+            continue
+        P, s, Qh, residual = K.triples(rank, repair=full)
+        if residual <= 8 * eps * s[0] and not full:
+            P, s, Qh, residual = K.triples(rank)
+        if residual <= 8 * eps * s[0]:
+            if seen is not None and np.abs(s[:rank] - seen).max() <= 64 * eps * s[0]:
+                K.restart(P, s, Qh, rank)
+                return TruncatedSVD(K.U[:, :rank], s[:rank], K.V[:, :rank].conj().T)
+            K.width, seen = max(width, 4), s[:rank]
+            X = K.fresh_block()
+            K.restart(P, s, Qh, rank)
+            K.X, due, before = X, rank + 2 * K.width, None
+            continue
+        if K.columns > budget:
+            return None
+        ahead = K.p / 5
+        if before and before[1] > residual:            # they fall by a factor a step
+            rate = np.log(before[1] / residual) / (K.p - before[0])
+            ahead = min(0.9 * np.log(residual / (8 * eps * s[0])) / rate, K.p / 2)
+        before = (K.p, residual)
+        if full:
+            K.restart(P, s, Qh, rank + (size - rank) // 2)
+            before = None
+        due = K.p + ahead
+
+
+# %% book/low_rank/svd.ipynb: _direct_is_better
+def _direct_is_better(shape, rank):
+    """Whether all triples at once, from an array, cost less than `rank` triples from products."""
+    m, n = max(shape), min(shape)
+    return rank > n / 6 or n <= 40 or n <= 200 and m * n <= 2**24
+
+
+def _flipped(result):
+    """The decomposition of the adjoint."""
+    return TruncatedSVD(result.Vh.conj().T, result.s, result.U.conj().T)
+
+
+def _leading(A, rank, start=None):
+    """The leading triples of a linear map by iteration, or None where the direct way is better."""
+    m, n = A.shape
+    if _direct_is_better(A.shape, rank):
+        return None
+    if m < n:
+        found = _leading(A.adjoint, rank, start and _flipped(start))
+        return found and _flipped(found)
+    found = _lanczos(A, rank, start, budget=n if m * n <= 2**26 else 1000 * n)
+    if found is None and m * n > 2**26:
+        raise np.linalg.LinAlgError(f"{A.name}: the {rank} largest singular values lie too close "
+                                    "together to be found from products; try another rank")
+    return found
+
+
+# %% book/low_rank/svd.ipynb: _grown
+def _grown(A, tol):
+    """As many triples as an error of tol norm(A) takes, or None where the direct way is better."""
+    if tol < 64 * np.finfo(A.dtype).eps**0.5 or _direct_is_better(A.shape, 1):
+        return None
+    total = np.sum(A.column_norms().astype(np.float64)**2)
+    most = min(A.shape) // (10 if A.shape[0] * A.shape[1] <= 2**26 else 6)
+    rank, found = min(16, most), None
+    while True:
+        found = _leading(A, rank, found)
+        if found is None:
+            return None
+        left = total - np.cumsum(found.s.astype(np.float64)**2)
+        if left[-1] <= tol**2 * total:
+            r = int(np.argmax(left <= tol**2 * total)) + 1
+            return TruncatedSVD(found.U[:, :r], found.s[:r], found.Vh[:r])
+        if rank == most:
+            return None
+        rank = min(2 * rank, most)
+
+
+def _stacked(A, rank, tol):
+    """truncated_svd of every matrix of a stack, with one rank for all."""
+    A = _as_array(A, stacked=True)
+    rank, tol = _rank_or_tol(rank, tol, A.shape)
+    if A.size and tol is None and not _direct_is_better(A.shape[-2:], rank):
+        each = [truncated_svd(X, rank) for X in A.reshape(-1, *A.shape[-2:])]
+        return TruncatedSVD(*(np.stack(F).reshape(*A.shape[:-2], *F[0].shape) for F in zip(*each)))
+    e = _exponent(_max_abs(A))
+    U, s, Vh = _svd(_scale(A, -e))
+    s = _scale(s, e[..., 0])
+    r = _rank_for_tol(s, tol) if rank is None else rank
+    U, Vh = _fix_signs(U[..., :r], Vh[..., :r, :])
+    return TruncatedSVD(U, s[..., :r], Vh)
+
+
+# %% book/low_rank/svd.ipynb: truncated_svd
+@np.errstate(under="ignore")
+def truncated_svd(A, rank=None, *, tol=None):
+    r"""The best approximation of low rank: the B that minimises norm(A - B) with rank(B) <= rank.
+
+    Give exactly one of `rank` and `tol`.
+
+    Parameters
+    ----------
+    A : array, memory map, sparse matrix or LinearOperator, shape (m, n); or array (..., m, n)
+        A matrix, or a stack of matrices.
+    rank : int, optional
+        Number of terms r, from 1 to min(m, n).
+    tol : float, optional
+        A relative Frobenius error, 0 <= tol < 1. The rank is then the smallest
+        r >= 1 with ``norm(A - B, "fro") <= tol * norm(A, "fro")``; for a stack,
+        the largest that any of its matrices needs.
+
+    Returns
+    -------
+    TruncatedSVD
+        Named tuple ``U, s, Vh`` of shapes (..., m, r), (..., r), (..., r, n),
+        which multiplies like the product ``(U * s) @ Vh``. The largest entry of
+        each column of U is real and positive; among entries equal to within a
+        factor ``1 - eps**0.5`` the first counts.
+
+    Raises
+    ------
+    ValueError
+        Both or none of rank and tol, one of them out of range, NaN or Inf, or an array
+        that is no matrix.
+    TypeError
+        A dtype without meaning, or a LinearOperator without adjoint.
+    numpy.linalg.LinAlgError
+        No convergence, where m n is too large for all singular values to be computed.
+
+    See Also
+    --------
+    pinv : The inverse within the same bases.
+    estimate_error : Bounds the error from products alone.
+
+    Notes
+    -----
+    Exact to round-off: residuals are a small multiple of ``eps * s[0]``. The error is
+    s_{r+1} in the spectral and (sum of s_i^2 over i > r)^(1/2) in the Frobenius norm, and no
+    matrix of rank r has a smaller one.
+
+    All singular values are computed, O(m n min(m, n)), if r > min(m, n) / 6, if the matrix is
+    small (min(m, n) <= 40, or <= 200 and m n <= 2^24), and for tol < 64 eps^0.5. Otherwise a
+    block Golub-Kahan iteration, from a fixed start, multiplies by blocks of 1 (r < 24), 4
+    (r < 80) or 8 columns, each with one pass over A for A X and one for A^H Y. Typically it
+    needs 2 r to 5 r columns, and O((m + n) max(3 r, r + 48)) numbers of memory. If it needs
+    more than min(m, n) columns and m n <= 2^26, all singular values are computed. With tol
+    there is one pass more, for the norms of the columns (n products for a LinearOperator).
+
+    Derived in :ref:`svd-truncated`: :prf:ref:`eckart-young-mirsky`, :prf:ref:`golub-kahan`,
+    :prf:ref:`residual-certificate`; after Golub and Kahan (1965).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lowrank import truncated_svd
+    >>> A = np.array([[3.0, 0.0, 0.0], [0.0, 0.0, 2.0], [0.0, 1.0, 0.0]])
+    >>> U, s, Vh = truncated_svd(A, 2)
+    >>> s
+    array([3., 2.])
+    >>> truncated_svd(A, tol=0.3)
+    <TruncatedSVD: 3 x 3 of rank 2, float64>
+    >>> truncated_svd(A, 1) @ np.ones(3)
+    array([3., 0., 0.])
+    """
+    if not hasattr(A, "shape"):
+        A = _as_array(A, stacked=True)
+    if len(A.shape) != 2:
+        return _stacked(A, rank, tol)
+    A = _linear_map(A)
+    rank, tol = _rank_or_tol(rank, tol, A.shape)
+    found = _grown(A, tol) if rank is None else _leading(A, rank)
+    if found is None:
+        U, s, Vh = _svd(A.dense())
+        r = _rank_for_tol(s, tol) if rank is None else rank
+        found = U[:, :r], s[:r], Vh[:r]
+    U, Vh = _fix_signs(found[0], found[2])
+    return TruncatedSVD(U, A.unscale(found[1]), Vh)

@@ -11,7 +11,7 @@ from importlib import import_module as _import_module
 
 __version__ = "0.1.0"
 
-_CHAPTERS = ["conventions", "pseudo_inverse"]
+_CHAPTERS = ["conventions", "pseudo_inverse", "svd", "column_row", "interpolative"]
 
 _HOME = {
     "ErrorEstimate": "conventions",
@@ -22,6 +22,16 @@ _HOME = {
     "best_factor": "pseudo_inverse",
     "NewtonSchulzInverse": "pseudo_inverse",
     "pinv_newton_schulz": "pseudo_inverse",
+    "TruncatedSVD": "svd",
+    "truncated_svd": "svd",
+    "CRInfo": "column_row",
+    "cr_multiply": "column_row",
+    "cr_weights": "column_row",
+    "OVERSAMPLE": "interpolative",
+    "PROBES": "interpolative",
+    "SMALL": "interpolative",
+    "InterpolativeDecomposition": "interpolative",
+    "interp_decomp": "interpolative",
 }
 
 __all__ = list(_HOME)

@@ -3,8 +3,26 @@
 Generated from _toc.yml and the chapters; edit those.
 """
 
-from lowrank import conventions as conventions, pseudo_inverse as pseudo_inverse
+from lowrank import (
+    column_row as column_row,
+    conventions as conventions,
+    interpolative as interpolative,
+    pseudo_inverse as pseudo_inverse,
+    svd as svd,
+)
+from lowrank.column_row import (
+    CRInfo as CRInfo,
+    cr_multiply as cr_multiply,
+    cr_weights as cr_weights,
+)
 from lowrank.conventions import ErrorEstimate as ErrorEstimate, estimate_error as estimate_error
+from lowrank.interpolative import (
+    InterpolativeDecomposition as InterpolativeDecomposition,
+    OVERSAMPLE as OVERSAMPLE,
+    PROBES as PROBES,
+    SMALL as SMALL,
+    interp_decomp as interp_decomp,
+)
 from lowrank.pseudo_inverse import (
     NewtonSchulzInverse as NewtonSchulzInverse,
     PenroseResiduals as PenroseResiduals,
@@ -13,6 +31,7 @@ from lowrank.pseudo_inverse import (
     pinv as pinv,
     pinv_newton_schulz as pinv_newton_schulz,
 )
+from lowrank.svd import TruncatedSVD as TruncatedSVD, truncated_svd as truncated_svd
 
 __version__: str
 
@@ -25,4 +44,14 @@ __all__ = [
     "best_factor",
     "NewtonSchulzInverse",
     "pinv_newton_schulz",
+    "TruncatedSVD",
+    "truncated_svd",
+    "CRInfo",
+    "cr_multiply",
+    "cr_weights",
+    "OVERSAMPLE",
+    "PROBES",
+    "SMALL",
+    "InterpolativeDecomposition",
+    "interp_decomp",
 ]

@@ -328,8 +328,8 @@ def interp_decomp(A, rank=None, *, tol=None, f=2.0, method="auto", rng=None):
     -----
     "sketch": 4 passes, 2 of them with rank + 10 vectors, one to read the columns and one with
     rank + 10; ``error`` comes from 10 fresh probes and its bound fails with probability 0.001.
-    "qr": rank + 2 passes, ``error`` is measured (confidence 1), and the column norms of a
-    LinearOperator cost n products more. "sketch" with `tol`: 4 passes for every
+    "qr": rank + 2 passes, rank of them with a single vector (and for a LinearOperator n unit
+    vectors for the column norms, and one for every column); ``error`` is measured, confidence 1. "sketch" with `tol`: 4 passes for every
     width tried, a few more for corrections and one for the norms; ``error`` is measured.
     O((m + n) rank) numbers of memory.
 
@@ -357,7 +357,7 @@ def interp_decomp(A, rank=None, *, tol=None, f=2.0, method="auto", rng=None):
     """
     M = _linear_map(A)
     rank, tol = _rank_or_tol(rank, tol, M.shape)
-    f = _check_f(f, M.dtype)
+    f, rng = _check_f(f, M.dtype), _generator(rng)
     if method == "auto":
         in_memory = isinstance(getattr(M, "parent", M), _Dense)
         method = "qr" if in_memory and math.prod(M.shape) <= SMALL else "sketch"
@@ -365,9 +365,9 @@ def interp_decomp(A, rank=None, *, tol=None, f=2.0, method="auto", rng=None):
         if method == "qr":
             found = _by_qr(M, rank, tol, f)
         elif method == "sketch" and tol is None:
-            found = _by_sketch(M, rank, f, _generator(rng))
+            found = _by_sketch(M, rank, f, rng)
         elif method == "sketch":
-            found = _sketch_to_tol(M, tol, f, _generator(rng))
+            found = _sketch_to_tol(M, tol, f, rng)
         else:
             raise ValueError(f"method is {method!r}; allowed are 'auto', 'qr' and 'sketch'")
         J, C, Z, error, suboptimality = found

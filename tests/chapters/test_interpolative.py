@@ -141,7 +141,6 @@ def test_tolerance_is_kept():
 
 def test_small_entries_are_not_enough():
     assert interp_decomp(np.diag([1, 1e-6]), 1).columns.tolist() == [0]
-    A = np.array([[1, 1 - 1e-12], [0, 1e-6]])
     chosen = _ChosenColumns(_linear_map(np.diag([1, 1e-6])))
     chosen.take([1])                                        # max|Z| = 1, error 1
     Z, _ = _swap(chosen, 2.0)

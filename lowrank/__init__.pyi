@@ -7,7 +7,9 @@ from lowrank import (
     column_row as column_row,
     conventions as conventions,
     interpolative as interpolative,
+    psd as psd,
     pseudo_inverse as pseudo_inverse,
+    sketching as sketching,
     svd as svd,
 )
 from lowrank.column_row import (
@@ -23,6 +25,12 @@ from lowrank.interpolative import (
     SMALL as SMALL,
     interp_decomp as interp_decomp,
 )
+from lowrank.psd import (
+    Nystrom as Nystrom,
+    RPCholesky as RPCholesky,
+    nystrom as nystrom,
+    rpcholesky as rpcholesky,
+)
 from lowrank.pseudo_inverse import (
     NewtonSchulzInverse as NewtonSchulzInverse,
     PenroseResiduals as PenroseResiduals,
@@ -30,6 +38,11 @@ from lowrank.pseudo_inverse import (
     penrose_residuals as penrose_residuals,
     pinv as pinv,
     pinv_newton_schulz as pinv_newton_schulz,
+)
+from lowrank.sketching import (
+    RangeBasis as RangeBasis,
+    randomized_svd as randomized_svd,
+    range_finder as range_finder,
 )
 from lowrank.svd import TruncatedSVD as TruncatedSVD, truncated_svd as truncated_svd
 
@@ -46,6 +59,9 @@ __all__ = [
     "pinv_newton_schulz",
     "TruncatedSVD",
     "truncated_svd",
+    "randomized_svd",
+    "RangeBasis",
+    "range_finder",
     "CRInfo",
     "cr_multiply",
     "cr_weights",
@@ -54,4 +70,8 @@ __all__ = [
     "SMALL",
     "InterpolativeDecomposition",
     "interp_decomp",
+    "RPCholesky",
+    "rpcholesky",
+    "Nystrom",
+    "nystrom",
 ]

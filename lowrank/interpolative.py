@@ -22,6 +22,7 @@ from lowrank.conventions import (
     _linear_map,
     _rank_or_tol,
 )
+from lowrank.sketching import _orthonormal, _sketch
 
 __all__ = ["OVERSAMPLE", "PROBES", "SMALL", "InterpolativeDecomposition", "interp_decomp"]
 
@@ -143,20 +144,6 @@ def _swap(chosen, f):
         _drop(chosen, i)
         chosen.add(j)
     return np.zeros((0, chosen.A.shape[1]), chosen.A.dtype), np.zeros((0, 0))
-
-
-# %% book/low_rank/interpolative.ipynb: _sketch
-def _sketch(M, width, n_iter, rng):
-    """Y with the range of (A A^H)^n_iter A Omega, for `width` Gaussian columns Omega."""
-    Y = M.apply(_gaussian(rng, (M.shape[1], width), M.dtype))
-    for _ in range(n_iter):
-        Y = M.apply(_orthonormal(M.adjoint_apply(_orthonormal(Y))))
-    return Y
-
-
-def _orthonormal(Y):
-    """An orthonormal basis of the range of Y."""
-    return linalg.qr(Y, mode="economic", check_finite=False)[0]
 
 
 # %% book/low_rank/interpolative.ipynb: InterpolativeDecomposition

@@ -1,7 +1,7 @@
 r"""The singular value decomposition.
 
-Among all matrices $B$ of rank at most $r$, which one makes $\norm{A-B}$ smallest, how small is
-that, and how is it computed when only $r$ of $\min(m,n)$ directions are wanted?
+Among all matrices $B$ of rank at most $r$, which one makes $\lVert A-B\rVert$ smallest, how small
+is that, and how is it computed when only $r$ of $\min(m,n)$ directions are wanted?
 
 Generated from book/low_rank/svd.ipynb; edit the chapter.
 """

@@ -3,7 +3,7 @@
 import numpy as np
 
 from lowrank.conventions import _gaussian, _linear_map
-from lowrank.svd import _GolubKahan, _fix_signs, _leading, truncated_svd
+from lowrank.svd import _GolubKahan, _fix_signs, _lanczos, _leading, truncated_svd
 
 
 # %% book/low_rank/svd.ipynb: test_sign_rule
@@ -144,6 +144,11 @@ def test_passes_and_refusals():
         truncated_svd(A, 30)
     columns = sum(call.args[0].shape[1] for call in apply.call_args_list)
     assert apply.call_count == adjoint_apply.call_count and columns <= 4 * 30
+    s = 1 / np.arange(1.0, 241)
+    B = _matrix_with(s, 300, 240)
+    assert _lanczos(_linear_map(B), 30, budget=8) is None
+    with mock.patch.dict(_leading.__globals__, _lanczos=lambda *args, **options: None):
+        assert _is_exact(B, truncated_svd(B, 30), s) and _is_exact(B, truncated_svd(B, tol=0.2), s)
     nan = np.eye(300)
     nan[7, 5] = np.nan
     with pytest.raises(ValueError, match="A contains 1 NaN"):

@@ -1,0 +1,321 @@
+r"""Positive semidefinite matrices.
+
+A kernel matrix, a covariance or a Laplacian satisfies $x^{\mathsf H}Ax \ge 0$ for every $x$; this
+chapter finds a thin factor $F$ with $A \approx FF^{\mathsf H}$ from a few of its columns, or from
+one product with it, such that what is missing is again positive semidefinite and its size can be
+read off a diagonal.
+
+Generated from book/low_rank/psd.ipynb; edit the chapter.
+"""
+
+import operator
+from collections import namedtuple
+
+import numpy as np
+from scipy import sparse
+from scipy.linalg import solve_triangular
+
+from lowrank.conventions import (
+    _Factored,
+    _as_array,
+    _check_rank,
+    _check_shape,
+    _check_tol,
+    _exponent,
+    _finite_peak,
+    _gaussian,
+    _generator,
+    _linear_map,
+    _scale,
+    _to_array,
+)
+
+__all__ = ["RPCholesky", "rpcholesky", "Nystrom", "nystrom"]
+
+
+# %% book/low_rank/psd.ipynb: _is_pair
+def _is_pair(A):
+    """Is A given as (diagonal, columns function)?"""
+    return isinstance(A, tuple | list) and len(A) == 2 and callable(A[1])
+
+
+def _open(A):
+    """The diagonal of A, and a function that reads A[:, J] from J, or A[I][:, J] from J and I."""
+    if _is_pair(A):
+        diagonal = np.asarray(A[0])
+        if diagonal.ndim != 1:
+            raise ValueError(f"the diagonal of A has shape {diagonal.shape}; allowed is (n,)")
+        return diagonal, A[1]
+    A = A.tocsr() if sparse.issparse(A) else _to_array(A, "A")
+    _check_square(A)
+    if sparse.issparse(A):
+        return A.diagonal(), lambda J, I=slice(None): A[J][:, I].toarray().conj().T
+    if A.flags.f_contiguous:
+        return A.diagonal(), lambda J, I=None: A.T[J].T if I is None else A[np.ix_(I, J)]
+    return A.diagonal(), lambda J, I=None: (A[J] if I is None else A[np.ix_(J, I)]).conj().T
+
+
+def _check_square(A):
+    """Refuse what has no diagonal."""
+    _check_shape(A.shape, "A")
+    if A.shape[0] != A.shape[1]:
+        raise ValueError(f"A has shape {A.shape}; allowed is a square matrix")
+
+
+class _Entries:
+    """The diagonal of a Hermitian matrix, and columns when called, in units of 2**exponent (even)."""
+
+    def __init__(self, A):
+        diagonal, self.read = _open(A)
+        diagonal = _as_array(diagonal[None], "the diagonal of A")[0]
+        self.n, self.dtype = len(diagonal), diagonal.dtype
+        self.exponent = -2 * (-_exponent(np.abs(diagonal).max()).item() // 2)
+        diagonal = _scale(diagonal, -self.exponent)
+        self.zero = self.n * np.finfo(self.dtype).eps * np.abs(diagonal).max()
+        self.roundoff = 100 * self.zero                     # what exceeds this is no rounding error
+        self.diagonal = diagonal.real.astype(np.float64)
+        imaginary = np.abs(diagonal.imag).max()
+        if imaginary > self.roundoff:
+            self._refuse("Hermitian: its diagonal has an imaginary part of", imaginary)
+
+    def __call__(self, J, *I):
+        """2**-exponent A[:, J], or A[I][:, J]."""
+        C = np.asarray(self.read(J, *I))
+        allowed = (len(I[0]) if I else self.n, len(J))
+        if C.shape != allowed:
+            raise ValueError(f"columns of A have shape {C.shape}; allowed is {allowed}")
+        if not np.can_cast(C.dtype, self.dtype, "same_kind"):
+            raise TypeError(f"columns of A have dtype {C.dtype}; allowed is {self.dtype}, as the diagonal")
+        _finite_peak(C, "what was read of A")
+        return _scale(C.astype(self.dtype, copy=False), -self.exponent)
+
+    def nonnegative(self, d, k):
+        """The diagonal d that k pivots leave, without round-off; a ValueError if it is clearly negative."""
+        if d.min() < -self.roundoff:
+            self._refuse(f"positive semidefinite: after {k} pivots its diagonal has, at index {d.argmin()}, "
+                         "the entry", d.min())
+        return np.where(d < self.zero, 0, d)
+
+    def compare(self, residual, L, before):
+        """Refuse a residual that is not zero at the pivots before, and (L L^H)^T at the new ones."""
+        expected = np.hstack([np.zeros((len(L), before)), L.conj() @ L.T])
+        difference = np.abs(residual - expected).max()
+        if difference > self.roundoff:
+            self._refuse("Hermitian, or not what its diagonal says: entries at pivots differ by", difference)
+
+    def _refuse(self, what, value):
+        value, allowed = _scale(value, self.exponent), _scale(self.roundoff, self.exponent)
+        raise ValueError(f"A is not {what} {value:.3g}; allowed as round-off is {allowed:.3g}")
+
+
+# %% book/low_rank/psd.ipynb: _keep
+def _keep(H, J, d, draws, most, zero):
+    """Which proposals J are kept, and L with L L^H = H[kept][:, kept]; H is left of A[J][:, J], d its diagonal."""
+    now, L, kept = d.copy(), np.zeros_like(H), []
+    while len(kept) < most and (below := np.flatnonzero(draws * d < now)).size:
+        i, k = below[0], len(kept)                          # the next proposal that is not rejected
+        L[:, k] = (H[:, i] - L[:, :k] @ L[i, :k].conj()) / np.sqrt(now[i])
+        L[i, k] = np.sqrt(now[i])
+        now -= np.abs(L[:, k])**2
+        now[(now < zero) | (J == J[i])] = 0                 # nothing left, or taken
+        now[:i] = 0                                         # walked past
+        kept.append(i)
+    return kept, np.tril(L[kept, :len(kept)])
+
+
+# %% book/low_rank/psd.ipynb: RPCholesky
+class RPCholesky(_Factored, namedtuple("RPCholesky", "F pivots")):
+    """A ~ F F^H from `rpcholesky`: unpacks as ``F, pivots``; ``.trace_error`` is the trace of A - F F^H."""
+
+    def __new__(cls, F, pivots, trace_error=None):
+        self = super().__new__(cls, F, pivots)
+        self.trace_error = trace_error
+        return self
+
+    @property
+    def factors(self):
+        """F and its conjugate transpose."""
+        return self.F, self.F.conj().T
+
+
+def rpcholesky(A, rank, *, block=None, tol=0.0, rng=None):
+    r"""Approximate A by F F^H, F = A[:, pivots] L^-H, from the diagonal of A and `rank` of its columns.
+
+    Parameters
+    ----------
+    A : array or sparse matrix, shape (n, n), or a pair (diagonal, columns)
+        Hermitian and positive semidefinite. Of a pair, ``diagonal`` has shape
+        (n,) and the dtype of A, and ``columns(J)`` returns ``A[:, J]`` of shape
+        (n, len(J)). With ``block > 1`` it is also called as ``columns(J, I)``
+        and returns ``A[I][:, J]`` of shape (len(I), len(J)).
+    rank : int, 1 <= rank <= n
+        Number of columns; fewer are returned when nothing is left of A.
+    block : int >= 1, optional
+        Proposals in a round. 1 takes one column at a time. The law of the
+        pivots does not depend on it, their values for a given seed do.
+        Default: ``min(rank, max(10, ceil(rank / 10)))``, and 1 for a pair.
+    tol : float, 0 <= tol < 1, default 0
+        Stop after the round in which tr(A - F F^H) <= tol tr(A). It is relative
+        in the trace, the norm of the error that diagonal and columns determine.
+    rng : None, int or numpy.random.Generator
+        Source of the pivots.
+
+    Returns
+    -------
+    RPCholesky
+        Unpacks as ``F, pivots``: F of shape (n, k), k <= rank, and its k
+        different pivots. ``F[pivots]`` is lower triangular, the Cholesky factor
+        of ``A[pivots][:, pivots]``. Also ``.trace_error``, tr(A - F F^H), which
+        bounds the nuclear, Frobenius and 2-norm of A - F F^H.
+
+    Raises
+    ------
+    ValueError
+        What was read of A is not finite, or shows by more than 100 n eps max(diag A)
+        that A is not Hermitian or not positive semidefinite; shape, rank, block
+        or tol out of range. Entries that were not read are not checked.
+    TypeError
+        A dtype without meaning, or a LinearOperator, which has no diagonal.
+
+    Notes
+    -----
+    Reads (k + 1) n entries of A, and block^2 more a round if block > 1; O(k^2 n)
+    work, k n numbers of memory. Diagonal entries of what is left below
+    n eps max(diag A) count as zero.
+    Derived in :ref:`psd-random` and :ref:`psd-rejection`: :prf:ref:`random-pivot-bound`,
+    :prf:ref:`rejection-keeps-law`, :prf:ref:`residual-bounds`; after Chen, Epperly,
+    Tropp and Webber (2025) and Epperly, Tropp and Webber (2024).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lowrank import rpcholesky
+    >>> x = np.linspace(0, 1, 1000)
+    >>> kernel = lambda J, I=slice(None): np.exp(-10 * (x[I, None] - x[J])**2)
+    >>> F, pivots = rpcholesky((np.ones(1000), kernel), 12, rng=0)
+    >>> F.shape
+    (1000, 12)
+    >>> J = [10, 500, 990]
+    >>> bool(np.allclose(F[J] @ F[J].T, kernel(J, J), atol=1e-4))
+    True
+    """
+    entries = _Entries(A)
+    d, n, zero = entries.diagonal, entries.n, entries.zero
+    rank, tol, rng = _check_rank(rank, (n, n)), _check_tol(tol), _generator(rng)
+    if block is None:
+        block = 1 if _is_pair(A) else min(rank, max(10, -(-rank // 10)))
+    elif operator.index(block) < 1:
+        raise ValueError(f"block is {block!r}; allowed is None or an integer from 1")
+
+    k, rows, pivots = 0, np.empty((rank, n), entries.dtype), np.empty(rank, int)        # F is rows.T
+    stop = tol * d.sum()
+    d = entries.nonnegative(d, k)
+    while k < rank and d.sum() > stop:
+        J = rng.choice(n, block, p=d / d.sum())
+        if block == 1:
+            L = np.sqrt(d[J])[:, None]                      # always kept: no block to read
+        else:
+            H = entries(J, J) - rows[:k, J].T @ rows[:k, J].conj()
+            kept, L = _keep(H, J, d[J], rng.random(block), rank - k, zero)
+            J = J[kept]
+        new, pivots[k:k + len(J)] = slice(k, k + len(J)), J
+        residual = entries(J).T - rows[:k, J].conj().T @ rows[:k]
+        entries.compare(residual[:, pivots[:k + len(J)]], L, k)
+        rows[new] = solve_triangular(L.conj(), residual, lower=True, check_finite=False)
+        rows[new, pivots[:k]] = 0                           # exact zeros
+        rows[new, J] = L.T
+        k += len(J)
+        d = entries.nonnegative(d - np.sum(np.abs(rows[new])**2, axis=0), k)
+        d[J] = 0
+    unit = entries.exponent
+    return RPCholesky(_scale(rows[:k].T, unit // 2), pivots[:k], float(_scale(d.sum(), unit)))
+
+
+# %% book/low_rank/psd.ipynb: Nystrom
+class Nystrom(_Factored, namedtuple("Nystrom", "F")):
+    """A ~ F F^H from `nystrom`, with its one field F."""
+
+    __slots__ = ()
+
+    @property
+    def factors(self):
+        """F and its conjugate transpose."""
+        return self.F, self.F.conj().T
+
+
+def nystrom(A, rank, *, oversample=10, rng=None):
+    r"""Approximate a positive semidefinite A by F F^H from one product A Omega with a random Omega.
+
+    Parameters
+    ----------
+    A : array, memory map, sparse matrix or LinearOperator, shape (n, n)
+        Hermitian and positive semidefinite.
+    rank : int, 1 <= rank <= n
+        Number of columns of F.
+    oversample : int >= 0, default 10
+        Omega has ``min(n, max(rank + oversample, 2))`` columns.
+    rng : None, int or numpy.random.Generator
+        Source of Omega.
+
+    Returns
+    -------
+    Nystrom
+        The product F F^H with its factor ``.F`` of shape (n, rank). The columns
+        of F are orthogonal, their squared norms approximate the largest
+        eigenvalues of A from below and decrease; past the numerical rank they are zero.
+
+    Raises
+    ------
+    ValueError
+        A contains NaN or Inf, or the sketch shows by more than n eps norm(A Omega)
+        that A is not Hermitian or not positive semidefinite; shape, rank or
+        oversample out of range.
+    TypeError
+        A dtype without meaning.
+
+    Notes
+    -----
+    One pass over A, O(n l^2) work besides and n l numbers of memory, l columns of
+    Omega. The expected trace error is at most 1 + rank / (oversample - 1) times
+    the tail of the eigenvalues, and the smallest eigenvalue of A - F F^H is at
+    least -n eps norm(A) up to rounding.
+    Derived in :ref:`psd-sketch` and :ref:`psd-shift`: :prf:ref:`sketched-trace-bound`,
+    :prf:ref:`shift-certificate`; after Tropp, Yurtsever, Udell and Cevher (2017).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lowrank import nystrom
+    >>> A = np.diag(10.0 ** -np.arange(30))
+    >>> approx = nystrom(A, 8, rng=0)
+    >>> bool(np.trace(A - approx.reconstruct()) < 2 * np.sum(10.0 ** -np.arange(8, 30)))
+    True
+    """
+    M = _linear_map(A)
+    _check_square(M)
+    n, rank = M.shape[0], _check_rank(rank, M.shape)
+    if operator.index(oversample) < 0:
+        raise ValueError(f"oversample is {oversample!r}; allowed is an integer from 0")
+    size = min(n, max(rank + oversample, 2))
+    Omega = np.linalg.qr(_gaussian(_generator(rng), (n, size), M.dtype))[0]
+    Y = M.apply(Omega)
+    odd = (M.exponent or 0) % 2                             # an even power of two has a root
+    Y, unit = _scale(Y, -odd), (M.exponent or 0) + odd
+
+    B, norm = Omega.conj().T @ Y, np.linalg.norm(Y)
+    roundoff = n * np.finfo(Y.dtype).eps * norm
+    skew, lowest = np.linalg.norm(B - B.conj().T), np.linalg.eigvalsh(B)[0]
+    allowed = _scale(roundoff, unit)
+    if skew > roundoff:
+        raise ValueError("A is not Hermitian: for an X with orthonormal columns, norm(X^H (A - A^H) X) is "
+                         f"{_scale(skew, unit):.3g}; allowed as round-off is {allowed:.3g}")
+    if lowest < -roundoff:
+        raise ValueError("A is not positive semidefinite: it has an eigenvalue below "
+                         f"{_scale(lowest, unit):.3g}; allowed as round-off is {-allowed:.3g}")
+    if not norm:
+        return Nystrom(np.zeros((n, rank), Y.dtype))
+    nu = max(roundoff / n**0.5, -2 * lowest)
+    L = np.linalg.cholesky(B + nu * np.eye(size, dtype=B.dtype))
+    F = solve_triangular(L, (Y + nu * Omega).conj().T, lower=True, check_finite=False).conj().T
+    U, s, _ = np.linalg.svd(F, full_matrices=False)
+    return Nystrom(_scale(U[:, :rank] * np.sqrt(np.maximum(s[:rank]**2 - nu, 0)), unit // 2))

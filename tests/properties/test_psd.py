@@ -1,0 +1,167 @@
+"""Positive semidefinite matrices: factors below the matrix, close to the best, on everything that is hard."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import sparse
+from scipy.sparse.linalg import aslinearoperator
+
+from lowrank.psd import nystrom, rpcholesky
+from tests.properties.matrices import FLOATS, HARD, assert_unchanged, random_matrix
+
+
+def gram(B):
+    """B B^H, exactly Hermitian, in the dtype to compute in."""
+    B = B.astype(np.result_type(B, np.float32) if B.dtype.kind in "fc" else np.float64)
+    A = B @ B.conj().T
+    return (A + A.conj().T) / 2
+
+
+GRAM = {name: gram(B) for name, B in HARD.items()} | {f"adjoint {name}": gram(B.conj().T) for name, B in HARD.items()}
+
+
+@st.composite
+def psd_matrix(draw):
+    """A matrix of any order up to 12, any rank, any working dtype and unit."""
+    n, dtype = draw(st.integers(1, 12)), draw(st.sampled_from(FLOATS))
+    largest = 7 if np.dtype(dtype).char in "fF" else 75
+    return gram(random_matrix(draw(st.integers(0, 2**32 - 1)), (n, n), draw(st.integers(0, n)), dtype, 10.0 ** draw(st.integers(-largest, largest))))
+
+
+def residual(A, result):
+    """A - F F^H and norm(A), with A in a unit in which its norm is about 1; and n eps."""
+    unit = float(np.abs(A).max()) or 1.0
+    F = result.F.astype(np.complex128) / unit**0.5
+    E = A.astype(np.complex128) / unit - F @ F.conj().T
+    return (E + E.conj().T) / 2, np.linalg.norm(A.astype(np.complex128) / unit, 2), len(A) * np.finfo(A.dtype).eps
+
+
+def check(A, result, rank):
+    """The certificate, the shape and the dtype."""
+    E, norm, n_eps = residual(A, result)
+    assert result.F.dtype == A.dtype and result.F.shape[0] == len(A) and result.F.shape[1] <= rank
+    assert np.linalg.eigvalsh(E)[0] >= -10 * n_eps * norm
+    return E, norm, n_eps
+
+
+def check_pivots(A, result, rank):
+    E, norm, n_eps = check(A, result, rank)
+    F, pivots = result
+    k, unit = len(pivots), float(np.abs(A).max()) or 1.0
+    assert F.shape == (len(A), k) and len(set(pivots.tolist())) == k
+    assert np.array_equal(F[pivots], np.tril(F[pivots])) and np.all(F[pivots].diagonal().real > 0)
+    assert np.abs(E[:, pivots]).max(initial=0) <= 10 * n_eps * norm             # chosen columns are reproduced
+    assert abs(np.trace(E).real - result.trace_error / unit) <= 10 * len(A) * n_eps * norm
+    assert k == rank or np.trace(E).real <= 10 * len(A) * n_eps * norm          # stops early only when nothing is left
+
+
+@pytest.mark.parametrize("name", GRAM)
+def test_hard_matrices(name):
+    A = GRAM[name]
+    for rank in sorted({1, min(3, len(A)), len(A)}):
+        for seed, block in enumerate((1, 2, 5, None)):
+            check_pivots(A, assert_unchanged(A, lambda A: rpcholesky(A, rank, block=block, rng=seed)), rank)
+        approx = assert_unchanged(A, lambda A: nystrom(A, rank, rng=0))
+        E, norm, n_eps = check(A, approx, rank)
+        assert approx.F.shape == (len(A), rank)
+        values = np.linalg.norm(approx.F.astype(np.complex128), axis=0)
+        assert np.all(values[1:] <= values[:-1] * (1 + 1e-6))
+        if rank + 10 >= len(A):                             # the sketch holds all of A: the best approximation
+            tail = np.linalg.eigvalsh(E + (approx.F @ approx.F.conj().T / (np.abs(A).max() or 1)))[:len(A) - rank].sum()
+            assert np.trace(E).real <= tail + 100 * len(A) * n_eps * norm
+
+
+@given(psd_matrix(), st.integers(1, 12), st.sampled_from([None, 1, 3, 20]), st.integers(0, 1000))
+def test_any_matrix(A, rank, block, seed):
+    rank = min(rank, len(A))
+    check_pivots(A, rpcholesky(A, rank, block=block, rng=seed), rank)
+    check(A, nystrom(A, rank, oversample=seed % 4, rng=seed), rank)
+
+
+@pytest.mark.parametrize("method", [rpcholesky, nystrom])
+def test_how_it_is_stored_and_in_which_unit_does_not_matter(method):
+    A = gram(random_matrix(0, (40, 40), 40, np.complex128, 1.0) * 0.9 ** np.arange(40))
+    F = method(A, 8, rng=1).F
+    kinds = [np.asfortranarray(A), sparse.csr_array(A), sparse.csc_matrix(A), sparse.coo_array(A)]
+    kinds += [aslinearoperator(A)] if method is nystrom else [(A.diagonal().real + 0j, lambda J, I=slice(None): A[I][:, J])]
+    options = {"block": 8} if method is rpcholesky else {}
+    for kind in kinds:
+        G = method(kind, 8, rng=1, **options).F
+        assert np.allclose(G @ G.conj().T, F @ F.conj().T, atol=1e-12 * np.abs(A).max())
+    for power in (-480, -2, 2, 480):
+        assert np.array_equal(method(A * 2.0**power, 8, rng=1).F, F * 2.0 ** (power // 2))
+    assert np.array_equal(method(A, 8, rng=1).F, F)
+    state = np.random.get_state()[1].copy()
+    method(A, 8)
+    assert np.array_equal(np.random.get_state()[1], state)
+
+
+@pytest.mark.parametrize("method", [rpcholesky, nystrom])
+def test_integers_and_booleans(method):
+    A = np.array([[2, 1, 0], [1, 2, 1], [0, 1, 2]])
+    for B in (A, A.astype(np.int8), np.eye(3, dtype=bool)):
+        assert np.allclose(method(B, 3, rng=0).reconstruct(), B)
+        assert method(B, 3, rng=0).F.dtype == np.float64
+    assert method(A.astype(np.float16), 3, rng=0).F.dtype == np.float32
+
+
+def test_mean_errors_obey_the_bounds():
+    """The expected trace errors of both theorems, on three kinds of decay, with a margin for 60 seeds."""
+    n, r, epsilon = 150, 6, 0.5
+    Q = np.linalg.qr(np.random.default_rng(0).standard_normal((n, n)))[0]
+    j = np.arange(n)
+    for values in (0.8**j, 1.0 / (1 + j)**2, np.where(j < r, 1.0, 1e-3)):
+        A = (Q * values) @ Q.T
+        A = (A + A.T) / 2
+        tail, trace = values[r:].sum(), values.sum()
+        k = int(np.ceil(r / epsilon + r * np.log(trace / (epsilon * tail))))
+        for block in (1, None):
+            errors = [rpcholesky(A, min(k, n), block=block, rng=seed).trace_error for seed in range(60)]
+            assert np.mean(errors) <= (1 + epsilon) * tail
+        for p in (2, 5):
+            errors = [trace - np.sum(nystrom(A, r, oversample=p, rng=seed).F**2) for seed in range(60)]
+            assert np.mean(errors) <= (1 + r / (p - 1)) * tail
+
+
+@pytest.mark.parametrize("method", [rpcholesky, nystrom])
+@pytest.mark.parametrize("A, rank, kind, message", [
+    (np.zeros((3, 4)), 1, ValueError, r"A has shape \(3, 4\); allowed is a square matrix"),
+    (np.zeros((0, 0)), 1, ValueError, r"A has shape \(0, 0\)"),
+    (np.zeros(3), 1, ValueError, r"A has shape \(3,\)"),
+    (np.eye(3), 0, ValueError, "rank is 0; allowed is an integer from 1 to 3"),
+    (np.eye(3), 4, ValueError, "rank is 4; allowed is an integer from 1 to 3"),
+    (np.eye(3), 1.5, TypeError, "rank is 1.5"),
+    (np.full((3, 3), np.nan), 1, ValueError, "contains . NaN"),
+    (sparse.csr_array(np.full((3, 3), np.inf)), 1, ValueError, "NaN|Inf"),
+    ([["a"]], 1, TypeError, "dtype <U1"),
+    (-np.eye(3), 2, ValueError, "A is not positive semidefinite: .*-1; allowed"),
+    (np.diag([1.0, 1, 1e-9, -1]), 3, ValueError, "A is not positive semidefinite"),
+    (np.ones((4, 4)) - 2 * np.eye(4), 2, ValueError, "A is not positive semidefinite"),
+    (np.eye(4) + np.triu(np.ones((4, 4)), 1), 4, ValueError, "A is not Hermitian"),
+    (np.eye(4) * (1 + 1j), 2, ValueError, "A is not Hermitian"),
+    (np.array([[2, 1j], [1j, 2]]), 2, ValueError, "A is not Hermitian"),
+])
+def test_bad_matrices_are_named(method, A, rank, kind, message):
+    with pytest.raises(kind, match=message):
+        method(A, rank, rng=0)
+
+
+def test_an_operator_has_no_diagonal():
+    with pytest.raises(TypeError, match="A is a .*; allowed here is an array"):
+        rpcholesky(aslinearoperator(np.eye(3)), 1)
+
+
+def test_round_off_is_forgiven():
+    """Kernel matrices as people compute them: asymmetric and indefinite by a few units in the last place."""
+    X = np.random.default_rng(1).uniform(0, 1, (150, 3))
+    for dtype in (np.float64, np.float32):
+        Y = X.astype(dtype)
+        squares = np.sum(Y**2, axis=1)
+        K = np.exp(-(squares[:, None] + squares - 2 * Y @ Y.T) / 4)
+        K[3, 5] = np.nextafter(K[3, 5], dtype(2))
+        assert np.linalg.eigvalsh(K.astype(np.float64))[0] < 0
+        for seed in range(5):
+            for block in (1, None):
+                rpcholesky(K, 150, block=block, rng=seed)
+            nystrom(K, 60, rng=seed)

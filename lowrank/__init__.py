@@ -11,7 +11,7 @@ from importlib import import_module as _import_module
 
 __version__ = "0.1.0"
 
-_CHAPTERS = ["conventions", "pseudo_inverse", "svd", "column_row"]
+_CHAPTERS = ["conventions", "pseudo_inverse", "svd", "column_row", "psd"]
 
 _HOME = {
     "ErrorEstimate": "conventions",
@@ -27,6 +27,10 @@ _HOME = {
     "CRInfo": "column_row",
     "cr_multiply": "column_row",
     "cr_weights": "column_row",
+    "RPCholesky": "psd",
+    "rpcholesky": "psd",
+    "Nystrom": "psd",
+    "nystrom": "psd",
 }
 
 __all__ = list(_HOME)

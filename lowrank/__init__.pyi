@@ -6,6 +6,7 @@ Generated from _toc.yml and the chapters; edit those.
 from lowrank import (
     column_row as column_row,
     conventions as conventions,
+    psd as psd,
     pseudo_inverse as pseudo_inverse,
     svd as svd,
 )
@@ -15,6 +16,12 @@ from lowrank.column_row import (
     cr_weights as cr_weights,
 )
 from lowrank.conventions import ErrorEstimate as ErrorEstimate, estimate_error as estimate_error
+from lowrank.psd import (
+    Nystrom as Nystrom,
+    RPCholesky as RPCholesky,
+    nystrom as nystrom,
+    rpcholesky as rpcholesky,
+)
 from lowrank.pseudo_inverse import (
     NewtonSchulzInverse as NewtonSchulzInverse,
     PenroseResiduals as PenroseResiduals,
@@ -41,4 +48,8 @@ __all__ = [
     "CRInfo",
     "cr_multiply",
     "cr_weights",
+    "RPCholesky",
+    "rpcholesky",
+    "Nystrom",
+    "nystrom",
 ]

@@ -11,7 +11,7 @@ from importlib import import_module as _import_module
 
 __version__ = "0.1.0"
 
-_CHAPTERS = ["conventions", "pseudo_inverse", "svd", "column_row", "psd"]
+_CHAPTERS = ["conventions", "pseudo_inverse", "svd", "sketching", "column_row", "psd"]
 
 _HOME = {
     "ErrorEstimate": "conventions",
@@ -24,6 +24,9 @@ _HOME = {
     "pinv_newton_schulz": "pseudo_inverse",
     "TruncatedSVD": "svd",
     "truncated_svd": "svd",
+    "randomized_svd": "sketching",
+    "RangeBasis": "sketching",
+    "range_finder": "sketching",
     "CRInfo": "column_row",
     "cr_multiply": "column_row",
     "cr_weights": "column_row",

@@ -8,6 +8,7 @@ from lowrank import (
     conventions as conventions,
     psd as psd,
     pseudo_inverse as pseudo_inverse,
+    sketching as sketching,
     svd as svd,
 )
 from lowrank.column_row import (
@@ -30,6 +31,11 @@ from lowrank.pseudo_inverse import (
     pinv as pinv,
     pinv_newton_schulz as pinv_newton_schulz,
 )
+from lowrank.sketching import (
+    RangeBasis as RangeBasis,
+    randomized_svd as randomized_svd,
+    range_finder as range_finder,
+)
 from lowrank.svd import TruncatedSVD as TruncatedSVD, truncated_svd as truncated_svd
 
 __version__: str
@@ -45,6 +51,9 @@ __all__ = [
     "pinv_newton_schulz",
     "TruncatedSVD",
     "truncated_svd",
+    "randomized_svd",
+    "RangeBasis",
+    "range_finder",
     "CRInfo",
     "cr_multiply",
     "cr_weights",

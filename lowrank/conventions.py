@@ -295,10 +295,10 @@ class _Dense(_LinearMap):
     """An array in memory."""
 
     def _times(self, X):
-        return self.A @ X
+        return (X.T @ self.A.T).T
 
     def _adjoint_times(self, Y):
-        return (self.A.T @ Y.conj()).conj()
+        return (Y.conj().T @ self.A).conj().T
 
     def _columns(self, J):
         if isinstance(J, slice) or not self.A.flags.c_contiguous:
@@ -371,6 +371,12 @@ class _Mapped(_Dense):
 # %% book/foundations/conventions.ipynb: _Sparse
 class _Sparse(_Dense):
     """A SciPy sparse matrix or array in CSR or CSC form."""
+
+    def _times(self, X):
+        return self.A @ X
+
+    def _adjoint_times(self, Y):
+        return (self.A.T @ Y.conj()).conj()
 
     def _columns(self, J):
         return self.A[:, J].toarray().astype(self.dtype, copy=False)

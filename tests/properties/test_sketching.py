@@ -1,0 +1,217 @@
+"""Sketching: nearly optimal on every hard matrix, within the bounds of the theory, and never more than asked for."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import sparse
+from scipy.sparse.linalg import LinearOperator, aslinearoperator
+
+from lowrank.conventions import estimate_error
+from lowrank.sketching import randomized_svd, range_finder
+from tests.properties.matrices import FLOATS, HARD, any_matrix, assert_unchanged, eps, random_matrix
+
+METHODS = ["subspace", "krylov"]
+KINDS = {
+    "dense": lambda A: A,
+    "Fortran order": np.asfortranarray,
+    "strided": lambda A: np.repeat(np.repeat(A, 2, axis=0), 3, axis=1)[::2, ::3],
+    "csr": sparse.csr_array,
+    "coo matrix": sparse.coo_matrix,
+    "operator": aslinearoperator,
+}
+
+
+def double(A):
+    return A.astype(np.result_type(A, np.float64))
+
+
+def is_orthonormal(Q, tolerance):
+    return np.abs(Q.conj().T @ Q - np.eye(Q.shape[1])).max() <= tolerance
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", HARD)
+def test_every_rank_of_every_hard_matrix(name, method):
+    A = HARD[name]
+    wide, s = double(A), np.linalg.svd(double(A), compute_uv=False)
+    floor = 40 * eps(A) * np.linalg.norm(s)
+    for rank in {1, (min(A.shape) + 1) // 2, min(A.shape)}:
+        found = assert_unchanged(A, lambda B: randomized_svd(B, rank, method=method, rng=0))
+        assert found.U.shape == (A.shape[0], rank) and found.Vh.shape == (rank, A.shape[1])
+        assert is_orthonormal(found.U, 1e-13) and is_orthonormal(found.Vh.conj().T, 1e-13)
+        assert np.all(np.diff(found.s) <= 0) and np.all(found.s <= s[:rank] + floor)
+        assert np.linalg.norm(wide - found.reconstruct()) <= 1.01 * np.linalg.norm(s[rank:]) + floor
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_kind_of_input_does_not_matter(kind, method):
+    for name in ("random tall", "complex random wide", "integers", "exactly rank 3", "complex Hilbert"):
+        A = HARD[name]
+        expected = randomized_svd(double(A), 2, method=method, rng=0)
+        found = randomized_svd(KINDS[kind](A), 2, method=method, rng=0)
+        assert np.abs(found.reconstruct() - expected.reconstruct()).max() <= 1e-12 * expected.s[0]
+
+
+@given(any_matrix(), st.sampled_from(METHODS), st.integers(0, 3), st.integers(0, 1000))
+def test_any_matrix(A, method, n_iter, seed):
+    rank = 1 + seed % min(A.shape)
+    found = assert_unchanged(A, lambda B: randomized_svd(B, rank, method=method, n_iter=n_iter, rng=seed))
+    unit = float(np.abs(A).max()) or 1.0
+    s = np.linalg.svd(double(A) / unit, compute_uv=False)
+    assert found.dtype == A.dtype and found.s.dtype == A.real.dtype
+    error = np.linalg.norm(double(A) / unit - found.U.astype(complex) * (found.s.astype(float) / unit) @ found.Vh)
+    assert np.linalg.norm(s[rank:]) - 100 * eps(A) * s[0] <= error <= np.linalg.norm(s[rank:]) * 1.5 + 100 * eps(A) * s[0]
+    power = A.real.dtype.type(2.0**10)
+    scaled = randomized_svd(A * power, rank, method=method, n_iter=n_iter, rng=seed)
+    assert np.array_equal(scaled.U, found.U) and np.array_equal(scaled.s, found.s * power)
+
+
+@pytest.mark.parametrize("spectrum", ["1/k", "step", "fast"])
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+def test_mean_square_error_obeys_the_theorem(spectrum, dtype):
+    """E |A - [PA]_r|^2 <= (1 + r/(p-1)) t_r^2, complex r/p; the mean of 200 sketches may exceed it by chance of 5 %."""
+    k = np.arange(1, 41)
+    s = {"1/k": 1 / k, "step": np.where(k <= 8, 1, 0.1), "fast": 0.7**k}[spectrum]
+    A, r, p = np.diag(s).astype(dtype), 8, 5
+    squares = [np.linalg.norm(A - randomized_svd(A, r, oversample=p, n_iter=0, rng=seed).reconstruct())**2 for seed in range(200)]
+    bound = (1 + r / (p if dtype == np.complex128 else p - 1)) * np.sum(s[r:]**2)
+    assert np.sum(s[r:]**2) <= min(squares) * (1 + 1e-10) and np.mean(squares) <= 1.05 * bound
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_default_is_within_the_promised_ratio(method):
+    """1.015 for subspace iteration and 1.003 for block Krylov, on slow, fast and flat-with-a-step spectra."""
+    rng, k = np.random.default_rng(0), np.arange(1, 151)
+    U, V = (np.linalg.qr(rng.standard_normal((size, 150)))[0] for size in (300, 150))
+    for s in (1 / k, 10.0**(-(k - 1) / 10), np.where(k <= 30, 1, 0.3), k**-0.5):
+        A = U * s @ V.T
+        for rank in (10, 40):
+            ratios = [np.linalg.norm(A - randomized_svd(A, rank, method=method, rng=seed).reconstruct()) / np.linalg.norm(s[rank:])
+                      for seed in range(3)]
+            assert np.median(ratios) <= (1.015 if method == "subspace" else 1.003)
+
+
+def test_power_iteration_keeps_small_singular_values():
+    """Bare products would lose everything below 6e-4 at q = 2."""
+    rng, s = np.random.default_rng(1), 10.0**-np.arange(0, 16, 0.25)
+    U, V = (np.linalg.qr(rng.standard_normal((size, 64)))[0] for size in (90, 64))
+    for method in METHODS:
+        for n_iter in (2, 6):
+            found = randomized_svd(U * s @ V.T, 40, method=method, n_iter=n_iter, rng=0)
+            assert np.all(np.abs(found.s / s[:40] - 1) <= 1e-5)
+
+
+@pytest.mark.parametrize("tol", [0.5, 0.05, 1e-4, 1e-7, 1e-11])
+@pytest.mark.parametrize("name", HARD)
+def test_range_finder_keeps_its_tolerance_on_hard_matrices(name, tol):
+    A = HARD[name]
+    wide, s = double(A), np.linalg.svd(double(A), compute_uv=False)
+    Q, error, bound, _ = assert_unchanged(A, lambda B: range_finder(B, tol=tol, rng=0))
+    true = np.linalg.norm(wide - Q @ (Q.conj().T @ wide))
+    floor = 20 * eps(A) * np.linalg.norm(s)
+    assert is_orthonormal(Q, 1e-13) and error <= bound and true <= bound + floor
+    assert true <= tol * np.linalg.norm(s) + floor
+    fewest = max(1, sum(np.linalg.norm(s[r:]) > tol / 2 * np.linalg.norm(s) + floor for r in range(len(s))))
+    assert Q.shape[1] <= fewest + 1
+
+
+@given(any_matrix(), st.sampled_from([None, 0.3, 1e-3, 1e-9]), st.integers(0, 1000))
+def test_range_finder_on_any_matrix(A, tol, seed):
+    options = {"tol": tol} if tol else {"rank": 1 + seed % min(A.shape)}
+    Q, error, bound, passes = range_finder(A, rng=seed, **options)
+    unit = float(np.abs(A).max()) or 1.0
+    true = np.linalg.norm(double(A) / unit - Q.astype(complex) @ (Q.conj().T @ (double(A) / unit)))
+    norm = np.linalg.norm(double(A) / unit)
+    assert Q.dtype == A.dtype and is_orthonormal(Q, 100 * eps(A))
+    assert true <= bound / unit + 100 * eps(A) * norm
+    assert tol is None or true <= max(tol, 200 * eps(A)) * norm
+
+
+def test_range_finder_in_float32_near_its_round_off():
+    s = 2.0**-np.arange(60)
+    rng = np.random.default_rng(2)
+    A = (np.linalg.qr(rng.standard_normal((80, 60)))[0] * s @ np.linalg.qr(rng.standard_normal((60, 60)))[0]).astype(np.float32)
+    for tol in (1e-2, 1e-4, 1e-6, 0):
+        Q, _, bound, _ = range_finder(A, tol=tol, rng=0)
+        assert Q.dtype == np.float32 and Q.shape[1] < 30
+        assert np.linalg.norm(double(A) - double(Q) @ (double(Q).T @ double(A))) <= max(tol, 50 * eps(A)) * np.linalg.norm(A)
+
+
+def test_nothing_large_is_made(tmp_path):
+    """A memory map of 24 MB: the peak stays below a quarter of it, its slabs included."""
+    import tracemalloc
+
+    rng = np.random.default_rng(3)
+    A = np.memmap(tmp_path / "A", np.float64, "w+", shape=(3000, 1000))
+    A[:] = rng.standard_normal((3000, 8)) @ rng.standard_normal((8, 1000))
+    from lowrank.conventions import _linear_map
+
+    M = _linear_map(A)
+    M._blocks = lambda: type(M)._blocks(M, size=2**17)
+    tracemalloc.start()
+    for method in METHODS:
+        found = randomized_svd(M, 8, method=method, rng=0)
+    Q = range_finder(M, rank=8, rng=0).Q
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 6e6
+    assert np.linalg.norm(A - found.reconstruct()) <= 1e-12 * np.linalg.norm(A)
+    assert np.linalg.norm(A - Q @ (Q.T @ A)) <= 1e-12 * np.linalg.norm(A)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_same_seed_same_bits_and_the_global_state_is_left_alone(dtype):
+    A = random_matrix(0, (30, 20), 20, dtype, 1.0)
+    np.random.seed(7)
+    state = np.random.get_state()[1].copy()
+    first, second = (randomized_svd(A, 4, rng=np.random.default_rng(3)) for _ in range(2))
+    assert all(np.array_equal(x, y) for x, y in zip(first, second))
+    assert np.array_equal(range_finder(A, tol=0.1, rng=3).Q, range_finder(A, tol=0.1, rng=3).Q)
+    assert np.array_equal(np.random.get_state()[1], state)
+
+
+def test_no_floating_point_warning():
+    with np.errstate(all="raise"):
+        for name in ("random tall", "zero", "exactly rank 3", "complex Kahan", "units"):
+            for method in METHODS:
+                randomized_svd(HARD[name], 2, method=method, rng=0)
+            for options in ({"rank": 2}, {"tol": 0.1}, {"tol": 1e-10}):
+                range_finder(HARD[name], rng=0, **options)
+
+
+def test_the_error_estimate_with_the_same_seed_is_honest():
+    A = random_matrix(4, (60, 50), 50, np.float64, 1.0)
+    found = randomized_svd(A, 5, n_iter=0, rng=0)
+    true = np.linalg.norm(A - found.reconstruct())
+    assert 0.5 * true <= estimate_error(A, found, rng=0).estimate <= 2 * true
+
+
+NAN = np.array([[1.0, 2.0], [np.nan, 4.0]])
+
+
+@pytest.mark.parametrize("call, kind, message", [
+    (lambda: randomized_svd(np.eye(3), 4), ValueError, "rank is 4; allowed is an integer from 1 to 3"),
+    (lambda: randomized_svd(np.eye(3), 0), ValueError, "rank is 0"),
+    (lambda: randomized_svd(np.eye(3), 1.0), TypeError, "rank is 1.0"),
+    (lambda: randomized_svd(np.eye(3), None), TypeError, "rank is None"),
+    (lambda: randomized_svd(np.eye(3), 1, oversample=-1), ValueError, "oversample is -1"),
+    (lambda: randomized_svd(np.eye(3), 1, n_iter=0.5), TypeError, "n_iter is 0.5"),
+    (lambda: randomized_svd(np.eye(3), 1, method="lanczos"), ValueError, "method is 'lanczos'"),
+    (lambda: randomized_svd(np.eye(3), 1, rng=-1), ValueError, "rng is -1"),
+    (lambda: randomized_svd(np.zeros((2, 3, 3)), 1), ValueError, r"A has shape \(2, 3, 3\)"),
+    (lambda: randomized_svd(np.zeros((0, 3)), 1), ValueError, r"A has shape \(0, 3\)"),
+    (lambda: randomized_svd([["a"]], 1), TypeError, "A has dtype"),
+    (lambda: randomized_svd(NAN, 1), ValueError, "A contains 1 NaN"),
+    (lambda: randomized_svd(sparse.csr_array(NAN), 1), ValueError, "a product with A contains NaN or Inf"),
+    (lambda: randomized_svd(LinearOperator((3, 3), matvec=lambda v: v, dtype=float), 1), TypeError, "LinearOperator without an adjoint"),
+    (lambda: range_finder(np.eye(3)), ValueError, "rank is None and tol is None"),
+    (lambda: range_finder(np.eye(3), rank=1, tol=0.1), ValueError, "give exactly one"),
+    (lambda: range_finder(np.eye(3), rank=4), ValueError, "rank is 4"),
+    (lambda: range_finder(np.eye(3), tol=1.0), ValueError, "tol is 1.0"),
+    (lambda: range_finder(sparse.csr_array(NAN), tol=0.1), ValueError, "a product with A contains NaN or Inf"),
+])
+def test_bad_input_is_named(call, kind, message):
+    with pytest.raises(kind, match=message):
+        call()

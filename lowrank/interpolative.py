@@ -1,7 +1,7 @@
 r"""Interpolative decomposition.
 
-Which $r$ columns of $A$ say the most about all the others, $A\approx A_{:,J}\,Z$, and can they say
-it without shouting, with all $|Z_{ij}|\le f$?
+Which $r$ columns of $A$ represent all the others, $A\approx A_{:,J}\,Z$, with coefficients
+$|Z_{ij}|\le f$ of moderate size?
 
 Generated from book/low_rank/interpolative.ipynb; edit the chapter.
 """
@@ -34,12 +34,14 @@ class _ChosenColumns:
     T = S[:, J] is upper triangular; `left` has the squared distance of every column from range(Q).
     """
 
-    def __init__(self, A, capacity=16, size=None):
+    def __init__(self, A, capacity=16, squares=None, size=None):
         eps = float(np.finfo(A.dtype).eps)
         self.A, self.J, self.accuracy = A, [], 2 * eps**(1 / 3)             # of `left`
         self.Qh = np.empty((capacity, A.shape[0]), A.dtype)
         self.S = np.empty((capacity, A.shape[1]), A.dtype)
-        self.squares = self.left = A.column_norms().astype(np.float64)**2
+        if squares is None:
+            squares = A.column_norms().astype(np.float64)**2
+        self.squares = self.left = squares
         self.known = self.left                              # what `left` was when last measured
         self.floor = ((size or max(A.shape)) * eps)**2 * self.left.max()      # below: round-off
 
@@ -71,18 +73,6 @@ class _ChosenColumns:
         while self.wants(rank, goal):
             self.add(np.argmax(self.left))
 
-    def pivot(self, rank, goal=-1.0):
-        """`grow` for a small array in memory: LAPACK does all columns, of which we keep the first."""
-        Q, R, P = linalg.qr(self.A.A, mode="economic", pivoting=True, check_finite=False)
-        squares = np.abs(R)**2
-        tails = np.append(np.cumsum(squares.sum(axis=1)[::-1])[::-1], 0)
-        k = min(rank, np.count_nonzero(np.diagonal(squares) > self.floor),
-                np.count_nonzero(tails > goal))
-        self.J = P[:k].tolist()
-        self.Qh, self.S = Q.conj().T, np.empty_like(R)
-        self.S[:, P] = R
-        self.left = np.sum(np.abs(self.S[k:])**2, axis=0, dtype=np.float64)
-
     def goal(self, tol):
         """The largest sum of `left` that certainly is an error of tol."""
         return tol**2 * self.squares.sum() * (1 - self.accuracy)
@@ -95,10 +85,9 @@ class _ChosenColumns:
         """Set `left`, and measure again what cancellation has spoilt."""
         k, step = len(self.J), max(1, 2**21 // self.A.shape[0])
         self.known = np.maximum(self.known, left)
-        left[self.J] = 0
+        left[self.J] = self.known[self.J] = 0
         noise = np.finfo(self.A.dtype).eps * np.sqrt(self.known * self.squares)
         spoilt = np.flatnonzero((self.accuracy * left < 2 * noise) & (self.known > self.floor))
-        spoilt = np.setdiff1d(spoilt, self.J)
         for J in np.split(spoilt, range(step, len(spoilt), step)):
             E = self.A.columns(J) - (self.S[:k, J].conj().T @ self.Qh[:k]).conj().T
             left[J] = np.linalg.norm(E, axis=0)**2
@@ -154,10 +143,18 @@ _SMALL = 2**22                                    # entries; up to here "auto" r
 class InterpolativeDecomposition(_Factored, namedtuple("InterpolativeDecomposition", "columns Z")):
     """The product A[:, columns] @ Z. Unpacks as ``columns, Z``.
 
-    Further attributes: `C` is A[:, columns]; `error` an `ErrorEstimate` (estimate, bound,
-    confidence) of norm(A - C @ Z, "fro"), of confidence 1 where the method measures it;
-    `suboptimality` is a number g with norm(A - C @ Z, 2) <= g * sigma_(rank + 1), or None where
-    no such bound is known.
+    Attributes
+    ----------
+    columns : int array, shape (rank,)
+        Indices of the chosen columns, in order of choice.
+    Z : array, shape (rank, n)
+        Coefficients; Z[:, columns] is the identity.
+    C : array, shape (m, rank)
+        The chosen columns A[:, columns].
+    error : ErrorEstimate
+        Estimate and bound of norm(A - C @ Z, "fro"), of confidence 1 where it was measured.
+    suboptimality : float or None
+        A number g with norm(A - C @ Z, 2) <= g * sigma_(rank + 1), where one is known.
     """
 
     def __new__(cls, columns, Z, **more):
@@ -172,7 +169,8 @@ class InterpolativeDecomposition(_Factored, namedtuple("InterpolativeDecompositi
 
 def _filled(J, rank, n):
     """J, and the first other columns until there are `rank`."""
-    return np.concatenate([J, np.setdiff1d(np.arange(n), J)[:max(rank - len(J), 0)]]).astype(int)
+    spare = np.setdiff1d(np.arange(n), J)[:rank - len(J)] if len(J) < rank else []
+    return np.concatenate([J, spare]).astype(int)
 
 
 def _with_identity(Z, J, f):
@@ -205,7 +203,20 @@ def _by_qr(M, rank, tol, f):
 def _choose_on_sketch(M, width, rng):
     """An empty choice of columns of B = Q^H A, which has `width` rows."""
     B = M.adjoint_apply(_orthonormal(_sketch(M, width, 0, rng))).conj().T
-    return _ChosenColumns(_Dense(B, "the sketch", 0), width, size=max(M.shape))
+    squares = np.sum(np.abs(B)**2, axis=0, dtype=np.float64)
+    return _ChosenColumns(_Dense(B, "the sketch", 0), width, squares, max(M.shape))
+
+
+def _pivot(chosen, rank, goal=-1.0):
+    """`grow` for a small array: LAPACK pivots to the end, and the first columns are kept."""
+    Q, R, P = linalg.qr(chosen.A.A, mode="economic", pivoting=True, check_finite=False)
+    squares = np.abs(R)**2
+    tails = np.append(np.cumsum(squares.sum(axis=1)[::-1])[::-1], 0)
+    k = min(rank, np.count_nonzero(np.diagonal(squares) > chosen.floor),
+            np.count_nonzero(tails > goal))
+    chosen.J, chosen.Qh, chosen.S = P[:k].tolist(), Q.conj().T, np.empty_like(R)
+    chosen.S[:, P] = R
+    chosen.left = np.sum(np.abs(chosen.S[k:])**2, axis=0, dtype=np.float64)
 
 
 def _fitted(T, S, Z, f):
@@ -217,7 +228,7 @@ def _fitted(T, S, Z, f):
 def _by_sketch(M, rank, f, rng):
     """Columns chosen on a sketch, Z by least squares on A, the error from fresh probes."""
     chosen = _choose_on_sketch(M, min(rank + _OVERSAMPLE, *M.shape), rng)
-    chosen.pivot(rank)
+    _pivot(chosen, rank)
     Z, k = _swap(chosen, f)[0], len(chosen.J)
     J = _filled(chosen.J, rank, M.shape[1])
     C = M.columns(J)
@@ -239,7 +250,7 @@ def _sketch_to_tol(M, tol, f, rng):
         limit = width if whole else width - _OVERSAMPLE
         chosen, goal = _choose_on_sketch(M, width, rng), target
         while whole or goal > 0:
-            chosen.pivot(limit, goal)
+            _pivot(chosen, limit, goal)
             if len(chosen.J) == limit and chosen.left.sum() > goal and not whole:
                 break                                       # the sketch is too narrow
             Z, _ = _swap(chosen, f)

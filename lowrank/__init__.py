@@ -11,7 +11,15 @@ from importlib import import_module as _import_module
 
 __version__ = "0.1.0"
 
-_CHAPTERS = ["conventions", "pseudo_inverse", "svd", "sketching", "column_row", "psd"]
+_CHAPTERS = [
+    "conventions",
+    "pseudo_inverse",
+    "svd",
+    "sketching",
+    "column_row",
+    "interpolative",
+    "psd",
+]
 
 _HOME = {
     "ErrorEstimate": "conventions",
@@ -30,6 +38,11 @@ _HOME = {
     "CRInfo": "column_row",
     "cr_multiply": "column_row",
     "cr_weights": "column_row",
+    "OVERSAMPLE": "interpolative",
+    "PROBES": "interpolative",
+    "SMALL": "interpolative",
+    "InterpolativeDecomposition": "interpolative",
+    "interp_decomp": "interpolative",
     "RPCholesky": "psd",
     "rpcholesky": "psd",
     "Nystrom": "psd",

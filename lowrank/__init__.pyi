@@ -6,6 +6,7 @@ Generated from _toc.yml and the chapters; edit those.
 from lowrank import (
     column_row as column_row,
     conventions as conventions,
+    interpolative as interpolative,
     psd as psd,
     pseudo_inverse as pseudo_inverse,
     sketching as sketching,
@@ -17,6 +18,13 @@ from lowrank.column_row import (
     cr_weights as cr_weights,
 )
 from lowrank.conventions import ErrorEstimate as ErrorEstimate, estimate_error as estimate_error
+from lowrank.interpolative import (
+    InterpolativeDecomposition as InterpolativeDecomposition,
+    OVERSAMPLE as OVERSAMPLE,
+    PROBES as PROBES,
+    SMALL as SMALL,
+    interp_decomp as interp_decomp,
+)
 from lowrank.psd import (
     Nystrom as Nystrom,
     RPCholesky as RPCholesky,
@@ -57,6 +65,11 @@ __all__ = [
     "CRInfo",
     "cr_multiply",
     "cr_weights",
+    "OVERSAMPLE",
+    "PROBES",
+    "SMALL",
+    "InterpolativeDecomposition",
+    "interp_decomp",
     "RPCholesky",
     "rpcholesky",
     "Nystrom",

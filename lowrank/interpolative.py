@@ -1,0 +1,366 @@
+r"""Interpolative decomposition.
+
+Which $r$ columns of $A$ say the most about all the others, $A\approx A_{:,J}\,Z$, and can they say
+it without shouting, with all $|Z_{ij}|\le f$?
+
+Generated from book/low_rank/interpolative.ipynb; edit the chapter.
+"""
+
+import math
+from collections import namedtuple
+
+import numpy as np
+from scipy import linalg
+from scipy.special import gammaincinv
+
+from lowrank.conventions import (
+    ErrorEstimate,
+    _Dense,
+    _Factored,
+    _gaussian,
+    _generator,
+    _linear_map,
+    _rank_or_tol,
+)
+from lowrank.sketching import _orthonormal, _sketch
+
+__all__ = ["OVERSAMPLE", "PROBES", "SMALL", "InterpolativeDecomposition", "interp_decomp"]
+
+
+# %% book/low_rank/interpolative.ipynb: _ChosenColumns
+class _ChosenColumns:
+    """Columns J of A in a QR factorisation A[:, J] = Q T: the rows of Q^H and of S = Q^H A.
+
+    T = S[:, J] is upper triangular; `left` has the squared distance of every column from range(Q).
+    """
+
+    def __init__(self, A, capacity=16, size=None):
+        eps = float(np.finfo(A.dtype).eps)
+        self.A, self.J, self.accuracy = A, [], 2 * eps**(1 / 3)             # of `left`
+        self.Qh = np.empty((capacity, A.shape[0]), A.dtype)
+        self.S = np.empty((capacity, A.shape[1]), A.dtype)
+        self.squares = self.left = A.column_norms().astype(np.float64)**2
+        self.known = self.left                              # what `left` was when last measured
+        self.floor = ((size or max(A.shape)) * eps)**2 * self.left.max()      # below: round-off
+
+    def add(self, j):
+        """Take column j: one pass, for the row q^H A."""
+        k = len(self.J)
+        if k == len(self.S):
+            self.Qh, self.S = (np.concatenate([X, np.empty_like(X)]) for X in (self.Qh, self.S))
+        Qh, q = self.Qh[:k], self.A.columns([j])[:, 0]
+        for _ in range(2):
+            q = q - ((Qh @ q).conj() @ Qh).conj()
+        q = q / np.linalg.norm(q)
+        self.Qh[k], self.S[k] = q.conj(), self.A.adjoint_apply(q[:, None])[:, 0].conj()
+        self.S[k, self.J] = 0
+        self.J.append(int(j))
+        self._leave(self.left - np.abs(self.S[k])**2)
+
+    def take(self, J):
+        """Take the columns J in place of all others: two passes."""
+        self.J = list(J)
+        Q, T = linalg.qr(self.A.columns(self.J), mode="economic", check_finite=False)
+        self.Qh, self.S = Q.conj().T, self.A.adjoint_apply(Q).conj().T
+        self.S[:, self.J] = T
+        self.known = self.squares
+        self._leave(self.squares - np.sum(np.abs(self.S)**2, axis=0))
+
+    def grow(self, rank, goal=-1.0):
+        """Take the farthest columns until there are `rank`, or the squared error is `goal`."""
+        while self.wants(rank, goal):
+            self.add(np.argmax(self.left))
+
+    def pivot(self, rank, goal=-1.0):
+        """`grow` for a small array in memory: LAPACK does all columns, of which we keep the first."""
+        Q, R, P = linalg.qr(self.A.A, mode="economic", pivoting=True, check_finite=False)
+        squares = np.abs(R)**2
+        tails = np.append(np.cumsum(squares.sum(axis=1)[::-1])[::-1], 0)
+        k = min(rank, np.count_nonzero(np.diagonal(squares) > self.floor),
+                np.count_nonzero(tails > goal))
+        self.J = P[:k].tolist()
+        self.Qh, self.S = Q.conj().T, np.empty_like(R)
+        self.S[:, P] = R
+        self.left = np.sum(np.abs(self.S[k:])**2, axis=0, dtype=np.float64)
+
+    def goal(self, tol):
+        """The largest sum of `left` that certainly is an error of tol."""
+        return tol**2 * self.squares.sum() * (1 - self.accuracy)
+
+    def wants(self, rank, goal=-1.0):
+        """Is there less than asked for, and more than round-off to be had?"""
+        return (len(self.J) < rank and self.left.sum() > goal and self.left.max() > self.floor)
+
+    def _leave(self, left):
+        """Set `left`, and measure again what cancellation has spoilt."""
+        k, step = len(self.J), max(1, 2**21 // self.A.shape[0])
+        self.known = np.maximum(self.known, left)
+        left[self.J] = 0
+        noise = np.finfo(self.A.dtype).eps * np.sqrt(self.known * self.squares)
+        spoilt = np.flatnonzero((self.accuracy * left < 2 * noise) & (self.known > self.floor))
+        spoilt = np.setdiff1d(spoilt, self.J)
+        for J in np.split(spoilt, range(step, len(spoilt), step)):
+            E = self.A.columns(J) - (self.S[:k, J].conj().T @ self.Qh[:k]).conj().T
+            left[J] = np.linalg.norm(E, axis=0)**2
+        self.known[spoilt] = left[spoilt]
+        self.left = left
+
+
+# %% book/low_rank/interpolative.ipynb: _drop
+def _drop(chosen, i):
+    """Give back the i-th chosen column."""
+    J, S, Qh = chosen.J, chosen.S, chosen.Qh
+    J.append(J.pop(i))
+    for k in range(i, len(J) - 1):
+        x, y = S[k:k + 2, J[k]]
+        G = np.array([[x.conj(), y.conj()], [-y, x]]) / np.hypot(np.abs(x), np.abs(y))
+        S[k:k + 2], Qh[k:k + 2] = G @ S[k:k + 2], G @ Qh[k:k + 2]
+        S[k + 1, J[k]] = 0
+    J.pop()
+    chosen._leave(chosen.left + np.abs(S[len(J)])**2)
+
+
+def _coefficients(chosen):
+    """Z, and the squares of rho_ij, the growth of the volume by each swap (0 for chosen columns)."""
+    J, k = chosen.J, len(chosen.J)
+    T = chosen.S[:k, J]
+    Z = linalg.solve_triangular(T, chosen.S[:k], check_finite=False)
+    T_inv = linalg.solve_triangular(T, np.eye(k, dtype=T.dtype), check_finite=False)
+    gamma2 = np.where(chosen.left > chosen.floor, chosen.left, 0)
+    rho2 = np.abs(Z)**2 + np.outer(np.sum(np.abs(T_inv)**2, axis=1), gamma2)
+    rho2[:, J] = 0
+    return Z, rho2
+
+
+def _swap(chosen, f):
+    """Swap columns while that makes the volume grow by more than f; Z and rho^2 at the end."""
+    seen = set()
+    while chosen.J:
+        Z, rho2 = _coefficients(chosen)
+        i, j = np.unravel_index(np.argmax(rho2), rho2.shape)
+        if rho2[i, j].item() <= f * f or (now := frozenset(chosen.J)) in seen:      # only rounding
+            return Z, rho2
+        seen.add(now)
+        _drop(chosen, i)
+        chosen.add(j)
+    return np.zeros((0, chosen.A.shape[1]), chosen.A.dtype), np.zeros((0, 0))
+
+
+# %% book/low_rank/interpolative.ipynb: InterpolativeDecomposition
+OVERSAMPLE = PROBES = 10
+SMALL = 2**22                                    # entries; up to here "auto" reads A once a column
+
+
+class InterpolativeDecomposition(_Factored, namedtuple("InterpolativeDecomposition", "columns Z")):
+    """The product A[:, columns] @ Z. Unpacks as ``columns, Z``.
+
+    Further attributes: `C` is A[:, columns]; `error` an `ErrorEstimate` (estimate, bound,
+    confidence) of norm(A - C @ Z, "fro"), of confidence 1 where the method measures it;
+    `suboptimality` is a number g with norm(A - C @ Z, 2) <= g * sigma_(rank + 1), or None where
+    no such bound is known.
+    """
+
+    def __new__(cls, columns, Z, **more):
+        self = super().__new__(cls, columns, Z)
+        self.__dict__.update(more)
+        return self
+
+    @property
+    def factors(self):
+        return self.C, self.Z
+
+
+def _filled(J, rank, n):
+    """J, and the first other columns until there are `rank`."""
+    return np.concatenate([J, np.setdiff1d(np.arange(n), J)[:max(rank - len(J), 0)]]).astype(int)
+
+
+def _with_identity(Z, J, f):
+    """Z for the columns J: identity entries written, no entry above f by a rounding error."""
+    full = np.zeros((len(J), Z.shape[1]), Z.dtype)
+    full[:len(Z)] = Z
+    full[:, J] = np.eye(len(J))
+    size = np.abs(full)
+    above = size > f
+    full[above] *= f / size[above] * (1 - 4 * np.finfo(Z.dtype).eps)
+    return full
+
+
+def _by_qr(M, rank, tol, f):
+    """Columns chosen on A itself, by pivoting and swaps."""
+    chosen = _ChosenColumns(M, rank or 16)
+    limit, goal = (rank, -1.0) if tol is None else (min(M.shape), chosen.goal(tol))
+    while True:
+        chosen.grow(limit, goal)
+        Z, rho2 = _swap(chosen, f)
+        if not chosen.wants(limit, goal):
+            break
+    J = _filled(chosen.J, rank or 1, M.shape[1])
+    complete = len(J) == len(chosen.J)
+    return (J, M.columns(J), _with_identity(Z, J, f), math.sqrt(np.delete(chosen.left, J).sum()),
+            math.sqrt(1 + np.sum(rho2, dtype=np.float64)) if complete else None)
+
+
+# %% book/low_rank/interpolative.ipynb: _choose_on_sketch
+def _choose_on_sketch(M, width, rng):
+    """An empty choice of columns of B = Q^H A, which has `width` rows."""
+    B = M.adjoint_apply(_orthonormal(_sketch(M, width, 0, rng))).conj().T
+    return _ChosenColumns(_Dense(B, "the sketch", 0), width, size=max(M.shape))
+
+
+def _fitted(T, S, Z, f):
+    """Least squares T^-1 S, or the column of Z where that has an entry above f."""
+    fit = linalg.solve_triangular(T, S, check_finite=False) if len(T) else Z
+    return np.where(np.abs(fit).max(axis=0, initial=0) <= f, fit, Z)
+
+
+def _by_sketch(M, rank, f, rng):
+    """Columns chosen on a sketch, Z by least squares on A, the error from fresh probes."""
+    chosen = _choose_on_sketch(M, min(rank + OVERSAMPLE, *M.shape), rng)
+    chosen.pivot(rank)
+    Z, k = _swap(chosen, f)[0], len(chosen.J)
+    J = _filled(chosen.J, rank, M.shape[1])
+    C = M.columns(J)
+    Q, T = linalg.qr(C[:, :k], mode="economic", check_finite=False)
+    G = _gaussian(rng, (M.shape[0], PROBES), M.dtype)
+    S = M.adjoint_apply(np.hstack([Q, G])).conj().T
+    Z = _with_identity(_fitted(T, S[:k], Z, f), J, f)
+    D = S[k:] - (G.conj().T @ C) @ Z
+    return J, C, Z, float(np.linalg.norm(D)) / PROBES**0.5, None
+
+
+def _sketch_to_tol(M, tol, f, rng):
+    """The same for a tolerance; the error is measured."""
+    true, width = _ChosenColumns(M), 16
+    target = true.goal(tol)
+    while True:
+        width = min(2 * width, *M.shape)
+        whole = width == min(M.shape)
+        limit = width if whole else width - OVERSAMPLE
+        chosen, goal = _choose_on_sketch(M, width, rng), target
+        while whole or goal > 0:
+            chosen.pivot(limit, goal)
+            if len(chosen.J) == limit and chosen.left.sum() > goal and not whole:
+                break                                       # the sketch is too narrow
+            Z, _ = _swap(chosen, f)
+            true.take(chosen.J)
+            T = true.S[:, chosen.J]
+            Z = _fitted(T, true.S, Z, f)
+            error = math.hypot(math.sqrt(true.left.sum()), np.linalg.norm(T @ Z - true.S))
+            if error**2 <= target or not chosen.wants(limit):
+                J = _filled(chosen.J, 1, M.shape[1])
+                return J, M.columns(J), _with_identity(Z, J, f), error, None
+            goal = min(goal - (error**2 - target), 0.9 * chosen.left.sum())
+
+
+# %% book/low_rank/interpolative.ipynb: interp_decomp
+def _check_f(f, dtype):
+    """The largest number of the real dtype that is not above f > 1."""
+    allowed = "a number above 1"
+    try:
+        value = float(f)
+    except (TypeError, ValueError):
+        raise TypeError(f"f is {f!r}; allowed is {allowed}") from None
+    if not value > 1:
+        raise ValueError(f"f is {f!r}; allowed is {allowed}")
+    rounded = np.finfo(dtype).dtype.type(value)
+    return float(rounded if rounded <= value else np.nextafter(rounded, rounded.dtype.type(0)))
+
+
+def interp_decomp(A, rank=None, *, tol=None, f=2.0, method="auto", rng=None):
+    r"""Columns and Z with A ~ A[:, columns] @ Z and max abs(Z) <= f: interpolative decomposition.
+
+    Parameters
+    ----------
+    A : array, memory map, sparse matrix or LinearOperator, shape (m, n)
+        The matrix.
+    rank : int, 1 <= rank <= min(m, n), optional
+        Number of columns; or
+    tol : float, 0 <= tol < 1, optional
+        relative error, norm(A - A[:, columns] @ Z, "fro") <= tol * norm(A, "fro").
+        Exactly one of `rank` and `tol` must be given.
+    f : float > 1, default 2
+        Bound for the entries of Z. Smaller values take more swaps; at 1, rounding
+        errors would decide between equal volumes. ``inf`` is plain pivoting.
+    method : {"auto", "qr", "sketch"}, default "auto"
+        "qr" pivots on A itself, reads it once for every column, and bounds the error
+        in terms of sigma_(rank + 1). "sketch" chooses on a random sketch. "auto"
+        is "qr" for arrays and sparse matrices with m n <= 2**22, else "sketch".
+    rng : None, int or numpy.random.Generator
+        Source of the sketch and the probes; not used by "qr".
+
+    Returns
+    -------
+    InterpolativeDecomposition
+        Unpacks as ``columns, Z``: an integer array of shape (rank,) without
+        repetition, in order of choice, and an array of shape (rank, n). Z[:, columns] is the
+        identity exactly, and no abs(Z) exceeds f. Multiplies as the product. Attributes: ``C``, which is
+        A[:, columns]; ``error``, an `ErrorEstimate` of norm(A - C @ Z, "fro");
+        ``suboptimality``, a number g with norm(A - C @ Z, 2) <= g * sigma_(rank + 1) and
+        g <= sqrt(1 + f^2 rank (n - rank)), for "qr", else None.
+
+    Raises
+    ------
+    ValueError
+        Both or none of `rank` and `tol`, one of them or `f` out of range, an unknown
+        method, NaN or Inf.
+    TypeError
+        A dtype without meaning, a LinearOperator without adjoint, an option of the wrong type.
+
+    See Also
+    --------
+    best_factor : The least-squares Z for columns of your own.
+
+    Notes
+    -----
+    "sketch": 4 passes, 2 of them with rank + 10 vectors, one to read the columns and one with
+    rank + 10; ``error`` comes from 10 fresh probes and its bound fails with probability 0.001.
+    "qr": rank + 2 passes, rank of them with a single vector (and for a LinearOperator n unit
+    vectors for the column norms, and one for every column); ``error`` is measured, confidence 1. "sketch" with `tol`: 4 passes for every
+    width tried, a few more for corrections and one for the norms; ``error`` is measured.
+    O((m + n) rank) numbers of memory.
+
+    Z is the least-squares solution; for "sketch", columns of Z in which that has an
+    entry above f come from the sketch. If `rank` exceeds the numerical rank (heights
+    below max(m, n) * eps times the longest column), the surplus columns are the first ones
+    not chosen, with identity entries only, and ``suboptimality`` is None. For rows,
+    decompose A^H. Derived in :ref:`interpolative-swap` and :ref:`interpolative-sketch`:
+    :prf:ref:`swap-growth`, :prf:ref:`strong-choice`, :prf:ref:`sketched-columns`.
+    After Gu and Eisenstat (1996); Halko, Martinsson and Tropp (2011).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lowrank import interp_decomp
+    >>> A = np.outer([1.0, 2, 3], [1, -2, 0.5, 1]) + np.outer([0.0, 1, 1], [0, 0, 4, 0])
+    >>> columns, Z = interp_decomp(A, 2)
+    >>> sorted(columns.tolist())
+    [1, 2]
+    >>> bool(np.array_equal(Z[:, columns], np.eye(2)))
+    True
+    >>> bool(np.allclose(interp_decomp(A, tol=1e-10).reconstruct(), A))
+    True
+    """
+    M = _linear_map(A)
+    rank, tol = _rank_or_tol(rank, tol, M.shape)
+    f, rng = _check_f(f, M.dtype), _generator(rng)
+    if method == "auto":
+        in_memory = isinstance(getattr(M, "parent", M), _Dense)
+        method = "qr" if in_memory and math.prod(M.shape) <= SMALL else "sketch"
+    with np.errstate(under="ignore"):
+        if method == "qr":
+            found = _by_qr(M, rank, tol, f)
+        elif method == "sketch" and tol is None:
+            found = _by_sketch(M, rank, f, rng)
+        elif method == "sketch":
+            found = _sketch_to_tol(M, tol, f, rng)
+        else:
+            raise ValueError(f"method is {method!r}; allowed are 'auto', 'qr' and 'sketch'")
+        J, C, Z, error, suboptimality = found
+        factor, confidence = 1 + 2 * float(np.finfo(M.dtype).eps)**(1 / 3), 1.0
+        if method == "sketch" and tol is None:
+            shape, confidence = PROBES / (1 if M.dtype.kind == "c" else 2), 0.999
+            factor = math.sqrt(shape / gammaincinv(shape, 1 - confidence))
+        error = ErrorEstimate(*(float(M.unscale(np.float64(x))) for x in (error, factor * error)), confidence)
+        return InterpolativeDecomposition(J, Z, C=M.unscale(C), error=error,
+                                          suboptimality=suboptimality)

@@ -1,0 +1,162 @@
+"""Interpolative decomposition: what is promised holds on every hard matrix, in every kind of input."""
+
+import copy
+import math
+import pickle
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+from scipy.sparse.linalg import aslinearoperator
+
+from lowrank.interpolative import interp_decomp
+from tests.properties.matrices import HARD, any_matrix, assert_unchanged, eps, kahan
+
+METHODS = ["qr", "sketch"]
+KINDS = {
+    "dense": lambda A: A,
+    "Fortran order": np.asfortranarray,
+    "strided": lambda A: np.repeat(np.repeat(A, 2, axis=0), 3, axis=1)[::2, ::3],
+    "csr": sparse.csr_array,
+    "csc": sparse.csc_array,
+    "operator": aslinearoperator,
+}
+
+
+def unit_of(A):
+    """The largest power of two up to max |A|, so that squares neither overflow nor underflow."""
+    peak = np.abs(A).max().item()
+    return 2.0 ** math.floor(math.log2(peak)) if peak else 1.0
+
+
+def check(A, result, f, rank=None):
+    """Everything that is promised of a result, whatever made it."""
+    J, Z = result
+    rank = rank or result.rank
+    work = np.result_type(A, np.float64) if A.dtype.kind not in "fc" else A.dtype
+    assert J.shape == (rank,) and len({*J.tolist()}) == rank and result.shape == A.shape
+    assert Z.dtype == result.C.dtype == work
+    assert np.array_equal(result.C, A[:, J].astype(work))
+    assert np.array_equal(Z[:, J], np.eye(rank))
+    assert float(np.abs(Z).max()) <= f
+
+    unit, wide = unit_of(A), np.complex128 if A.dtype.kind == "c" else np.float64
+    A = A.astype(wide) / unit
+    E = A - A[:, J] @ Z
+    s = np.append(np.linalg.svd(A, compute_uv=False), 0)
+    noise = 20 * max(A.shape) * np.finfo(work).eps * s[0]
+    assert np.linalg.norm(E) <= result.error.bound / unit + noise
+    if result.error.confidence == 1:
+        slack = 5 * np.finfo(work).eps ** (1 / 3)
+        assert abs(np.linalg.norm(E) - result.error.estimate / unit) <= slack * np.linalg.norm(E) + noise
+    if result.suboptimality is not None:
+        promised = math.sqrt(1 + f**2 * rank * (A.shape[1] - rank))
+        assert result.suboptimality <= promised * (1 + 1e-3)
+        assert np.linalg.norm(E, 2) <= result.suboptimality * s[rank] * (1 + 1e-3) + noise
+    return np.linalg.norm(E), np.linalg.norm(A), noise
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", HARD)
+def test_ranks_and_entries_on_hard_matrices(name, method):
+    A = HARD[name]
+    for rank, f in product(sorted({1, min(A.shape) // 2 or 1, max(min(A.shape) - 1, 1), min(A.shape)}), (2, 1.05)):
+        result = assert_unchanged(A, lambda B: interp_decomp(B, rank, f=f, method=method, rng=0))
+        check(A, result, f, rank)
+    assert np.linalg.norm(A - result.reconstruct()) <= 1e3 * eps(A) * np.linalg.norm(A)      # full rank: exact
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", HARD)
+def test_tolerances_on_hard_matrices(name, method):
+    A, ranks = HARD[name], []
+    for tol in (0.5, 1e-2, 1e-5, 1e-9, 0):
+        result = interp_decomp(A, tol=tol, method=method, rng=0)
+        error, size, noise = check(A, result, 2)
+        assert error <= tol * size + noise
+        ranks.append(result.rank)
+    assert ranks == sorted(ranks)
+
+
+@settings(max_examples=60)
+@given(any_matrix(), st.sampled_from(METHODS), st.floats(0, 1), st.sampled_from([1.001, 2, 10]), st.integers(0, 99))
+def test_any_shape_dtype_and_scale(A, method, share, f, seed):
+    rank = 1 + round(share * (min(A.shape) - 1))
+    check(A, assert_unchanged(A, lambda B: interp_decomp(B, rank, f=f, method=method, rng=seed)), f, rank)
+    error, size, noise = check(A, interp_decomp(A, tol=share * 0.9, f=f, method=method, rng=seed), f)
+    assert error <= 0.9 * share * size + noise
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("method", METHODS)
+def test_the_answer_does_not_depend_on_storage(kind, method):
+    rng = np.random.default_rng(1)
+    for A in (rng.standard_normal((30, 20)) * 0.6 ** np.arange(20), 1e-160 * rng.standard_normal((8, 25)),
+              rng.standard_normal((15, 15)) * 1j ** np.arange(15)):
+        expected, found = (interp_decomp(B, 5, method=method, rng=2) for B in (A, KINDS[kind](A)))
+        assert np.array_equal(expected.columns, found.columns)
+        assert np.allclose(expected.Z, found.Z, rtol=0, atol=1e-10)
+        check(A, found, 2, 5)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("n", [30, 60, 90])
+def test_kahan_is_repaired(n, method):
+    for sign in (1, -1, 0):                                 # ties broken either way, or by rounding
+        A = kahan(n) + sign * 1e3 * np.finfo(float).eps * np.diag(np.arange(n, 0, -1))
+        result = interp_decomp(A, n - 1, method=method, rng=0)
+        error, _, _ = check(A, result, 2, n - 1)
+        assert error <= 3 * np.linalg.svd(A, compute_uv=False)[-1] / unit_of(A)
+
+
+def test_past_the_numerical_rank_there_is_only_the_identity():
+    A = HARD["exactly rank 3"]
+    for method in METHODS:
+        columns, Z = interp_decomp(A, 8, method=method, rng=0)
+        assert np.array_equal(Z[3:], np.eye(10)[columns[3:]])
+        assert columns[3:].tolist() == sorted({*range(10)} - {*columns[:3].tolist()})[:5]
+        assert interp_decomp(A, 8, method=method, rng=0).suboptimality is None
+    assert np.array_equal(interp_decomp(np.zeros((3, 5)), 2).Z, np.eye(2, 5))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_bound_close_to_one_ends(method):
+    """Equal volumes: signs, repeated and orthogonal columns. Rounding must not swap them for ever."""
+    signs = np.sign(np.random.default_rng(3).standard_normal((12, 30)))
+    for A in (signs, np.eye(9), HARD["repeated columns"], HARD["ones"], signs.astype(np.complex64) * (1 + 1j)):
+        for rank in (1, min(A.shape) // 2, min(A.shape)):
+            check(A, interp_decomp(A, rank, f=1 + 1e-12, method=method, rng=0), 1 + 1e-12, rank)
+
+
+def test_seeds_and_copies():
+    A = np.random.default_rng(4).standard_normal((50, 40))
+    first, again, generator = (interp_decomp(A, 7, method="sketch", rng=rng) for rng in (5, 5, np.random.default_rng(5)))
+    for other in (again, generator, copy.copy(first), pickle.loads(pickle.dumps(first))):
+        assert np.array_equal(first.columns, other.columns) and np.array_equal(first.Z, other.Z)
+        assert np.array_equal(first.reconstruct(), other.reconstruct()) and first.error == other.error
+
+
+@pytest.mark.parametrize("call, kind, message", [
+    (lambda: interp_decomp(np.eye(3)), ValueError, "give exactly one"),
+    (lambda: interp_decomp(np.eye(3), 2, tol=0.1), ValueError, "give exactly one"),
+    (lambda: interp_decomp(np.eye(3, 5), 4), ValueError, "rank is 4; allowed is an integer from 1 to 3"),
+    (lambda: interp_decomp(np.eye(3), 0), ValueError, "rank is 0"),
+    (lambda: interp_decomp(np.eye(3), 1.5), TypeError, "rank is 1.5"),
+    (lambda: interp_decomp(np.eye(3), tol=1), ValueError, "tol is 1"),
+    (lambda: interp_decomp(np.eye(3), 1, f=1.0), ValueError, "f is 1.0; allowed is a number above 1"),
+    (lambda: interp_decomp(np.eye(3), 1, f=None), TypeError, "f is None; allowed"),
+    (lambda: interp_decomp(np.eye(3), 1, method="QR"), ValueError, "method is 'QR'; allowed are 'auto', 'qr'"),
+    (lambda: interp_decomp(np.eye(3), 1, method="sketch", rng="x"), TypeError, "rng is 'x'"),
+    (lambda: interp_decomp(np.array([1.0, 2.0]), 1), ValueError, r"A has shape \(2,\)"),
+    (lambda: interp_decomp(np.zeros((0, 3)), 1), ValueError, r"A has shape \(0, 3\)"),
+    (lambda: interp_decomp([["a"]], 1), TypeError, "A has dtype"),
+    (lambda: interp_decomp([[np.inf, 1.0]], 1), ValueError, "A contains 0 NaN and 1 Inf"),
+    (lambda: interp_decomp(sparse.csr_array([[np.nan, 1.0]]), 1, method="qr"), ValueError, "NaN or Inf"),
+    (lambda: interp_decomp(sparse.csr_array([[np.nan, 1.0]]), 1, method="sketch", rng=0), ValueError, "NaN or Inf"),
+])
+def test_bad_input_is_named(call, kind, message):
+    with pytest.raises(kind, match=message):
+        call()

@@ -20,9 +20,6 @@ from lowrank.column_row import (
 from lowrank.conventions import ErrorEstimate as ErrorEstimate, estimate_error as estimate_error
 from lowrank.interpolative import (
     InterpolativeDecomposition as InterpolativeDecomposition,
-    OVERSAMPLE as OVERSAMPLE,
-    PROBES as PROBES,
-    SMALL as SMALL,
     interp_decomp as interp_decomp,
 )
 from lowrank.psd import (
@@ -65,9 +62,6 @@ __all__ = [
     "CRInfo",
     "cr_multiply",
     "cr_weights",
-    "OVERSAMPLE",
-    "PROBES",
-    "SMALL",
     "InterpolativeDecomposition",
     "interp_decomp",
     "RPCholesky",

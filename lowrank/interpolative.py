@@ -24,7 +24,7 @@ from lowrank.conventions import (
 )
 from lowrank.sketching import _orthonormal, _sketch
 
-__all__ = ["OVERSAMPLE", "PROBES", "SMALL", "InterpolativeDecomposition", "interp_decomp"]
+__all__ = ["InterpolativeDecomposition", "interp_decomp"]
 
 
 # %% book/low_rank/interpolative.ipynb: _ChosenColumns
@@ -147,8 +147,8 @@ def _swap(chosen, f):
 
 
 # %% book/low_rank/interpolative.ipynb: InterpolativeDecomposition
-OVERSAMPLE = PROBES = 10
-SMALL = 2**22                                    # entries; up to here "auto" reads A once a column
+_OVERSAMPLE = _PROBES = 10
+_SMALL = 2**22                                    # entries; up to here "auto" reads A once a column
 
 
 class InterpolativeDecomposition(_Factored, namedtuple("InterpolativeDecomposition", "columns Z")):
@@ -216,17 +216,17 @@ def _fitted(T, S, Z, f):
 
 def _by_sketch(M, rank, f, rng):
     """Columns chosen on a sketch, Z by least squares on A, the error from fresh probes."""
-    chosen = _choose_on_sketch(M, min(rank + OVERSAMPLE, *M.shape), rng)
+    chosen = _choose_on_sketch(M, min(rank + _OVERSAMPLE, *M.shape), rng)
     chosen.pivot(rank)
     Z, k = _swap(chosen, f)[0], len(chosen.J)
     J = _filled(chosen.J, rank, M.shape[1])
     C = M.columns(J)
     Q, T = linalg.qr(C[:, :k], mode="economic", check_finite=False)
-    G = _gaussian(rng, (M.shape[0], PROBES), M.dtype)
+    G = _gaussian(rng, (M.shape[0], _PROBES), M.dtype)
     S = M.adjoint_apply(np.hstack([Q, G])).conj().T
     Z = _with_identity(_fitted(T, S[:k], Z, f), J, f)
     D = S[k:] - (G.conj().T @ C) @ Z
-    return J, C, Z, float(np.linalg.norm(D)) / PROBES**0.5, None
+    return J, C, Z, float(np.linalg.norm(D)) / _PROBES**0.5, None
 
 
 def _sketch_to_tol(M, tol, f, rng):
@@ -236,7 +236,7 @@ def _sketch_to_tol(M, tol, f, rng):
     while True:
         width = min(2 * width, *M.shape)
         whole = width == min(M.shape)
-        limit = width if whole else width - OVERSAMPLE
+        limit = width if whole else width - _OVERSAMPLE
         chosen, goal = _choose_on_sketch(M, width, rng), target
         while whole or goal > 0:
             chosen.pivot(limit, goal)
@@ -346,7 +346,7 @@ def interp_decomp(A, rank=None, *, tol=None, f=2.0, method="auto", rng=None):
     f, rng = _check_f(f, M.dtype), _generator(rng)
     if method == "auto":
         in_memory = isinstance(getattr(M, "parent", M), _Dense)
-        method = "qr" if in_memory and math.prod(M.shape) <= SMALL else "sketch"
+        method = "qr" if in_memory and math.prod(M.shape) <= _SMALL else "sketch"
     with np.errstate(under="ignore"):
         if method == "qr":
             found = _by_qr(M, rank, tol, f)
@@ -359,7 +359,7 @@ def interp_decomp(A, rank=None, *, tol=None, f=2.0, method="auto", rng=None):
         J, C, Z, error, suboptimality = found
         factor, confidence = 1 + 2 * float(np.finfo(M.dtype).eps)**(1 / 3), 1.0
         if method == "sketch" and tol is None:
-            shape, confidence = PROBES / (1 if M.dtype.kind == "c" else 2), 0.999
+            shape, confidence = _PROBES / (1 if M.dtype.kind == "c" else 2), 0.999
             factor = math.sqrt(shape / gammaincinv(shape, 1 - confidence))
         error = ErrorEstimate(*(float(M.unscale(np.float64(x))) for x in (error, factor * error)), confidence)
         return InterpolativeDecomposition(J, Z, C=M.unscale(C), error=error,

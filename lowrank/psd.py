@@ -69,7 +69,8 @@ class _Entries:
         diagonal, self.read = _open(A)
         diagonal = _as_array(diagonal[None], "the diagonal of A")[0]
         self.n, self.dtype = len(diagonal), diagonal.dtype
-        self.exponent = -2 * (-_exponent(np.abs(diagonal).max()).item() // 2)
+        exponent = _exponent(np.abs(diagonal).max()).item()
+        self.exponent = exponent - exponent % 2
         diagonal = _scale(diagonal, -self.exponent)
         self.zero = self.n * np.finfo(self.dtype).eps * np.abs(diagonal).max()
         self.roundoff = 100 * self.zero                     # what exceeds this is no rounding error
@@ -300,7 +301,7 @@ def nystrom(A, rank, *, oversample=10, rng=None):
     Omega = np.linalg.qr(_gaussian(_generator(rng), (n, size), M.dtype))[0]
     Y = M.apply(Omega)
     odd = (M.exponent or 0) % 2                             # an even power of two has a root
-    Y, unit = _scale(Y, -odd), (M.exponent or 0) + odd
+    Y, unit = _scale(Y, odd), (M.exponent or 0) - odd
 
     B, norm = Omega.conj().T @ Y, np.linalg.norm(Y)
     roundoff = n * np.finfo(Y.dtype).eps * norm

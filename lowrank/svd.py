@@ -80,13 +80,14 @@ def _qr(W):
 def _orthogonalise(W, Q, rng):
     """W = Q C + X R, with X orthonormal, and orthogonal to the orthonormal Q, to round-off."""
     eps = np.finfo(W.dtype).eps
-    C = _project(Q, W)
+    noise = lambda size: eps * size * _gaussian(rng, W.shape, W.dtype)
+    C, size = _project(Q, W), max(1, np.linalg.norm(W))
     W = W - _combine(Q, C)
     X, R = _qr(W)
-    used_up = np.abs(R.diagonal()).min() <= eps
-    if used_up:
-        X = _qr(W + eps * _gaussian(rng, W.shape, W.dtype))[0]
-    for _ in range(4):
+    used_up = np.abs(R.diagonal()).min() <= 32 * eps * size
+    if used_up:                            # what is left may be round-off within ran Q
+        X = _qr(W + noise(size))[0]
+    for _ in range(6):
         D = _project(Q, X)
         loss = np.abs(D).max(initial=0)
         if loss > 8 * eps:
@@ -94,7 +95,9 @@ def _orthogonalise(W, Q, rng):
             C = C if used_up else C + D @ R
         if loss <= eps**0.5:               # else X has lost length and angles
             break
-        X, S = _qr(X)
+        left, (X, S) = X, _qr(X)
+        if np.abs(S.diagonal()).min() <= 32 * eps:
+            X, used_up = _qr(left + noise(1))[0], True
         R = S @ R
     return X, C, _project(X, W) if used_up else R
 

@@ -88,6 +88,19 @@ def test_few_triples_of_a_large_matrix(kind, rank):
     assert all(np.array_equal(x, y) for x, y in zip(result, again))           # deterministic
 
 
+EQUAL_ROWS = np.arange(1.0, 501) % 7 + 1j * np.cos(np.arange(500))
+
+
+@pytest.mark.parametrize("A", [np.ones((700, 500)), np.full((500, 700), 1 + 0.8j), np.tile(EQUAL_ROWS, (700, 1)),
+                               np.repeat([EQUAL_ROWS, EQUAL_ROWS.conj()[::-1]], 350, axis=0)],
+                         ids=["ones", "complex ones", "equal rows", "two kinds of rows"])
+@pytest.mark.parametrize("rank", [1, 3, 30, 60])
+def test_round_off_with_the_structure_of_the_matrix(A, rank):
+    """What is left beyond the rank is round-off that lies in the space already found; noise must replace it."""
+    for B in (A, A.conj().T):
+        assert_is_truncated_svd(truncated_svd(B, rank), B, rank)
+
+
 @pytest.mark.parametrize("stored", [sparse.csr_array, sparse.csc_matrix, aslinearoperator])
 @pytest.mark.parametrize("unit", [1e-150, 1.0, 1e150])
 def test_sparse_and_operator_input(stored, unit):

@@ -3,13 +3,32 @@
 import numpy as np
 import scipy.linalg
 from hypothesis import strategies as st
+from scipy import sparse
+from scipy.sparse.linalg import aslinearoperator
 
 FLOATS = [np.float32, np.float64, np.complex64, np.complex128]
+
+# The ways in which one matrix may be stored.
+KINDS = {
+    "dense": lambda A: A,
+    "Fortran order": np.asfortranarray,
+    "strided": lambda A: np.repeat(np.repeat(A, 2, axis=0), 3, axis=1)[::2, ::3],
+    "csr": sparse.csr_array,
+    "csc": sparse.csc_array,
+    "coo": sparse.coo_array,
+    "sparse matrix": sparse.csr_matrix,
+    "operator": aslinearoperator,
+}
 
 
 def eps(A):
     """Machine precision of the dtype in which the package works on A."""
     return np.finfo(A.dtype if A.dtype.kind in "fc" else np.float64).eps
+
+
+def double(A):
+    """A in double precision: what exact answers are computed from."""
+    return A.astype(np.result_type(A, np.float64))
 
 
 def kahan(n, theta=1.2):

@@ -8,13 +8,9 @@ from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from lowrank.column_row import cr_multiply, cr_weights
-from tests.properties.matrices import HARD, any_matrix, eps, random_matrix
+from tests.properties.matrices import HARD, any_matrix, double, eps, random_matrix
 
 FACTORS = {name: A for name, A in HARD.items() if A.shape[1] > 1}
-
-
-def double(A):
-    return A.astype(np.result_type(A, np.float64))
 
 
 def right_factor(A, seed=0):

@@ -5,29 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
-from scipy.sparse.linalg import aslinearoperator
 
-from lowrank.conventions import estimate_error
-from lowrank.conventions import _linear_map, _rank_for_tol
-from tests.properties.matrices import HARD, any_matrix, assert_unchanged, eps
-
-KINDS = {
-    "dense": lambda A: A,
-    "Fortran order": np.asfortranarray,
-    "strided": lambda A: np.repeat(np.repeat(A, 2, axis=0), 3, axis=1)[::2, ::3],
-    "csr": sparse.csr_array,
-    "csc": sparse.csc_array,
-    "coo": sparse.coo_array,
-    "sparse matrix": sparse.csr_matrix,
-    "operator": aslinearoperator,
-}
+from lowrank.conventions import _linear_map, _rank_for_tol, estimate_error
+from tests.properties.matrices import HARD, KINDS, any_matrix, assert_unchanged, double, eps
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", HARD)
 def test_products_do_not_depend_on_how_the_matrix_is_stored(name, kind):
     A = HARD[name]
-    stored, dense = KINDS[kind](A), A.astype(np.result_type(A, np.float64))
+    stored, dense = KINDS[kind](A), double(A)
     rng = np.random.default_rng(1)
     X, Y = rng.standard_normal((A.shape[1], 3)), rng.standard_normal((A.shape[0], 2))
     M = _linear_map(stored)

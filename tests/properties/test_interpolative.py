@@ -10,21 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
-from scipy.sparse.linalg import aslinearoperator
 
 from lowrank.interpolative import interp_decomp
-from tests.properties.matrices import HARD, any_matrix, assert_unchanged, eps, kahan
+from tests.properties.matrices import HARD, KINDS, any_matrix, assert_unchanged, eps, kahan
 
 METHODS = ["qr", "sketch"]
-KINDS = {
-    "dense": lambda A: A,
-    "Fortran order": np.asfortranarray,
-    "strided": lambda A: np.repeat(np.repeat(A, 2, axis=0), 3, axis=1)[::2, ::3],
-    "csr": sparse.csr_array,
-    "csc": sparse.csc_array,
-    "operator": aslinearoperator,
-}
-
 
 def unit_of(A):
     """The largest power of two up to max |A|, so that squares neither overflow nor underflow."""

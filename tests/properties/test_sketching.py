@@ -5,26 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
-from scipy.sparse.linalg import LinearOperator, aslinearoperator
+from scipy.sparse.linalg import LinearOperator
 
 from lowrank.conventions import estimate_error
 from lowrank.sketching import randomized_svd, range_finder
-from tests.properties.matrices import FLOATS, HARD, any_matrix, assert_unchanged, eps, random_matrix
+from tests.properties.matrices import FLOATS, HARD, KINDS, any_matrix, assert_unchanged, double, eps, random_matrix
 
 METHODS = ["subspace", "krylov"]
-KINDS = {
-    "dense": lambda A: A,
-    "Fortran order": np.asfortranarray,
-    "strided": lambda A: np.repeat(np.repeat(A, 2, axis=0), 3, axis=1)[::2, ::3],
-    "csr": sparse.csr_array,
-    "coo matrix": sparse.coo_matrix,
-    "operator": aslinearoperator,
-}
-
-
-def double(A):
-    return A.astype(np.result_type(A, np.float64))
-
 
 def is_orthonormal(Q, tolerance):
     return np.abs(Q.conj().T @ Q - np.eye(Q.shape[1])).max() <= tolerance

@@ -8,17 +8,17 @@ from scipy import sparse
 from scipy.sparse.linalg import aslinearoperator
 
 from lowrank.svd import TruncatedSVD, truncated_svd
-from tests.properties.matrices import HARD, any_matrix, assert_unchanged, eps
+from tests.properties.matrices import HARD, any_matrix, assert_unchanged, double, eps
 
 
 def exact_values(A):
-    return np.linalg.svd(A.astype(np.result_type(A, np.float64)), compute_uv=False)
+    return np.linalg.svd(double(A), compute_uv=False)
 
 
 def assert_is_truncated_svd(result, A, rank):
     """Shapes, orthonormal factors, the exact values, and the best possible error: all to round-off."""
     U, s, Vh = result
-    s_all, A = exact_values(A), A.astype(np.result_type(A, np.float64))
+    s_all, A = exact_values(A), double(A)
     allowed = 40 * max(A.shape) * eps(U)
     unit = s_all[0] or 1.0
     assert U.shape == (A.shape[0], rank) and s.shape == (rank,) and Vh.shape == (rank, A.shape[1])
@@ -47,7 +47,7 @@ def test_every_rank_of_every_hard_matrix(name):
 @pytest.mark.parametrize("name", HARD)
 @pytest.mark.parametrize("tol", [0.0, 1e-10, 1e-3, 0.5])
 def test_tol_gives_the_smallest_rank(name, tol):
-    A = HARD[name].astype(np.result_type(HARD[name], np.float64))
+    A = double(HARD[name])
     result = truncated_svd(A, tol=tol)
     total, s = np.linalg.norm(A), exact_values(A)
     floor = 100 * eps(A) * total

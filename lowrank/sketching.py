@@ -22,7 +22,7 @@ from lowrank.conventions import (
     _rank_or_tol,
 )
 from lowrank.pseudo_inverse import _svd
-from lowrank.svd import TruncatedSVD, _combine, _fix_signs, _project
+from lowrank.svd import TruncatedSVD, _combine, _fix_signs, _orthogonalise, _project
 
 __all__ = ["randomized_svd", "RangeBasis", "range_finder"]
 
@@ -58,19 +58,7 @@ def _sketch(M, width, n_iter, rng):
     return Y
 
 
-# %% book/low_rank/sketching.ipynb: _extend
-def _extend(Q, W):
-    """Orthonormal X, orthogonal to the orthonormal Q, so that [Q, X] spans what [Q, W] does."""
-    X = _orthonormal(W - _combine(Q, _project(Q, W)))
-    for _ in range(3):
-        C = _project(Q, X)
-        X = X - _combine(Q, C)
-        if np.abs(C).max(initial=0)**2 <= np.finfo(X.dtype).eps:
-            return X
-        X = _orthonormal(X)
-    return _orthonormal(np.hstack([Q, W]))[:, Q.shape[1]:]
-
-
+# %% book/low_rank/sketching.ipynb: _krylov
 def _krylov(M, width, n_iter, rng):
     """Q with the range of all (A A^H)^j A Omega, j <= n_iter, and A^H Q: 2 n_iter + 2 passes."""
     Q = _orthonormal(_sketch(M, width, 0, rng))
@@ -79,7 +67,7 @@ def _krylov(M, width, n_iter, rng):
         room = min(M.shape) - Q.shape[1]
         if not room:
             break
-        X = _extend(Q, M.apply(_basis(last))[:, :room])
+        X = _orthogonalise(M.apply(_basis(last))[:, :room], Q)[0]
         last = M.adjoint_apply(X)
         Q, Bh = np.hstack([Q, X]), np.hstack([Bh, last])
     return Q, Bh
@@ -201,7 +189,7 @@ def _grow(M, tol, meter, rng, first=16):
     """Q, A^H Q and the number of rounds until the bound of the meter is tol * norm(A)."""
     Q, Bh, rounds = np.zeros((M.shape[0], 0), M.dtype), np.zeros((M.shape[1], 0), M.dtype), 0
     while (width := min(max(first, Q.shape[1]), min(M.shape) - Q.shape[1])):
-        X = _extend(Q, _sketch(M, width, 0, rng))
+        X = _orthogonalise(_sketch(M, width, 0, rng), Q)[0]
         Q, Bh, rounds = np.hstack([Q, X]), np.hstack([Bh, M.adjoint_apply(X)]), rounds + 1
         _, bound, total = meter(Q, Bh)
         if bound <= tol * total:

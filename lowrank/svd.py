@@ -69,37 +69,25 @@ def _combine(Q, C):
     return (C.T @ Q.T).T
 
 
-def _qr(W):
-    """Thin QR; a single column has no need of LAPACK."""
-    if W.shape[1] > 1:
-        return linalg.qr(W, mode="economic", check_finite=False)
-    R = np.linalg.norm(W, axis=0, keepdims=True)
-    return W / (R if R.any() else 1), R.astype(W.dtype)
+def _basis_of(W):
+    """Orthonormal columns with the range of W; a single column has no need of LAPACK."""
+    if W.shape[1] > 1 or not W.any():
+        return linalg.qr(W, mode="economic", check_finite=False)[0]
+    return W / np.linalg.norm(W)
 
 
-def _orthogonalise(W, Q, rng):
-    """W = Q C + X R, with X orthonormal, and orthogonal to the orthonormal Q, to round-off."""
-    eps = np.finfo(W.dtype).eps
-    noise = lambda size: eps * size * _gaussian(rng, W.shape, W.dtype)
-    C, size = _project(Q, W), max(1, np.linalg.norm(W))
-    W = W - _combine(Q, C)
-    X, R = _qr(W)
-    used_up = np.abs(R.diagonal()).min() <= 32 * eps * size
-    if used_up:                            # what is left may be round-off within ran Q
-        X = _qr(W + noise(size))[0]
-    for _ in range(6):
+def _orthogonalise(W, Q):
+    """X, C, R with W = Q C + X R: X is orthonormal, and orthogonal to the orthonormal Q."""
+    C = _project(Q, W)
+    X = _basis_of(W - _combine(Q, C))
+    for _ in range(3):
         D = _project(Q, X)
-        loss = np.abs(D).max(initial=0)
-        if loss > 8 * eps:
-            X = X - _combine(Q, D)
-            C = C if used_up else C + D @ R
-        if loss <= eps**0.5:               # else X has lost length and angles
-            break
-        left, (X, S) = X, _qr(X)
-        if np.abs(S.diagonal()).min() <= 32 * eps:
-            X, used_up = _qr(left + noise(1))[0], True
-        R = S @ R
-    return X, C, _project(X, W) if used_up else R
+        X = X - _combine(Q, D)
+        if np.abs(D).max(initial=0)**2 <= np.finfo(W.dtype).eps:     # lengths are right to eps
+            return X, C, _project(X, W)
+        X = _basis_of(X)
+    X = _basis_of(np.hstack([Q, W]))[:, Q.shape[1]:]
+    return X, C, _project(X, W)
 
 
 # %% book/low_rank/svd.ipynb: _GolubKahan
@@ -111,8 +99,7 @@ class _GolubKahan:
         self.A, self.width, self.rng = A, width, np.random.default_rng(0)
         self.U, self.V = np.zeros((m, size), dtype, "F"), np.zeros((n, size), dtype, "F")
         self.B = np.zeros((size, size), dtype)
-        self.p = self.last = self.columns = self.norm = self.loss = 0
-        self.careful = False
+        self.p = self.last = self.columns = 0
         if start is not None:
             self.keep(*start)
         self.X = self.fresh_block()
@@ -120,33 +107,21 @@ class _GolubKahan:
     def fresh_block(self):
         """Gaussian directions orthogonal to V."""
         G = _gaussian(self.rng, (len(self.V), self.width), self.V.dtype)
-        return _orthogonalise(G, self.V[:, :self.p], self.rng)[0]
+        return _orthogonalise(G, self.V[:, :self.p])[0]
 
     def step(self):
         """One more block in each basis: one product with A and one with A^H."""
-        p, q, eps = self.p, self.p + self.width, np.finfo(self.B.dtype).eps
-        first = 0 if self.careful else self.last
-        W = self.A.apply(self.X)
-        U, C, R = _orthogonalise(W, self.U[:, first:p], self.rng)
-        loss, least = eps * self.norm + self.loss * np.linalg.norm(C), np.abs(R.diagonal()).min()
-        if first and loss >= least * eps**0.5 / 16:
-            self.careful, first = True, 0
-            U, C, R = _orthogonalise(W, self.U[:, :p], self.rng)
-        self.loss = loss / least if first else eps
+        p, q = self.p, self.p + self.width
+        U, C, R = _orthogonalise(self.A.apply(self.X), self.U[:, :p])
         self.U[:, p:q], self.V[:, p:q] = U, self.X
-        self.B[first:p, p:q], self.B[p:q, p:q] = C, R
-        self.norm = max(self.norm, np.abs(C).max(initial=0), np.abs(R).max())
+        self.B[:p, p:q], self.B[p:q, p:q] = C, R
         self.p, self.last, self.columns = q, p, self.columns + self.width
-        self.X, _, self.R = _orthogonalise(self.A.adjoint_apply(U), self.V[:, :q], self.rng)
+        self.X, _, self.R = _orthogonalise(self.A.adjoint_apply(U), self.V[:, :q])
 
-    def triples(self, rank, repair=True):
-        """P, s, Qh with A (V Q) = (U P) diag(s), and the largest residual of the first `rank`."""
-        U, B = self.U[:, :self.p], self.B[:self.p, :self.p]
-        eye = np.eye(self.p, dtype=B.dtype)
-        D = (_project(U, U) - eye) / 2 if repair else 0 * eye
-        P, s, Qh = _svd(B + D @ B)
-        P = P - D @ P
-        return P, s, Qh, np.linalg.norm(self.R @ P[self.last:, :rank], axis=0).max()
+    def triples(self):
+        """P, s, Qh with A (V Q) = (U P) diag(s), and the residual of each."""
+        P, s, Qh = _svd(self.B[:self.p, :self.p])
+        return P, s, Qh, np.linalg.norm(self.R @ P[self.last:], axis=0)
 
     def restart(self, P, s, Qh, k):
         """Keep the first k triples, and X."""
@@ -155,7 +130,7 @@ class _GolubKahan:
         self.keep(U, s[:k], V.conj().T)
 
     def keep(self, U, s, Vh):
-        self.p, self.last, self.norm, self.careful = len(s), 0, max(self.norm, s[0]), False
+        self.p, self.last = len(s), 0
         self.U[:, :self.p], self.V[:, :self.p] = U, Vh.conj().T
         self.B[:] = 0
         self.B[:self.p, :self.p] = np.diag(s)
@@ -173,24 +148,23 @@ def _lanczos(A, rank, start=None, budget=np.inf):
         full = K.p + K.width > size
         if K.p < due and not full:
             continue
-        P, s, Qh, residual = K.triples(rank, repair=full)
-        if residual <= 8 * eps * s[0] and not full:
-            P, s, Qh, residual = K.triples(rank)
-        if residual <= 8 * eps * s[0]:
-            if seen is not None and np.abs(s[:rank] - seen).max() <= 64 * eps * s[0]:
+        P, s, Qh, residuals = K.triples()
+        goal, residual, ahead = 8 * eps * s[0], residuals[:rank].max(), K.p / 5
+        if residual <= goal:
+            if seen is None or np.abs(s[:rank] - seen).max() > 8 * goal:
+                K.width, seen = max(width, 4), s[:rank]          # look again, with new eyes
+                X = K.fresh_block()
+                K.restart(P, s, Qh, rank)
+                K.X, due, before = X, rank + 2 * K.width, None
+                continue
+            if residuals[rank] <= max(goal, 0.5 * (s[rank - 1] - s[rank])):
                 K.restart(P, s, Qh, rank)
                 return TruncatedSVD(K.U[:, :rank], s[:rank], K.V[:, :rank].conj().T)
-            K.width, seen = max(width, 4), s[:rank]
-            X = K.fresh_block()
-            K.restart(P, s, Qh, rank)
-            K.X, due, before = X, rank + 2 * K.width, None
-            continue
+        elif before and before[1] > residual:            # they fall by a factor a step
+            rate = np.log(before[1] / residual) / (K.p - before[0])
+            ahead = min(0.9 * np.log(residual / goal) / rate, K.p / 2)
         if K.columns > budget:
             return None
-        ahead = K.p / 5
-        if before and before[1] > residual:            # they fall by a factor a step
-            rate = np.log(before[1] / residual) / (K.p - before[0])
-            ahead = min(0.9 * np.log(residual / (8 * eps * s[0])) / rate, K.p / 2)
         before = (K.p, residual)
         if full:
             K.restart(P, s, Qh, rank + (size - rank) // 2)

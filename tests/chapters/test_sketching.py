@@ -3,7 +3,8 @@
 import numpy as np
 
 from lowrank.conventions import _gaussian
-from lowrank.sketching import _extend, _krylov, _orthonormal, _sketch, randomized_svd, range_finder
+from lowrank.sketching import _krylov, _orthonormal, _sketch, randomized_svd, range_finder
+from lowrank.svd import _orthogonalise
 
 
 # %% book/low_rank/sketching.ipynb: test_sketch_spans_what_the_power_does
@@ -24,8 +25,8 @@ def test_sketch_spans_what_the_power_does():
     assert np.allclose(Q.T @ Q, np.eye(2))
 
 
-# %% book/low_rank/sketching.ipynb: test_extend_stays_orthonormal_where_nothing_is_new
-def test_extend_stays_orthonormal_where_nothing_is_new():
+# %% book/low_rank/sketching.ipynb: test_basis_stays_orthonormal_where_nothing_is_new
+def test_basis_stays_orthonormal_where_nothing_is_new():
     rng = np.random.default_rng(8)
     for unit in (0, 1j):
         normal = lambda *shape: rng.standard_normal(shape) + unit * rng.standard_normal(shape)
@@ -43,7 +44,7 @@ def test_extend_stays_orthonormal_where_nothing_is_new():
             "equal rows": (equal_rows / 3**0.5, equal_rows @ normal(3, 4)),
         }
         for before, W in cases.values():
-            both = np.hstack([before, _extend(before, W)])
+            both = np.hstack([before, _orthogonalise(W, before)[0]])
             assert np.abs(both.conj().T @ both - np.eye(both.shape[1])).max() < 1e-14
             assert np.linalg.norm(W - both @ (both.conj().T @ W)) <= 1e-14 * np.linalg.norm(W)
 

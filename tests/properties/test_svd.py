@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.linalg
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
@@ -92,13 +93,24 @@ EQUAL_ROWS = np.arange(1.0, 501) % 7 + 1j * np.cos(np.arange(500))
 
 
 @pytest.mark.parametrize("A", [np.ones((700, 500)), np.full((500, 700), 1 + 0.8j), np.tile(EQUAL_ROWS, (700, 1)),
-                               np.repeat([EQUAL_ROWS, EQUAL_ROWS.conj()[::-1]], 350, axis=0)],
-                         ids=["ones", "complex ones", "equal rows", "two kinds of rows"])
+                               np.repeat([EQUAL_ROWS, EQUAL_ROWS.conj()[::-1]], 350, axis=0),
+                               np.kron(np.vander([0.5, 1, 1.5, 2]), np.ones((128, 128))),
+                               np.tri(512), np.minimum.outer(np.arange(512), np.arange(512))],
+                         ids=["ones", "complex ones", "equal rows", "two kinds of rows", "blocks", "triangle", "minimum"])
 @pytest.mark.parametrize("rank", [1, 3, 30, 60])
 def test_round_off_with_the_structure_of_the_matrix(A, rank):
     """What is left beyond the rank is round-off that lies in the space already found; noise must replace it."""
     for B in (A, A.conj().T):
         assert_is_truncated_svd(truncated_svd(B, rank), B, rank)
+
+
+@pytest.mark.parametrize("rank", [2, 7, 8, 30])
+def test_pairs_of_crowded_singular_values(rank):
+    """A circulant matrix: all values but two are double, and neighbours differ by 1e-4 and less."""
+    A = scipy.linalg.circulant(np.r_[1.0, 1.0, np.zeros(510)])
+    result = truncated_svd(A, rank)
+    assert np.abs(result.s - exact_values(A)[:rank]).max() <= 1e-13
+    assert np.abs(result.U.T @ result.U - np.eye(rank)).max() <= 1e-13
 
 
 @pytest.mark.parametrize("stored", [sparse.csr_array, sparse.csc_matrix, aslinearoperator])

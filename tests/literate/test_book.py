@@ -195,6 +195,7 @@ class Visit:
     errors: list = field(default_factory=list)
     foreign: list = field(default_factory=list)
     failed: list = field(default_factory=list)
+    barriers: list = field(default_factory=list)
     facts: dict = field(default_factory=dict)
 
 
@@ -210,7 +211,17 @@ LOOK = """async () => {
         raw: prose.textContent.split("\\n").filter(line => /\\\\[()\\[\\]]|\\$\\$/.test(line)),
     };
 }"""
+JUDGE = """async () => (await axe.run(document, {resultTypes: ["violations"]})).violations
+    .filter(({impact}) => impact === "critical" || impact === "serious")
+    .map(({id, nodes}) => `${id}: ${nodes.map(node => node.html.slice(0, 120)).join(" ")}`)"""
 OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+@cache
+def accessibility_rules():
+    """The source of axe-core, the rules for readers who do not see the page or use no mouse."""
+    package = pytest.importorskip("axe_playwright_python", reason="axe-core is not installed (requirements.txt)")
+    return Path(package.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
 
 
 def visit(browser, address):
@@ -236,6 +247,12 @@ def visit(browser, address):
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         record.facts[width] = page.evaluate(OVERFLOW)
+    page.evaluate(accessibility_rules())
+    for scheme, width in (("light", WIDTHS[-1]), ("dark", WIDTHS[0])):
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_function("scheme => document.documentElement.dataset.theme === scheme", arg=scheme)
+        record.barriers += [f"{scheme}, {width} px, {fault}" for fault in page.evaluate(JUDGE)]
     context.close()
     return record
 
@@ -261,6 +278,7 @@ def assert_reads_well(record):
     assert not record.facts["raw"], "TeX that was not typeset"
     assert not record.facts["wrong"], "formulas that MathJax does not understand"
     assert record.facts["typeset"] == record.facts["marked"]
+    assert not record.barriers, "critical or serious for axe-core"
     assert {width: record.facts[width] for width in WIDTHS} == dict.fromkeys(WIDTHS, 0), "px wider than the window"
 
 

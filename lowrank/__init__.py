@@ -18,6 +18,7 @@ _CHAPTERS = [
     "sketching",
     "column_row",
     "interpolative",
+    "skeleton",
     "psd",
 ]
 
@@ -40,6 +41,11 @@ _HOME = {
     "cr_weights": "column_row",
     "InterpolativeDecomposition": "interpolative",
     "interp_decomp": "interpolative",
+    "MaxVolume": "skeleton",
+    "maxvol": "skeleton",
+    "CUR": "skeleton",
+    "cur": "skeleton",
+    "aca": "skeleton",
     "RPCholesky": "psd",
     "rpcholesky": "psd",
     "Nystrom": "psd",

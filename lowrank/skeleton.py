@@ -55,7 +55,7 @@ def _draw(weights, count, rng):
 
 
 def _scores(M, rule, count, s, V):
-    """Leverage, ridge-leverage or squared norm of every column, from singular values and vectors."""
+    """Leverage, ridge-leverage or squared norm of every column; s and V are leading ones."""
     if rule == "leverage":
         kept = s > max(M.shape) * np.finfo(s.dtype).eps * s[0]
         return np.sum(np.abs(V[:, kept])**2, axis=1)
@@ -77,14 +77,14 @@ class MaxVolume(namedtuple("MaxVolume", "rows B")):
 
 
 def _independent_basis(C):
-    """An orthonormal basis of the range of C, or a ValueError where its columns are dependent."""
+    """An orthonormal basis of the range of C; a ValueError where its columns are dependent."""
     C = _scale(C, -_exponent(_safe_norms(C, 0)))
     Q, T = linalg.qr(C, mode="economic", check_finite=False)
     heights = np.abs(np.diagonal(T))
     dependent = np.flatnonzero(heights <= max(C.shape) * np.finfo(C.dtype).eps)
     if dependent.size:
-        raise ValueError(f"column {dependent[0]} of C depends on those before it, to round-off; "
-                         "allowed are independent columns (interp_decomp finds them)")
+        raise ValueError(f"column {dependent[0]} of C depends on those before it, to "
+                         "round-off; allowed are independent columns: see interp_decomp")
     return Q
 
 
@@ -94,7 +94,7 @@ def _exchange(Z, rows, tol, seen):
     for steps in range(len(rows)):
         k, i = np.unravel_index(np.abs(Z).argmax(), Z.shape)
         growth, now = Z[k, i], frozenset(rows)
-        if np.abs(growth) <= tol or now in seen:            # seen: equal volumes, up to rounding
+        if np.abs(growth) <= tol or now in seen:         # seen: equal volumes, up to rounding
             return steps
         seen.add(now)
         change = Z[:, i].copy()
@@ -195,10 +195,13 @@ def _pivots(chosen, count, f):
 
 def _rows_of_basis(W, rule, f):
     """As many rows of the orthonormal W as it has columns."""
-    if rule != "id" or not W.shape[1]:
-        return maxvol(W, tol=math.inf if rule == "deim" else f).rows if W.shape[1] else []
+    count = W.shape[1]
+    if not count:
+        return []
+    if rule != "id":
+        return maxvol(W, tol=math.inf if rule == "deim" else f).rows
     B = _Dense(W.conj().T, "the basis", 0)
-    return _pivots(_ChosenColumns(B, len(B.A), np.sum(np.abs(W)**2, axis=1)), len(B.A), f)
+    return _pivots(_ChosenColumns(B, count, np.sum(np.abs(W)**2, axis=1)), count, f)
 
 
 # %% book/low_rank/skeleton.ipynb: _Chooser
@@ -245,7 +248,8 @@ def _best_core(C, R, rng):
     X = _scale((Y[:len(s)] @ P / t) @ Wh, -f)               # Q^H A R^+
     CU = Q @ X
     D = Y[len(s):] - (G.conj().T @ CU) @ R.C.conj().T
-    estimate, shape = np.linalg.norm(D) / _PROBES**0.5, _PROBES / (1 if M.dtype.kind == "c" else 2)
+    estimate = np.linalg.norm(D) / _PROBES**0.5
+    shape = _PROBES / (1 if M.dtype.kind == "c" else 2)
     bound = estimate * math.sqrt(shape / gammaincinv(shape, 0.001))
     error = ErrorEstimate(*(float(M.unscale(np.float64(x))) for x in (estimate, bound)), 0.999)
     return CU, _unscale_inverse(Vh.conj().T @ (X / s[:, None]), e + (M.exponent or 0)), error
@@ -292,6 +296,7 @@ class CUR(_Factored, namedtuple("CUR", "columns U rows")):
 
 
 # %% book/low_rank/skeleton.ipynb: cur
+_CORES = "optimal", "cross"
 _RULES = "id", "deim", "maxvol", "leverage", "ridge", "norm"
 
 
@@ -350,9 +355,10 @@ def cur(A, rank=None, *, rows=None, columns=None, core="optimal", select="id", f
     of memory.
 
     If rank exceeds the numerical rank, "id" adds the first columns and rows not chosen; cores
-    are pseudo-inverses with the cut-off of `pinv`, and do not mind. ``error`` comes from 10 fresh probes, and
-    its bound fails with probability 0.001. If the rows are not given, the Frobenius error of either
-    core is at most sqrt(1 + f^2 rank (m - rank)) times that of the columns alone ("id", "maxvol").
+    are pseudo-inverses with the cut-off of `pinv`, and do not mind. ``error`` comes from 10
+    fresh probes, and its bound fails with probability 0.001. If the rows are not given, "id"
+    and "maxvol" keep the Frobenius error of either core below
+    sqrt(1 + f^2 rank (m - rank)) times that of the columns alone.
     Derived in :ref:`skeleton-price` and :ref:`skeleton-stable`: :prf:ref:`two-sided`,
     :prf:ref:`two-cores`, :prf:ref:`any-choice`. After Goreinov, Tyrtyshnikov and
     Zamarashkin (1997), Mahoney and Drineas (2009), Sorensen and Embree (2016).
@@ -371,9 +377,9 @@ def cur(A, rank=None, *, rows=None, columns=None, core="optimal", select="id", f
     M = _linear_map(A)
     if rank is not None or rows is None or columns is None:
         rank = _check_rank(rank, M.shape)
-    for name, option, allowed in (("core", core, ("optimal", "cross")), ("select", select, _RULES)):
-        if option not in allowed:
-            raise ValueError(f"{name} is {option!r}; allowed are {', '.join(map(repr, allowed))}")
+    for name, option, known in (("core", core, _CORES), ("select", select, _RULES)):
+        if option not in known:
+            raise ValueError(f"{name} is {option!r}; allowed are {', '.join(map(repr, known))}")
     C = None if columns is None else _Chosen(M, _check_indices(columns, M.shape[1], "columns"))
     R = None if rows is None else _Chosen(M.adjoint, _check_indices(rows, M.shape[0], "rows"))
     f, rng = _check_f(f, M.dtype), _generator(rng)
@@ -408,8 +414,9 @@ class _Functions(_LinearMap):
     def _read(self, which, indices, shape):
         X = _to_array(self.functions[which](indices), self.name)
         if X.shape != shape:
-            raise ValueError(f"the {('rows', 'columns')[which]} of {self.name} that were read have "
-                             f"shape {X.shape}; allowed is {shape}")
+            lines = ("rows", "columns")[which]
+            raise ValueError(f"the {lines} of {self.name} that were read have shape {X.shape}; "
+                             f"allowed is {shape}")
         return X
 
 
@@ -449,12 +456,17 @@ class _Elimination:
         overlap = np.sum((self.L.conj().T @ w) * (self.V.conj() @ v)).real
         self.norm2 = max(self.norm2 + 2 * float(overlap) + self.last**2, 0.0)
         self.L, self.V = np.column_stack([self.L, w]), np.vstack([self.V, v])
-        for known, new in ((self.I, int(i)), (self.J, j), (self.R, row), (self.C, column)):
-            known.append(new)
+        self.take(int(i), j, row, column)
         size = np.abs(w)
         size[self.I] = 0
         self.next = int(size.argmax())
         return True
+
+    def take(self, i, j, row, column):
+        self.I.append(i)
+        self.J.append(j)
+        self.R.append(row)
+        self.C.append(column)
 
     def follow(self, i, limit, tol):
         """Go on from row i until the last term is small."""
@@ -464,7 +476,7 @@ class _Elimination:
 
 # %% book/low_rank/skeleton.ipynb: aca
 def aca(A, rank=None, *, tol=None, shape=None, n_probe=10, rng=None):
-    r"""A ~ C A[rows][:, columns]^-1 R from rows and columns alone: adaptive cross approximation.
+    r"""A ~ C A[rows][:, columns]^-1 R from few entries: adaptive cross approximation.
 
     Parameters
     ----------
@@ -547,9 +559,10 @@ def aca(A, rank=None, *, tol=None, shape=None, n_probe=10, rng=None):
             if enough or len(found.I) == limit:
                 break
             found.follow(I[np.abs(E).max(axis=1).argmax()], limit, tol)
-        I, J = found.I or [0], found.J or [0]
-        R = np.stack(found.R) if found.I else M.rows(np.array(I))
-        C = np.stack(found.C, axis=1) if found.I else M.columns(np.array(J))
+        if not found.I:                                     # all that was read is zero
+            zero = np.array([0])
+            found.take(0, 0, M.rows(zero)[0], M.columns(zero)[:, 0])
+        C, R, I = np.stack(found.C, axis=1), np.stack(found.R), np.array(found.I)
         CU, U = _cross_core(C, C[I], M.exponent or 0)
         error = ErrorEstimate(float(M.unscale(np.float64(error))), math.inf, 1.0)
-        return CUR(np.array(J), U, np.array(I), C=M.unscale(C), CU=CU, R=M.unscale(R), error=error)
+        return CUR(np.array(found.J), U, I, C=M.unscale(C), CU=CU, R=M.unscale(R), error=error)

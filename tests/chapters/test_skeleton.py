@@ -6,7 +6,7 @@ import numpy as np
 from scipy import linalg
 
 from lowrank.conventions import _gaussian, _linear_map
-from lowrank.skeleton import _RULES, _draw, _exchange, _scores, aca, cur, maxvol
+from lowrank.skeleton import _CORES, _RULES, _draw, _exchange, _scores, aca, cur, maxvol
 
 
 # %% book/low_rank/skeleton.ipynb: test_scores_and_draws
@@ -74,10 +74,10 @@ def test_maxvol_refuses():
 
     dependent = np.ones((5, 2))
     for call, kind, message in (
-            (lambda: maxvol(np.ones((2, 3))), ValueError, r"C has shape \(2, 3\); allowed are at"),
+            (lambda: maxvol(np.ones((2, 3))), ValueError, r"C has shape \(2, 3\); allowed"),
             (lambda: maxvol(dependent), ValueError, "column 1 of C depends on those before it"),
             (lambda: maxvol(np.zeros((3, 1))), ValueError, "column 0 of C depends"),
-            (lambda: maxvol(np.eye(3), tol=1), ValueError, "tol is 1; allowed is a number above 1"),
+            (lambda: maxvol(np.eye(3), tol=1), ValueError, "tol is 1; allowed is a number"),
             (lambda: maxvol(np.eye(3) * np.nan), ValueError, "C contains 9 NaN")):
         with pytest.raises(kind, match=message):
             call()
@@ -107,7 +107,8 @@ def pieces(A, result):
     """Errors of the columns alone and of the best core, from an SVD of C and R."""
     Q, P = (np.linalg.svd(X, full_matrices=False) for X in (result.C, result.R.conj().T))
     Q, P = (U[:, s > 30 * np.finfo(A.dtype).eps * s[0]] for U, s, _ in (Q, P))
-    return np.linalg.norm(A - Q @ (Q.conj().T @ A)), np.linalg.norm(A - Q @ (Q.conj().T @ A @ P) @ P.conj().T)
+    QhA = Q.conj().T @ A
+    return np.linalg.norm(A - Q @ QhA), np.linalg.norm(A - Q @ (QhA @ P) @ P.conj().T)
 
 
 def test_cur_keeps_its_promises():
@@ -120,7 +121,8 @@ def test_cur_keeps_its_promises():
                     result = cur(A, rank, core=core, select=select, rng=1)
                     columns, U, rows = result
                     assert len({*columns.tolist()}) == len({*rows.tolist()}) == rank
-                    assert np.array_equal(result.C, A[:, columns]) and np.array_equal(result.R, A[rows])
+                    assert np.array_equal(result.C, A[:, columns])
+                    assert np.array_equal(result.R, A[rows])
                     assert U.shape == (rank, rank) and U.dtype == result.CU.dtype == A.dtype
                     of_columns, best = pieces(A, result)
                     error = np.linalg.norm(A - result.reconstruct())
@@ -133,12 +135,8 @@ def test_cur_keeps_its_promises():
 
 def test_cross_reads_the_rows_and_columns_only():
     A = np.random.default_rng(12).standard_normal((30, 20))
-    hidden = np.full((30, 20), np.inf)
-    I, J = [3, 7, 9, 12], [0, 5, 19]
-    hidden[I], hidden[:, J] = A[I], A[:, J]
+    I, J, touched = [3, 7, 9, 12], [0, 5, 19], []
     from scipy.sparse.linalg import LinearOperator
-
-    touched = []
 
     def only(size, allowed, block):
         def read(E):
@@ -147,8 +145,8 @@ def test_cross_reads_the_rows_and_columns_only():
             return block @ E
         return read
 
-    operator = LinearOperator(A.shape, dtype=float, matvec=lambda v: A @ v, matmat=only(20, J, A),
-                              rmatmat=only(30, I, A.T))
+    operator = LinearOperator(A.shape, dtype=float, matvec=lambda v: A @ v,
+                              matmat=only(20, J, A), rmatmat=only(30, I, A.T))
     result = cur(operator, rows=I, columns=J, core="cross")
     assert touched == [3, 4]
     assert np.allclose(result.U, np.linalg.pinv(A[np.ix_(I, J)]))
@@ -170,7 +168,8 @@ def test_cur_counts_its_passes():
     from_array = cur(A, 8, rng=3)
     assert np.array_equal(result.columns, from_array.columns)
     assert np.allclose(result.CU, from_array.CU, rtol=0, atol=1e-10)
-    for select, expected in (("deim", 9), ("maxvol", 9), ("leverage", 9), ("ridge", 11), ("norm", 5)):
+    counts = {"deim": 9, "maxvol": 9, "leverage": 9, "ridge": 11, "norm": 5}
+    for select, expected in counts.items():
         passes.clear()
         cur(counted, 8, select=select, rng=3)
         if select in ("ridge", "norm"):                     # norms of an operator: unit vectors
@@ -187,7 +186,7 @@ def test_cur_counts_its_passes():
 def test_given_rows_and_columns():
     A = spectrum_matrix(np.random.default_rng(14), 40, 30, 0.7 ** np.arange(30), np.complex128)
     for select in _RULES:
-        result = cur(A, 6, columns=[3, 1, 9], select=select, rng=4)          # more rows than columns
+        result = cur(A, 6, columns=[3, 1, 9], select=select, rng=4)     # more rows
         assert result.columns.tolist() == [3, 1, 9] and len({*result.rows.tolist()}) == 6
         assert result.U.shape == (3, 6) and result.rank == 3
         assert np.isclose(np.linalg.norm(A - result.reconstruct()), pieces(A, result)[1])
@@ -206,7 +205,7 @@ def test_cur_in_any_unit_and_dress():
     from scipy import sparse
 
     A = spectrum_matrix(np.random.default_rng(15), 40, 30, 0.7 ** np.arange(30))
-    for select, core in (("id", "optimal"), ("maxvol", "cross"), ("ridge", "optimal"), ("norm", "cross")):
+    for select, core in zip(("id", "maxvol", "ridge", "norm"), 2 * _CORES):
         reference = cur(A, 6, select=select, core=core, rng=5)
         for unit in (2.0**-500, 2.0**500):
             scaled = cur(A * unit, 6, select=select, core=core, rng=5)
@@ -215,7 +214,8 @@ def test_cur_in_any_unit_and_dress():
             assert np.allclose(scaled.U * unit, reference.U, rtol=1e-9)
             assert np.allclose(scaled.CU, reference.CU, rtol=0, atol=1e-12)
             if core == "optimal":
-                assert math.isclose(scaled.error.bound, reference.error.bound * unit, rel_tol=1e-9)
+                expected = reference.error.bound * unit
+                assert math.isclose(scaled.error.bound, expected, rel_tol=1e-9)
         for kind in (np.asfortranarray, sparse.csr_array, sparse.csc_array):
             same = cur(kind(A), 6, select=select, core=core, rng=5)
             assert np.array_equal(same.columns, reference.columns)
@@ -231,16 +231,16 @@ def test_cur_refuses():
     cases = [
         (lambda: cur(A), TypeError, "rank is None; allowed is an integer from 1 to 3"),
         (lambda: cur(A, 4), ValueError, "rank is 4; allowed is an integer from 1 to 3"),
-        (lambda: cur(A, 2, rows=[0, 0]), ValueError, "rows are .*; allowed are distinct integers from 0 to 2"),
-        (lambda: cur(A, 2, columns=[4]), ValueError, "columns are .*; allowed are distinct integers from 0 to 3"),
+        (lambda: cur(A, 2, rows=[0, 0]), ValueError, "rows are .* from 0 to 2"),
+        (lambda: cur(A, 2, columns=[4]), ValueError, "columns are .* from 0 to 3"),
         (lambda: cur(A, 2, rows=[-1]), ValueError, "rows are"),
         (lambda: cur(A, 2, columns=[True, False]), TypeError, "columns have dtype bool"),
-        (lambda: cur(A, 2, core="best"), ValueError, "core is 'best'; allowed are 'optimal', 'cross'"),
+        (lambda: cur(A, 2, core="best"), ValueError, "core is 'best'; allowed are 'optimal'"),
         (lambda: cur(A, 2, select="svd"), ValueError, "select is 'svd'; allowed are 'id'"),
         (lambda: cur(A, 2, f=1), ValueError, "f is 1; allowed is a number above 1"),
         (lambda: cur(A * np.inf, 2), ValueError, "A contains"),
         (lambda: cur(A, 2, rng="x"), TypeError, "rng is 'x'"),
-        (lambda: cur(np.full((2, 2), 1e-310), 1, rng=0), ValueError, "A is so small that the result"),
+        (lambda: cur(np.full((2, 2), 1e-310), 1, rng=0), ValueError, "A is so small"),
     ]
     with np.errstate(invalid="ignore"):
         for call, kind, message in cases:
@@ -303,15 +303,15 @@ def test_aca_at_the_edges():
     import pytest
     from scipy import sparse
 
-    exact = np.random.default_rng(18).integers(-3, 4, (12, 3)) @ np.ones((3, 9)) + np.eye(12, 9)[:, ::-1] * 0
-    exact[:, 4] += np.arange(12)
+    exact = np.add.outer(np.arange(12.0), np.zeros(9)) + 1
+    exact[:, 4] = np.arange(12)**2
     result = aca(exact, 7, rng=3)
     assert result.rank == 2 and np.allclose(result.reconstruct(), exact)
     assert aca(np.zeros((4, 5)), 2, rng=3).rank == 1
     assert not aca(np.zeros((4, 5)), tol=0.1, rng=3).reconstruct().any()
     for A in (np.eye(6), np.diag([1, 1e-3, 1e-6])):
         full = aca(A, len(A), rng=3)
-        assert np.allclose(full.reconstruct(), A, rtol=0, atol=1e-14) and full.error.estimate == 0
+        assert np.allclose(full, A, rtol=0, atol=1e-14) and full.error.estimate == 0
     A = smooth_matrix(30, 20)
     for unit in (2.0**-500, 2.0**500):
         scaled = aca(A * unit, 5, rng=4)
@@ -322,12 +322,12 @@ def test_aca_at_the_edges():
     cases = [
         (lambda: aca(A), ValueError, "give exactly one"),
         (lambda: aca((rows, columns), 2), ValueError, r"shape is None; allowed with functions"),
-        (lambda: aca((rows, columns), 2, shape=(30, 0)), ValueError, "shape is 0; allowed is an integer"),
+        (lambda: aca((rows, columns), 2, shape=(30, 0)), ValueError, "shape is 0; allowed"),
         (lambda: aca((rows, rows), 2, shape=(30, 20), rng=0), ValueError,
          r"the columns of A that were read have shape \(1, 20\); allowed is \(30, 1\)"),
         (lambda: aca(A, 2, shape=(20, 30)), ValueError, "shape is .*; allowed is that of A"),
         (lambda: aca(A, 21), ValueError, "rank is 21"),
-        (lambda: aca(A, 2, n_probe=0), ValueError, "n_probe is 0; allowed is an integer from 1"),
+        (lambda: aca(A, 2, n_probe=0), ValueError, "n_probe is 0; allowed"),
         (lambda: aca(A * np.nan, 2), ValueError, "contains NaN or Inf"),
     ]
     for call, kind, message in cases:

@@ -380,11 +380,13 @@ def cur(A, rank=None, *, rows=None, columns=None, core="optimal", select="id", f
     for name, option, known in (("core", core, _CORES), ("select", select, _RULES)):
         if option not in known:
             raise ValueError(f"{name} is {option!r}; allowed are {', '.join(map(repr, known))}")
-    C = None if columns is None else _Chosen(M, _check_indices(columns, M.shape[1], "columns"))
-    R = None if rows is None else _Chosen(M.adjoint, _check_indices(rows, M.shape[0], "rows"))
     f, rng = _check_f(f, M.dtype), _generator(rng)
     with np.errstate(under="ignore"):
-        choose = _Chooser(M, rank, select, f, rng)
+        C, R, choose = None, None, _Chooser(M, rank, select, f, rng)
+        if columns is not None:
+            C = _Chosen(M, _check_indices(columns, M.shape[1], "columns"))
+        if rows is not None:
+            R = _Chosen(M.adjoint, _check_indices(rows, M.shape[0], "rows"))
         C = C or choose.columns(R)
         R = R or choose.rows(C)
         if core == "optimal":
@@ -500,9 +502,9 @@ def aca(A, rank=None, *, tol=None, shape=None, n_probe=10, rng=None):
     CUR
         As from ``cur(A, rows=rows, columns=columns, core="cross")``, with pivots in order
         of choice. It has fewer than `rank` columns if nothing but round-off was left
-        in the rows that were read. ``error`` holds an estimate of norm(A - C U R, "fro"), the
-        square of which is unbiased, from the last random rows. Entries alone give no
-        bound, so that ``error.bound`` is inf.
+        in the rows that were read. ``error`` holds an estimate of norm(A - C U R, "fro") from
+        the last random rows. For a given rank its square is unbiased; for a tolerance it is
+        what made `aca` stop. Entries alone give no bound, so that ``error.bound`` is inf.
 
     Raises
     ------

@@ -172,7 +172,7 @@ def maxvol(C, *, tol=1.05):
 
 
 # %% book/low_rank/skeleton.ipynb: _Chosen
-_OVERSAMPLE, _PROBES = 5, 10
+_OVERSAMPLE, _PROBES = 3, 10
 
 
 class _Chosen:

@@ -19,6 +19,7 @@ _CHAPTERS = [
     "sketching",
     "column_row",
     "interpolative",
+    "skeleton",
     "psd",
 ]
 
@@ -41,6 +42,11 @@ _HOME = {
     "cr_weights": "column_row",
     "InterpolativeDecomposition": "interpolative",
     "interp_decomp": "interpolative",
+    "MaxVolume": "skeleton",
+    "maxvol": "skeleton",
+    "CUR": "skeleton",
+    "cur": "skeleton",
+    "aca": "skeleton",
     "RPCholesky": "psd",
     "rpcholesky": "psd",
     "Nystrom": "psd",

@@ -10,6 +10,7 @@ from lowrank import (
     interpolative as interpolative,
     psd as psd,
     pseudo_inverse as pseudo_inverse,
+    skeleton as skeleton,
     sketching as sketching,
     svd as svd,
 )
@@ -36,6 +37,13 @@ from lowrank.pseudo_inverse import (
     penrose_residuals as penrose_residuals,
     pinv as pinv,
     pinv_newton_schulz as pinv_newton_schulz,
+)
+from lowrank.skeleton import (
+    CUR as CUR,
+    MaxVolume as MaxVolume,
+    aca as aca,
+    cur as cur,
+    maxvol as maxvol,
 )
 from lowrank.sketching import (
     RangeBasis as RangeBasis,
@@ -65,6 +73,11 @@ __all__ = [
     "cr_weights",
     "InterpolativeDecomposition",
     "interp_decomp",
+    "MaxVolume",
+    "maxvol",
+    "CUR",
+    "cur",
+    "aca",
     "RPCholesky",
     "rpcholesky",
     "Nystrom",

@@ -267,15 +267,15 @@ def _sketch_to_tol(M, tol, f, rng):
 
 
 # %% book/low_rank/interpolative.ipynb: interp_decomp
-def _check_f(f, dtype):
+def _check_f(f, dtype, name="f"):
     """The largest number of the real dtype that is not above f > 1."""
     allowed = "a number above 1"
     try:
         value = float(f)
     except (TypeError, ValueError):
-        raise TypeError(f"f is {f!r}; allowed is {allowed}") from None
+        raise TypeError(f"{name} is {f!r}; allowed is {allowed}") from None
     if not value > 1:
-        raise ValueError(f"f is {f!r}; allowed is {allowed}")
+        raise ValueError(f"{name} is {f!r}; allowed is {allowed}")
     rounded = np.finfo(dtype).dtype.type(value)
     return float(rounded if rounded <= value else np.nextafter(rounded, rounded.dtype.type(0)))
 

@@ -19,6 +19,7 @@ _CHAPTERS = [
     "column_row",
     "interpolative",
     "psd",
+    "retrieval",
 ]
 
 _HOME = {
@@ -44,6 +45,8 @@ _HOME = {
     "rpcholesky": "psd",
     "Nystrom": "psd",
     "nystrom": "psd",
+    "Ranking": "retrieval",
+    "CURIndex": "retrieval",
 }
 
 __all__ = list(_HOME)

@@ -9,6 +9,7 @@ from lowrank import (
     interpolative as interpolative,
     psd as psd,
     pseudo_inverse as pseudo_inverse,
+    retrieval as retrieval,
     sketching as sketching,
     svd as svd,
 )
@@ -36,6 +37,7 @@ from lowrank.pseudo_inverse import (
     pinv as pinv,
     pinv_newton_schulz as pinv_newton_schulz,
 )
+from lowrank.retrieval import CURIndex as CURIndex, Ranking as Ranking
 from lowrank.sketching import (
     RangeBasis as RangeBasis,
     randomized_svd as randomized_svd,
@@ -68,4 +70,6 @@ __all__ = [
     "rpcholesky",
     "Nystrom",
     "nystrom",
+    "Ranking",
+    "CURIndex",
 ]

@@ -29,7 +29,7 @@ __all__ = ["Ranking", "CURIndex"]
 
 # %% book/low_rank/retrieval.ipynb: _choose_anchors
 def _choose_anchors(scores, count, rng):
-    """`count` columns: those of an interpolative decomposition, then of one of the others, ..."""
+    """`count` columns by an interpolative decomposition, then by one of what is left, ..."""
     J, every = np.zeros(0, int), np.arange(scores.shape[1])
     while len(J) < count:
         rest = np.setdiff1d(every, J)
@@ -39,11 +39,11 @@ def _choose_anchors(scores, count, rng):
 
 
 # %% book/low_rank/retrieval.ipynb: _left_out_errors
-_RIDGES = (0.0, *(10.0**(p / 4) for p in range(-24, -3)))       # relative to the largest s_i
+_RIDGES = (0.0, *(10.0**(p / 2) for p in range(-12, -1)))       # relative to the largest s_i
 
 
 def _left_out_errors(U, t, L, ridges):
-    """norm(errors of the rows of L, each predicted from the others) / norm(L), for every ridge."""
+    """norm(errors of rows of L, each predicted from the others) / norm(L), for every ridge."""
     if not L.any():
         return np.zeros(len(ridges))
     q, eps = len(U), float(np.finfo(L.dtype).eps)
@@ -86,7 +86,8 @@ def _check_items(indices, n, name):
 def _check_at_most(count, name, lowest, highest):
     """count as an int from lowest to highest."""
     if _check_count(count, name, lowest) > highest:
-        raise ValueError(f"{name} is {count!r}; allowed is an integer from {lowest} to {highest}")
+        raise ValueError(f"{name} is {count!r}; "
+                         f"allowed is an integer from {lowest} to {highest}")
     return int(count)
 
 
@@ -94,7 +95,8 @@ def _real_scores(scores, name, empty=False):
     """Scores as a finite real matrix."""
     X = _as_array(scores, name, empty=empty)
     if X.dtype.kind == "c":
-        raise TypeError(f"{name} has dtype {X.dtype}; allowed are real numbers, which can be ranked")
+        raise TypeError(f"{name} has dtype {X.dtype}; "
+                        "allowed are real numbers, since they are to be ranked")
     return X
 
 
@@ -116,7 +118,7 @@ def _read_only(X):
 
 # %% book/low_rank/retrieval.ipynb: _fit
 def _fit(R, J, ridge):
-    """Z, the factors of C^+, the ridge, the left-out error and the amplification, in units of R."""
+    """Z, the two factors of C^+, the ridge, the left-out error and the amplification."""
     others = np.setdiff1d(np.arange(R.shape[1]), J)
     U, s, Vh, f = _orthogonal_parts(R[:, J], "scores[:, anchors]", None)
     B, t = R[:, others], s / s.max(initial=0)
@@ -171,11 +173,12 @@ class CURIndex(namedtuple("CURIndex", "anchors Z left right ridge error amplific
     --------
     >>> import numpy as np
     >>> from lowrank import CURIndex
-    >>> users, films = np.array([[1.0, 0], [0, 1], [1, 1]]), np.array([[5.0, 1, 4, 2], [1, 5, 2, 4]])
+    >>> users = np.array([[1.0, 0], [0, 1], [1, 1]])
+    >>> films = np.array([[5.0, 1, 4, 2], [1, 5, 2, 4]])
     >>> index = CURIndex.fit(users @ films, anchors=[0, 1])
     >>> index
     <CURIndex: 2 anchors, 4 items, 3 queries, float64>
-    >>> index.query([6.0, 6.0], 4).scores.round(6)                 # the scores with items 0 and 1
+    >>> index.query([6.0, 6.0], 4).scores.round(6)             # from those with items 0 and 1
     array([6., 6., 6., 6.])
     >>> index.query([5.5, 3.5], 2).items
     array([0, 2])
@@ -188,8 +191,9 @@ class CURIndex(namedtuple("CURIndex", "anchors Z left right ridge error amplific
         left, right = _real_scores(left, "left", True), _real_scores(right, "right", True)
         anchors = _check_items(anchors, Z.shape[1], "anchors")
         if not len(anchors) == len(Z) == len(left) or left.shape[1] != len(right):
-            raise ValueError(f"anchors, Z, left and right have shapes {anchors.shape}, {Z.shape}, "
-                             f"{left.shape}, {right.shape}; allowed are (c,), (c, n), (c, p), (p, q)")
+            raise ValueError("anchors, Z, left and right have shapes "
+                             f"{anchors.shape}, {Z.shape}, {left.shape}, {right.shape}; "
+                             "allowed are (c,), (c, n), (c, p) and (p, q)")
         arrays = (_read_only(X) for X in (anchors, Z, left, right))
         return super().__new__(cls, *arrays, float(ridge), float(error), float(amplification))
 
@@ -215,7 +219,7 @@ class CURIndex(namedtuple("CURIndex", "anchors Z left right ridge error amplific
             later item then costs fewer scores and has a somewhat larger error.
         ridge : float, 0 <= ridge < 1, optional
             lambda / s_1, with s_1 the largest singular value of scores[:, anchors]; 0 is the
-            pseudo-inverse. By default the one of 0, 10**-6, 10**-5.75, ..., 0.1 for which
+            pseudo-inverse. By default the one of 0, 10**-6, 10**-5.5, ..., 0.1 for which
             left-out anchor queries have the smallest error.
         rng : None, int or numpy.random.Generator
             For `interp_decomp`, which sketches scores of more than 2**22 entries.
@@ -250,7 +254,8 @@ class CURIndex(namedtuple("CURIndex", "anchors Z left right ridge error amplific
             J = _check_items(anchors, n, "anchors")
         Z, left, right, ridge, error, amplification = _fit(R, J, ridge)
         if queries is not None:
-            P, t, Wh, f = _orthogonal_parts(R[_check_items(queries, q, "queries")], "scores", None)
+            asked = R[_check_items(queries, q, "queries")]
+            P, t, Wh, f = _orthogonal_parts(asked, "scores[queries]", None)
             left, right = _unscale_inverse((Z @ Wh.T) / t, f, "scores[queries]"), P.T
         left = _unscale_inverse(left, e, "scores")
         return cls(J, Z, left, right, ridge, error, amplification)

@@ -47,7 +47,7 @@ def test_left_out_error_is_that_of_refitting():
 def test_ranking_agrees_with_a_full_sort():
     rng = np.random.default_rng(3)
     R = rng.integers(0, 4, (9, 30)).astype(float)
-    R[:, 20:] = R[:, :10]                                       # every tenth item is there twice
+    R[:, 20:] = R[:, :10]                                   # ten items are there twice
     index = CURIndex.fit(R, 5, ridge=0.0)
     batch = rng.integers(0, 4, (6, 5)).astype(float)
     full = index.scores(batch)

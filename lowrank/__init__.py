@@ -21,6 +21,7 @@ _CHAPTERS = [
     "interpolative",
     "skeleton",
     "psd",
+    "retrieval",
 ]
 
 _HOME = {
@@ -51,6 +52,8 @@ _HOME = {
     "rpcholesky": "psd",
     "Nystrom": "psd",
     "nystrom": "psd",
+    "Ranking": "retrieval",
+    "CURIndex": "retrieval",
 }
 
 __all__ = list(_HOME)

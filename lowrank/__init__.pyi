@@ -10,6 +10,7 @@ from lowrank import (
     interpolative as interpolative,
     psd as psd,
     pseudo_inverse as pseudo_inverse,
+    retrieval as retrieval,
     skeleton as skeleton,
     sketching as sketching,
     svd as svd,
@@ -38,6 +39,7 @@ from lowrank.pseudo_inverse import (
     pinv as pinv,
     pinv_newton_schulz as pinv_newton_schulz,
 )
+from lowrank.retrieval import CURIndex as CURIndex, Ranking as Ranking
 from lowrank.skeleton import (
     CUR as CUR,
     MaxVolume as MaxVolume,
@@ -82,4 +84,6 @@ __all__ = [
     "rpcholesky",
     "Nystrom",
     "nystrom",
+    "Ranking",
+    "CURIndex",
 ]

@@ -286,7 +286,7 @@ class _LinearMap:
             raise ValueError(f"a product with {self.name} contains NaN or Inf; every entry must "
                              "be finite, and small enough that sums do not overflow")
         if self.exponent is None and (peak := _max_abs(Y).item()):
-            self.exponent = _unit(peak, self.dtype)
+            self.exponent = _unit(peak, Y.dtype)
         return _scale(Y, -(self.exponent or 0))
 
     def _norms(self, axis):

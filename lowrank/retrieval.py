@@ -39,7 +39,7 @@ def _choose_anchors(scores, count, rng):
 
 
 # %% book/low_rank/retrieval.ipynb: _left_out_errors
-_RIDGES = (0.0, *(10.0**(p / 2) for p in range(-12, -1)))       # relative to the largest s_i
+_RIDGES = (0.0, *(10.0**(p / 4) for p in range(-24, -3)))       # relative to the largest s_i
 
 
 def _left_out_errors(U, t, L, ridges):
@@ -219,7 +219,7 @@ class CURIndex(namedtuple("CURIndex", "anchors Z left right ridge error amplific
             later item then costs fewer scores and has a somewhat larger error.
         ridge : float, 0 <= ridge < 1, optional
             lambda / s_1, with s_1 the largest singular value of scores[:, anchors]; 0 is the
-            pseudo-inverse. By default the one of 0, 10**-6, 10**-5.5, ..., 0.1 for which
+            pseudo-inverse. By default the one of 0, 10**-6, 10**-5.75, ..., 0.1 for which
             left-out anchor queries have the smallest error.
         rng : None, int or numpy.random.Generator
             For `interp_decomp`, which sketches scores of more than 2**22 entries.

@@ -198,7 +198,7 @@ def random_anchors(R, c, seed):
 def ridge_cv(R, c, seed):
     """Random anchors, and scikit-learn's ridge by the left-out errors for as many values as ours."""
     J = random_anchors(R, c, seed)
-    alphas = (10.0 ** (np.arange(-12, -1) / 2) * linalg.norm(R[:, J], 2))**2
+    alphas = (10.0 ** (np.arange(-24, -3) / 4) * linalg.norm(R[:, J], 2))**2
     return J, use("sklearn.linear_model").RidgeCV(alphas, fit_intercept=False).fit(R[:, J], R).coef_.T
 
 

@@ -119,7 +119,7 @@ def test_the_ridge_is_that_of_scikit_learn():
     for c in (10, 40):
         index = CURIndex.fit(A, anchors=np.arange(c))
         s = np.linalg.norm(A[:, :c], 2)
-        ridges = 10.0 ** (np.arange(-8, -1) / 2)            # smaller ones are beyond RidgeCV's accuracy
+        ridges = 10.0 ** (np.arange(-16, -3) / 4)           # smaller ones are beyond RidgeCV's accuracy
         peer = linear_model.RidgeCV((ridges * s)**2, fit_intercept=False).fit(A[:, :c], A[:, c:])
         assert np.isclose(peer.alpha_**0.5 / s, index.ridge)
         assert np.allclose(peer.coef_.T, index.Z[:, c:])

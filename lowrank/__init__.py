@@ -19,6 +19,7 @@ _CHAPTERS = [
     "column_row",
     "interpolative",
     "psd",
+    "newton_schulz",
 ]
 
 _HOME = {
@@ -44,6 +45,11 @@ _HOME = {
     "rpcholesky": "psd",
     "Nystrom": "psd",
     "nystrom": "psd",
+    "pade_step": "newton_schulz",
+    "apply_schedule": "newton_schulz",
+    "schatten_norm": "newton_schulz",
+    "PolarResiduals": "newton_schulz",
+    "polar_residuals": "newton_schulz",
 }
 
 __all__ = list(_HOME)

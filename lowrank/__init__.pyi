@@ -7,6 +7,7 @@ from lowrank import (
     column_row as column_row,
     conventions as conventions,
     interpolative as interpolative,
+    newton_schulz as newton_schulz,
     psd as psd,
     pseudo_inverse as pseudo_inverse,
     sketching as sketching,
@@ -21,6 +22,13 @@ from lowrank.conventions import ErrorEstimate as ErrorEstimate, estimate_error a
 from lowrank.interpolative import (
     InterpolativeDecomposition as InterpolativeDecomposition,
     interp_decomp as interp_decomp,
+)
+from lowrank.newton_schulz import (
+    PolarResiduals as PolarResiduals,
+    apply_schedule as apply_schedule,
+    pade_step as pade_step,
+    polar_residuals as polar_residuals,
+    schatten_norm as schatten_norm,
 )
 from lowrank.psd import (
     Nystrom as Nystrom,
@@ -68,4 +76,9 @@ __all__ = [
     "rpcholesky",
     "Nystrom",
     "nystrom",
+    "pade_step",
+    "apply_schedule",
+    "schatten_norm",
+    "PolarResiduals",
+    "polar_residuals",
 ]

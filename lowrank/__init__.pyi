@@ -4,6 +4,7 @@ Generated from _toc.yml and the chapters; edit those.
 """
 
 from lowrank import (
+    arrays as arrays,
     column_row as column_row,
     conventions as conventions,
     interpolative as interpolative,

@@ -82,7 +82,7 @@ def _finite_peak(X, name):
     return peak
 
 
-def _to_array(A, name, *, stacked=False, empty=False):
+def _to_floats(A, name):
     """A as an array in the dtype to compute in; a view of A wherever that is possible."""
     if np.ma.isMaskedArray(A):
         raise TypeError(f"{name} is a masked array; fill its masked entries first, "
@@ -93,9 +93,14 @@ def _to_array(A, name, *, stacked=False, empty=False):
         A = np.asarray(A)
     except ValueError as error:
         raise ValueError(f"{name} does not form an array: {error}") from None
-    dtype = _work_dtype(A.dtype, name)
+    return A.astype(_work_dtype(A.dtype, name), copy=False)
+
+
+def _to_array(A, name, *, stacked=False, empty=False):
+    """_to_floats of a matrix, or of a stack of them where stacks are allowed."""
+    A = _to_floats(A, name)
     _check_shape(A.shape, name, stacked=stacked, empty=empty)
-    return A.astype(dtype, copy=False)
+    return A
 
 
 def _as_array(A, name="A", *, stacked=False, empty=False):

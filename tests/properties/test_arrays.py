@@ -1,0 +1,104 @@
+"""Helpers for any array library: the same numbers everywhere, no derivative through a scale, tracers let pass."""
+
+import array_api_compat
+import numpy as np
+import pytest
+from scipy import sparse
+
+from lowrank.arrays import (_adjoint, _as_stack, _check_finite, _frobenius, _matching, _peaks,
+                            _power_of_two, _svd)
+from tests.properties.libraries import LIBRARIES
+from tests.properties.matrices import FLOATS
+
+every_library = pytest.mark.parametrize("library", LIBRARIES)
+
+
+@every_library
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_every_library_agrees_with_numpy(library, dtype):
+    convert, back = LIBRARIES[library]
+    A = np.random.default_rng(0).standard_normal((2, 3, 4, 5)).astype(dtype)
+    A[0, 0] = 0
+    xp, X = _as_stack(convert(A))
+    assert xp is array_api_compat.array_namespace(convert(A))
+    for helper in (_adjoint, _peaks, _frobenius, lambda X: _power_of_two(_peaks(X)), lambda X: _svd(X)[1]):
+        expected, found = helper(A), back(helper(X))
+        assert found.dtype == expected.dtype and found.shape == expected.shape
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    U, s, Vh = map(back, _svd(X))
+    np.testing.assert_allclose((U * s[..., None, :]) @ Vh, A, rtol=0, atol=1e-5)
+
+
+@every_library
+def test_bad_values_and_shapes_are_named(library):
+    convert, _ = LIBRARIES[library]
+    with pytest.raises(ValueError, match=r"W has shape \(3,\); allowed is a matrix"):
+        _as_stack(convert(np.ones(3)), "W")
+    with pytest.raises(ValueError, match="W contains 1 NaN and 2 Inf"):
+        _as_stack(convert(np.array([[np.nan, np.inf], [1.0, -np.inf]])), "W")
+    with pytest.raises(ValueError, match=r"G has shape \(3, 2\); allowed is the shape of A, \(2, 3\)"):
+        _matching(convert(np.ones((3, 2))), "G", convert(np.ones((2, 3))))
+
+
+@every_library
+def test_integers_become_floats_and_empty_stacks_pass(library):
+    convert, _ = LIBRARIES[library]
+    xp, X = _as_stack(convert(np.ones((2, 2), np.int64)))
+    assert xp.isdtype(X.dtype, "real floating")
+    for shape in ((0, 3, 2), (2, 0, 4), (3, 0)):
+        xp, X = _as_stack(convert(np.zeros(shape)))
+        assert _peaks(X).shape == (*shape[:-2], 1, 1)
+
+
+@pytest.mark.skipif(len(LIBRARIES) < 3, reason="neither PyTorch nor JAX is installed")
+@every_library
+def test_two_libraries_do_not_mix(library):
+    convert, _ = LIBRARIES[library]
+    if library != "numpy":
+        with pytest.raises(TypeError, match="G is a ndarray and A is a .*one array library"):
+            _matching(np.ones((2, 2)), "G", convert(np.ones((2, 2))))
+
+
+@pytest.mark.parametrize("not_an_array", [sparse.eye_array(3), np.ma.masked_equal([[1, 2]], 2)])
+def test_what_is_no_array_is_refused(not_an_array):
+    with pytest.raises(TypeError, match="A is a"):
+        _as_stack(not_an_array)
+
+
+@pytest.mark.parametrize("power", [-70, 0, 70])
+def test_no_derivative_passes_through_the_scale(power):
+    torch = pytest.importorskip("torch")
+    A = torch.randn(3, 4, dtype=torch.float64, generator=torch.manual_seed(0)) * 2.0**power
+    A.requires_grad_()
+    c = _power_of_two(_peaks(A))
+    (c * _frobenius(A / c)).sum().backward()
+    assert torch.allclose(A.grad, A.detach() / torch.linalg.norm(A.detach()), atol=1e-14)
+    zero = torch.zeros(2, 2, requires_grad=True)
+    (zero / _power_of_two(_peaks(zero))).sum().backward()
+    assert torch.equal(zero.grad, torch.ones(2, 2))
+
+
+def test_torch_maps_and_half_precision_pass():
+    torch = pytest.importorskip("torch")
+    A = torch.randn(5, 4, 3, generator=torch.manual_seed(0))
+    scale = lambda X: _as_stack(X)[1] / _power_of_two(_peaks(X))
+    assert torch.equal(torch.func.vmap(scale)(A), scale(A))
+    half = A.to(torch.bfloat16)
+    U, s, Vh = _svd(half)
+    assert U.dtype == s.dtype == Vh.dtype == scale(half).dtype == torch.bfloat16
+
+
+def test_jax_traces_and_maps():
+    jax = pytest.importorskip("jax")
+    convert, _ = LIBRARIES["jax"]
+    A = convert(np.random.default_rng(0).standard_normal((5, 4, 3)))
+
+    def scale(X):
+        _check_finite(X, "X")
+        return _as_stack(X)[1] / _power_of_two(_peaks(X))
+
+    for way in (jax.jit, jax.vmap):
+        np.testing.assert_array_equal(way(scale)(A), scale(A))
+    gradient = jax.grad(lambda X: _frobenius(X / _power_of_two(_peaks(X))).sum())(A[0])
+    c = _power_of_two(_peaks(A[0]))
+    np.testing.assert_allclose(gradient, A[0] / _frobenius(A[0]) / c, rtol=1e-12)

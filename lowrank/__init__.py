@@ -47,10 +47,11 @@ _HOME = {
     "Nystrom": "psd",
     "nystrom": "psd",
     "pade_step": "newton_schulz",
-    "apply_schedule": "newton_schulz",
     "schatten_norm": "newton_schulz",
+    "apply_schedule": "newton_schulz",
     "PolarResiduals": "newton_schulz",
     "polar_residuals": "newton_schulz",
+    "sqrtm_newton_schulz": "newton_schulz",
 }
 
 __all__ = list(_HOME)

@@ -30,6 +30,7 @@ from lowrank.newton_schulz import (
     pade_step as pade_step,
     polar_residuals as polar_residuals,
     schatten_norm as schatten_norm,
+    sqrtm_newton_schulz as sqrtm_newton_schulz,
 )
 from lowrank.psd import (
     Nystrom as Nystrom,
@@ -78,8 +79,9 @@ __all__ = [
     "Nystrom",
     "nystrom",
     "pade_step",
-    "apply_schedule",
     "schatten_norm",
+    "apply_schedule",
     "PolarResiduals",
     "polar_residuals",
+    "sqrtm_newton_schulz",
 ]

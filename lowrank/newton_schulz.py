@@ -133,18 +133,20 @@ def _positive(x):
 
 
 def _normalized(X, normalize):
-    """(X / b, powers): b >= s_1, and the powers of X X^H / b^2 that are known on the way."""
+    """(X / b, powers) with b >= s_1, and the powers of X X^H / b^2 that are known on the way."""
     if not normalize:
         return X, ()
+    xp = array_namespace(X)
     X = X / _power_of_two(_peaks(X))
-    X = X / _positive(_frobenius(X))                        # so that no power overflows
-    if normalize == "frobenius":
-        return X, ()
     powers = [X @ _adjoint(X)]
+    b2 = _positive(xp.real(xp.linalg.trace(powers[0]))[..., None, None])    # Frobenius, squared
+    powers[0] = powers[0] / b2
     if normalize == "schatten8":
         powers.append(powers[0] @ _adjoint(powers[0]))
-    b2 = _positive(_frobenius(powers[-1]))**(1 / len(powers))
-    return X / b2**0.5, tuple(P / b2**k for k, P in enumerate(powers, 1))
+    if normalize != "frobenius":
+        c = _positive(_frobenius(powers[-1]))**(1 / len(powers))
+        b2, powers = b2 * c, [P / c**k for k, P in enumerate(powers, 1)]
+    return X / b2**0.5, powers
 
 
 def schatten_norm(A, p=4):

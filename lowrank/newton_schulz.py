@@ -492,7 +492,8 @@ def sqrtm_newton_schulz(A, schedule=None, *, return_inverse=False):
 
     Notes
     -----
-    Five products a step and one for the residual; at most 20 steps in double precision.
+    Five products a step and one for the residual; at most 20 steps in double precision. On
+    a CPU an eigenvalue decomposition is about ten times as fast.
     The relative error is near ``eps * sqrt(cond(A))``, as of every method. The residual
     norm(R R - A) / norm(A) is of the same size; an eigenvalue decomposition keeps it near eps.
     Of a singular A the iterate of smallest residual is returned: where the other eigenvalues

@@ -77,11 +77,10 @@ def test_pade_steps_converge_on_the_unit_interval(degree):
 # --- apply_schedule
 
 @pytest.mark.parametrize("name", HARD)
-@pytest.mark.parametrize("schedule", SCHEDULES)
-def test_hard_matrices(name, schedule):
-    A, steps = HARD[name], SCHEDULES[schedule]
-    slope = math.prod(c[0] for c in steps)
-    for normalize in NORMS:
+def test_hard_matrices(name):
+    A = HARD[name]
+    for steps, normalize in zip(SCHEDULES.values(), NORMS):
+        slope = math.prod(c[0] for c in steps)
         expected = expected_sign(A, steps, normalize)
         for form in ("plain", "gram"):
             X = assert_unchanged(A, lambda A: apply_schedule(A, steps, normalize=normalize, form=form, restart=2))
@@ -107,25 +106,24 @@ def test_any_size_type_and_unit(A, normalize, form):
 def test_every_library_agrees_with_numpy(library, dtype):
     convert, back = LIBRARIES[library]
     tol = 1e-13 if np.dtype(dtype).char in "dD" else 1e-5
-    for shape in ((4, 9), (9, 4), (5, 5), (2, 3, 3, 12), (0, 3), (0, 2, 3)):
+    for shape in ((2, 4, 9), (9, 4), (0, 3)):
         A = random_matrix(1, shape[-2:], min(shape[-2:]), dtype, 1e3)
-        A = np.broadcast_to(A, shape) * np.arange(1, 1 + math.prod(shape[:-2])).reshape(*shape[:-2], 1, 1).astype(dtype)
-        for steps in SCHEDULES.values():
-            for normalize in NORMS:
-                for form in ("plain", "gram"):
-                    X = apply_schedule(A, steps, normalize=normalize, form=form)
-                    Y = back(apply_schedule(convert(A), steps, normalize=normalize, form=form))
-                    assert Y.dtype == X.dtype == A.dtype and Y.shape == X.shape
-                    assert np.abs(Y - X).max(initial=0) <= tol
-        for p in (2, 4, 8, 64):
-            np.testing.assert_allclose(back(schatten_norm(convert(A), p)), schatten_norm(A, p), rtol=10 * tol)
+        A = np.stack([A, 3 * A]) if len(shape) > 2 else A
+        for steps in ([TUNED] * 2 + [pade_step(9)] * 2, [pade_step(3), pade_step(17)]):
+            for normalize, form in (("frobenius", "plain"), ("schatten8", "gram")):
+                X = apply_schedule(A, steps, normalize=normalize, form=form)
+                Y = back(apply_schedule(convert(A), steps, normalize=normalize, form=form))
+                assert Y.dtype == X.dtype == A.dtype and Y.shape == X.shape
+                assert np.abs(Y - X).max(initial=0) <= tol
+        np.testing.assert_allclose(back(schatten_norm(convert(A), 8)), schatten_norm(A, 8), rtol=10 * tol)
         for mine, theirs in zip(polar_residuals(A, X), polar_residuals(convert(A), convert(X))):
             np.testing.assert_allclose(back(theirs), mine, rtol=1e-4, atol=10 * tol)
-        G = A @ A.conj().mT
-        G = (G + G.conj().mT) / 2 + np.eye(shape[-2], dtype=dtype) * 1e6
-        for mine, theirs in zip(sqrtm_newton_schulz(G, return_inverse=True), sqrtm_newton_schulz(convert(G), return_inverse=True)):
-            assert back(theirs).dtype == dtype
-            np.testing.assert_allclose(back(theirs), mine, rtol=0, atol=100 * tol * np.abs(mine).max(initial=0))
+    A = random_matrix(2, (5, 9), 5, dtype, 1e3)
+    G = A @ A.conj().T
+    G = (G + G.conj().T) / 2
+    for mine, theirs in zip(sqrtm_newton_schulz(G, return_inverse=True), sqrtm_newton_schulz(convert(G), return_inverse=True)):
+        assert back(theirs).dtype == dtype
+        np.testing.assert_allclose(back(theirs), mine, rtol=0, atol=1000 * tol * np.abs(mine).max())
 
 
 def test_zero_and_empty_everywhere():
@@ -264,12 +262,11 @@ def test_stacks_mix_regular_and_singular():
 
 # --- derivatives, vmap, jit
 
-def functions():
-    steps = SCHEDULES["tuned, then flat"] + [pade_step(17)]
-    for normalize in NORMS:
-        for form in ("plain", "gram"):
-            yield lambda A: apply_schedule(A, steps, normalize=normalize, form=form, restart=2)
-    yield lambda A: sqrtm_newton_schulz(A @ A.mT, [pade_step(5)] * 6)
+FUNCTIONS = [
+    lambda A: apply_schedule(A, [TUNED, pade_step(3), pade_step(17)]),
+    lambda A: apply_schedule(A, [TUNED] * 2 + [pade_step(9)], normalize="schatten8", form="gram", restart=2),
+    lambda A: sqrtm_newton_schulz(A @ A.mT, [pade_step(5)] * 4),
+]
 
 
 def central_difference(f, A, dA, h=1e-5):
@@ -282,7 +279,7 @@ def test_torch():
     rng = np.random.default_rng(4)
     A, dA = rng.standard_normal((2, 4, 7))
     stack = rng.standard_normal((3, 4, 7))
-    for f in functions():
+    for f in FUNCTIONS:
         slope = central_difference(f, A, dA)
         G = rng.standard_normal(slope.shape)
         T = torch.tensor(A, requires_grad=True)
@@ -310,7 +307,7 @@ def test_jax():
     rng = np.random.default_rng(5)
     A, dA = rng.standard_normal((2, 4, 7))
     stack = rng.standard_normal((3, 4, 7))
-    for f in functions():
+    for f in FUNCTIONS:
         slope = central_difference(f, A, dA)
         G = rng.standard_normal(slope.shape)
         gradient = jax.grad(lambda A: jax.numpy.sum(f(A) * G))

@@ -11,6 +11,8 @@ from lowrank import (
     newton_schulz as newton_schulz,
     psd as psd,
     pseudo_inverse as pseudo_inverse,
+    retrieval as retrieval,
+    skeleton as skeleton,
     sketching as sketching,
     svd as svd,
 )
@@ -46,6 +48,14 @@ from lowrank.pseudo_inverse import (
     pinv as pinv,
     pinv_newton_schulz as pinv_newton_schulz,
 )
+from lowrank.retrieval import CURIndex as CURIndex, Ranking as Ranking
+from lowrank.skeleton import (
+    CUR as CUR,
+    MaxVolume as MaxVolume,
+    aca as aca,
+    cur as cur,
+    maxvol as maxvol,
+)
 from lowrank.sketching import (
     RangeBasis as RangeBasis,
     randomized_svd as randomized_svd,
@@ -74,10 +84,17 @@ __all__ = [
     "cr_weights",
     "InterpolativeDecomposition",
     "interp_decomp",
+    "MaxVolume",
+    "maxvol",
+    "CUR",
+    "cur",
+    "aca",
     "RPCholesky",
     "rpcholesky",
     "Nystrom",
     "nystrom",
+    "Ranking",
+    "CURIndex",
     "pade_step",
     "schatten_norm",
     "apply_schedule",

@@ -106,7 +106,7 @@ def test_any_size_type_and_unit(A, normalize, form):
 def test_every_library_agrees_with_numpy(library, dtype):
     convert, back = LIBRARIES[library]
     tol = 1e-13 if np.dtype(dtype).char in "dD" else 1e-5
-    for shape in ((2, 4, 9), (9, 4), (0, 3)):
+    for shape in [(2, 4, 9), (9, 4), (0, 3)][: 1 if library == "jax" else 3]:     # JAX compiles for every shape
         A = random_matrix(1, shape[-2:], min(shape[-2:]), dtype, 1e3)
         A = np.stack([A, 3 * A]) if len(shape) > 2 else A
         for steps in ([TUNED] * 2 + [pade_step(9)] * 2, [pade_step(3), pade_step(17)]):

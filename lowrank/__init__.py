@@ -22,6 +22,7 @@ _CHAPTERS = [
     "skeleton",
     "psd",
     "retrieval",
+    "newton_schulz",
 ]
 
 _HOME = {
@@ -54,6 +55,12 @@ _HOME = {
     "nystrom": "psd",
     "Ranking": "retrieval",
     "CURIndex": "retrieval",
+    "pade_step": "newton_schulz",
+    "schatten_norm": "newton_schulz",
+    "apply_schedule": "newton_schulz",
+    "PolarResiduals": "newton_schulz",
+    "polar_residuals": "newton_schulz",
+    "sqrtm_newton_schulz": "newton_schulz",
 }
 
 __all__ = list(_HOME)

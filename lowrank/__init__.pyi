@@ -8,6 +8,7 @@ from lowrank import (
     column_row as column_row,
     conventions as conventions,
     interpolative as interpolative,
+    newton_schulz as newton_schulz,
     psd as psd,
     pseudo_inverse as pseudo_inverse,
     retrieval as retrieval,
@@ -24,6 +25,14 @@ from lowrank.conventions import ErrorEstimate as ErrorEstimate, estimate_error a
 from lowrank.interpolative import (
     InterpolativeDecomposition as InterpolativeDecomposition,
     interp_decomp as interp_decomp,
+)
+from lowrank.newton_schulz import (
+    PolarResiduals as PolarResiduals,
+    apply_schedule as apply_schedule,
+    pade_step as pade_step,
+    polar_residuals as polar_residuals,
+    schatten_norm as schatten_norm,
+    sqrtm_newton_schulz as sqrtm_newton_schulz,
 )
 from lowrank.psd import (
     Nystrom as Nystrom,
@@ -86,4 +95,10 @@ __all__ = [
     "nystrom",
     "Ranking",
     "CURIndex",
+    "pade_step",
+    "schatten_norm",
+    "apply_schedule",
+    "PolarResiduals",
+    "polar_residuals",
+    "sqrtm_newton_schulz",
 ]

@@ -232,6 +232,47 @@ def partitioned_scores(index, x, k, seed):
     return np.take_along_axis(items, order, axis=1), np.take_along_axis(found, order, axis=1)
 
 
+# --- apply_schedule: six quintic steps, next to the products that they cannot avoid; "rank" is the number of steps
+
+QUINTIC = [(3.4445, -4.7750, 2.0315)] * 3 + [(1.875, -1.25, 0.375)] * 3
+
+
+@cache
+def gaussian(name):
+    """A normal matrix whose name is its shape."""
+    return np.random.default_rng(0).standard_normal(tuple(map(int, name.split("x"))))
+
+
+def bare_products(A, steps, seed):
+    X = A / linalg.norm(A)
+    for _ in range(steps):
+        Y = X @ X.T
+        Z = (Y @ Y.T) @ X
+    return Z
+
+
+@cache
+def plain_result(name):
+    return lowrank.apply_schedule(gaussian(name), QUINTIC, form="plain")
+
+
+def from_plain(name, steps, X):
+    return linalg.norm(X - plain_result(name), 2)
+
+
+# --- sqrtm_newton_schulz: covariances of normal data; "rank" is the number of examples
+
+@cache
+def covariance(name, examples):
+    F = np.random.default_rng(0).standard_normal((int(name), examples)) / np.arange(1, int(name) + 1)[:, None]
+    return F @ F.T
+
+
+def eigenvalue_root(A, seed):
+    values, V = linalg.eigh(A)
+    return (V * np.sqrt(np.maximum(values, 0))) @ V.T
+
+
 CASES = [
     Case(
         "truncated_svd",
@@ -407,6 +448,35 @@ CASES = [
         aim="ten queries with 50 anchors; no more than 1.2x the bare product with argpartition (ties undecided)",
         targets=lambda n, k: within(1.2, "argpartition"),
         given=lambda n, k: (*retrieval_index(n), k),
+    ),
+    Case(
+        "apply_schedule, plain",
+        [("1024x1024", 6), ("512x2048", 6)],
+        ours=lambda A, steps, seed: lowrank.apply_schedule(A, QUINTIC, form="plain"),
+        peers={"bare products": bare_products},
+        measures={},
+        aim="time <= 1.1x the bare products, symmetric ones as Y @ Y.T",
+        targets=lambda name, r: within(1.1, "bare products"),
+        given=lambda name, steps: (gaussian(name), steps),
+    ),
+    Case(
+        "apply_schedule, gram",
+        [("512x2048", 6)],
+        ours=lambda A, seed: lowrank.apply_schedule(A, QUINTIC, form="gram"),
+        peers={"plain": lambda A, seed: lowrank.apply_schedule(A, QUINTIC, form="plain")},
+        measures={"from plain": from_plain},
+        aim="time <= 0.75x the plain form, and within 1e-12 of it",
+        targets=lambda name, r: within(0.75, "plain") + [Target("from plain", 1e-12)],
+        given=lambda name, steps: (gaussian(name),),
+    ),
+    Case(
+        "sqrtm_newton_schulz",
+        [("300", 600), ("300", 100)],
+        ours=lambda A, seed: lowrank.sqrtm_newton_schulz(A),
+        peers={"scipy sqrtm": lambda A, seed: linalg.sqrtm(A), "eigh": eigenvalue_root},
+        measures={"residual": lambda name, r, R: linalg.norm(R @ R - covariance(name, r)) / linalg.norm(covariance(name, r))},
+        aim="no target is stated; residual is norm(R R - A) / norm(A)",
+        given=lambda name, r: (covariance(name, r),),
     ),
 ]
 

@@ -20,6 +20,7 @@ _CHAPTERS = [
     "column_row",
     "interpolative",
     "psd",
+    "equioscillation",
 ]
 
 _HOME = {
@@ -45,6 +46,10 @@ _HOME = {
     "rpcholesky": "psd",
     "Nystrom": "psd",
     "nystrom": "psd",
+    "Minimax": "equioscillation",
+    "remez": "equioscillation",
+    "Alternation": "equioscillation",
+    "alternation_points": "equioscillation",
 }
 
 __all__ = list(_HOME)

@@ -22,6 +22,7 @@ _CHAPTERS = [
     "skeleton",
     "psd",
     "retrieval",
+    "equioscillation",
     "newton_schulz",
 ]
 
@@ -55,6 +56,10 @@ _HOME = {
     "nystrom": "psd",
     "Ranking": "retrieval",
     "CURIndex": "retrieval",
+    "Minimax": "equioscillation",
+    "remez": "equioscillation",
+    "Alternation": "equioscillation",
+    "alternation_points": "equioscillation",
     "pade_step": "newton_schulz",
     "schatten_norm": "newton_schulz",
     "apply_schedule": "newton_schulz",

@@ -7,6 +7,7 @@ from lowrank import (
     arrays as arrays,
     column_row as column_row,
     conventions as conventions,
+    equioscillation as equioscillation,
     interpolative as interpolative,
     newton_schulz as newton_schulz,
     psd as psd,
@@ -22,6 +23,12 @@ from lowrank.column_row import (
     cr_weights as cr_weights,
 )
 from lowrank.conventions import ErrorEstimate as ErrorEstimate, estimate_error as estimate_error
+from lowrank.equioscillation import (
+    Alternation as Alternation,
+    Minimax as Minimax,
+    alternation_points as alternation_points,
+    remez as remez,
+)
 from lowrank.interpolative import (
     InterpolativeDecomposition as InterpolativeDecomposition,
     interp_decomp as interp_decomp,
@@ -95,6 +102,10 @@ __all__ = [
     "nystrom",
     "Ranking",
     "CURIndex",
+    "Minimax",
+    "remez",
+    "Alternation",
+    "alternation_points",
     "pade_step",
     "schatten_norm",
     "apply_schedule",

@@ -177,6 +177,30 @@ def product_error(name, k, result):
     return linalg.norm(gram(name) - result) / linalg.norm(gram(name))
 
 
+# --- functions of one variable: f, interval, and the errors of the best polynomials
+
+SCALAR = {
+    "exp": (np.exp, (-1, 1), {5: 4.520551192613e-05, 10: 2.50228530918e-11}),
+    "pole": (lambda x: 1 / (2 - x), (-1, 1), {5: (2 - 3**0.5)**5 / 3, 10: (2 - 3**0.5)**10 / 3}),
+    "sqrt": (np.sqrt, (0, 1), {5: 0.02784511855355, 10: 0.0139866216886}),
+    "abs": (np.abs, (-1, 1), {10: 0.02784511855355, 20: 0.0139866216886}),
+    "runge": (lambda x: 1 / (1 + 25 * x**2), (-1, 1), {30: 0.0012394702552059}),
+    "T20": (np.polynomial.Chebyshev.basis(20), (-1, 1), {9: 1.0}),
+}
+
+
+def scalar(name, degree):
+    f, interval, best = SCALAR[name]
+    return f, degree, interval
+
+
+def minimax_error(name, degree, p):
+    """The largest error on 20001 points over the best possible one."""
+    f, interval, best = SCALAR[name]
+    x = np.linspace(*interval, 20001)
+    return np.abs(f(x) - p(x)).max() / best[degree]
+
+
 # --- retrieval: rows 0, 2, 4, ... of a matrix are the anchor queries, and the rows between them are to be completed
 
 def known_rows(name, c):
@@ -477,6 +501,29 @@ CASES = [
         measures={"residual": lambda name, r, R: linalg.norm(R @ R - covariance(name, r)) / linalg.norm(covariance(name, r))},
         aim="no target is stated; residual is norm(R R - A) / norm(A)",
         given=lambda name, r: (covariance(name, r),),
+    ),
+    Case(
+        "remez",
+        [(name, degree) for name, (f, interval, best) in SCALAR.items() for degree in best],
+        ours=lambda f, n, interval, seed: lowrank.remez(f, n, interval),
+        peers={
+            "baryrat": lambda f, n, interval, seed: use("baryrat").brasil(f, interval, (n, 0)),
+            "numpy interpolate": lambda f, n, interval, seed: np.polynomial.Chebyshev.interpolate(f, n, interval),
+        },
+        measures={"error": minimax_error},
+        aim="error 1.000 (float64 sees four digits of that of exp, degree 10)",
+        targets=lambda name, n: [Target("error", EXACT)],
+        given=scalar,
+    ),
+    Case(
+        "remez, one by odd polynomials on [l, 1], 40 digits",
+        list(product(("1e-3", "1e-7", "1e-13"), (5, 9))),
+        ours=lambda l, n, seed: lowrank.remez(lambda x: 1, n, (l, 1), odd=True, dps=40, tol=1e-20),
+        peers={},
+        measures={"gap": lambda l, n, r: (r.max_error - r.error) / r.max_error},
+        aim="0.2 s each, so that a schedule of ten steps takes 2 s",
+        targets=lambda l, n: [Target("time", 0.2), Target("gap", 1e-20)],
+        given=lambda l, n: (l, n),
     ),
 ]
 

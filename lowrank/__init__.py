@@ -21,6 +21,8 @@ _CHAPTERS = [
     "interpolative",
     "psd",
     "newton_schulz",
+    "polar_express",
+    "polar_factor",
 ]
 
 _HOME = {
@@ -52,6 +54,11 @@ _HOME = {
     "PolarResiduals": "newton_schulz",
     "polar_residuals": "newton_schulz",
     "sqrtm_newton_schulz": "newton_schulz",
+    "Schedule": "polar_express",
+    "optimal_msign_schedule": "polar_express",
+    "msign": "polar_factor",
+    "msign_jvp": "polar_factor",
+    "msign_vjp": "polar_factor",
 }
 
 __all__ = list(_HOME)

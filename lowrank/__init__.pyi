@@ -9,6 +9,8 @@ from lowrank import (
     conventions as conventions,
     interpolative as interpolative,
     newton_schulz as newton_schulz,
+    polar_express as polar_express,
+    polar_factor as polar_factor,
     psd as psd,
     pseudo_inverse as pseudo_inverse,
     sketching as sketching,
@@ -32,6 +34,11 @@ from lowrank.newton_schulz import (
     schatten_norm as schatten_norm,
     sqrtm_newton_schulz as sqrtm_newton_schulz,
 )
+from lowrank.polar_express import (
+    Schedule as Schedule,
+    optimal_msign_schedule as optimal_msign_schedule,
+)
+from lowrank.polar_factor import msign as msign, msign_jvp as msign_jvp, msign_vjp as msign_vjp
 from lowrank.psd import (
     Nystrom as Nystrom,
     RPCholesky as RPCholesky,
@@ -84,4 +91,9 @@ __all__ = [
     "PolarResiduals",
     "polar_residuals",
     "sqrtm_newton_schulz",
+    "Schedule",
+    "optimal_msign_schedule",
+    "msign",
+    "msign_jvp",
+    "msign_vjp",
 ]

@@ -11,7 +11,7 @@ from functools import lru_cache
 import mpmath
 import numpy as np
 
-from lowrank.conventions import _check_count
+from lowrank.conventions import _check_count, _check_tol
 from lowrank.newton_schulz import _three_products, pade_step
 
 __all__ = ["Schedule", "optimal_msign_schedule", "best_degrees"]
@@ -159,19 +159,17 @@ def _compose(degrees, steps, tol, lower, upper, cushion, safety, dps):
 
 
 # %% book/matrix_sign/polar_express.ipynb: optimal_msign_schedule
-def _check_fraction(value, name):
-    """value as a float with 0 <= value < 1."""
-    if not 0 <= float(value) < 1:
-        raise ValueError(f"{name} is {value!r}; allowed is a number with 0 <= {name} < 1")
-    return float(value)
-
-
 def _check_range(lower, upper):
     """Two floats with 0 < lower <= upper."""
-    if not 0 < float(lower) <= float(upper) < float("inf"):
-        raise ValueError(f"lower is {lower!r} and upper is {upper!r}; "
-                         "allowed are finite numbers with 0 < lower <= upper")
-    return float(lower), float(upper)
+    said = (f"lower is {lower!r} and upper is {upper!r}; "
+            "allowed are finite numbers with 0 < lower <= upper")
+    try:
+        lower, upper = float(lower), float(upper)
+    except (TypeError, ValueError):
+        raise TypeError(said) from None
+    if not 0 < lower <= upper < float("inf"):
+        raise ValueError(said)
+    return lower, upper
 
 
 def optimal_msign_schedule(steps=None, degree=5, lower=1e-3, *, upper=1.0, tol=None,
@@ -211,7 +209,7 @@ def optimal_msign_schedule(steps=None, degree=5, lower=1e-3, *, upper=1.0, tol=N
         An even degree, lower not in (0, upper], steps and tol both or neither, an option out of range,
         a tol that cannot be reached with this cushion and safety.
     TypeError
-        steps, degree or dps that are no integers.
+        steps, degree or dps that are no integers, or another argument that is no number.
 
     See Also
     --------
@@ -243,14 +241,15 @@ def optimal_msign_schedule(steps=None, degree=5, lower=1e-3, *, upper=1.0, tol=N
         pade_step(d)                                        # refuses what is no odd degree
     if steps is None and tol is None and np.ndim(degree):
         steps = len(degrees)
-    if (steps is None) == (tol is None):
-        raise ValueError(f"steps is {steps!r} and tol is {tol!r}; give exactly one of them")
+    if (steps is None) == (tol is None) or not degrees:
+        raise ValueError(f"steps is {steps!r}, tol is {tol!r} and degree is {degree!r}; "
+                         "give exactly one of steps and tol, and a degree")
     if steps is not None:
         steps = _check_count(steps, "steps", 0)
-    elif not 0 < float(tol) < 1:
+    elif not _check_tol(tol):
         raise ValueError(f"tol is {tol!r}; allowed is a number with 0 < tol < 1")
     return _compose(degrees, steps, tol, *_check_range(lower, upper),
-                    _check_fraction(cushion, "cushion"), _check_fraction(safety, "safety"),
+                    _check_tol(cushion, "cushion"), _check_tol(safety, "safety"),
                     max(30, 0 if dps is None else _check_count(dps, "dps", 1)))
 
 
@@ -297,7 +296,7 @@ def best_degrees(products, lower=1e-3, *, upper=1.0, degrees=(3, 5, 9, 17)):
     --------
     >>> from lowrank import best_degrees, optimal_msign_schedule
     >>> best_degrees(16)
-    (17, 5, 9, 9)
+    (3, 9, 17, 17)
     """
     products = _check_count(products, "products", 0)
     costs = {d: _products(pade_step(d)) for d in degrees}

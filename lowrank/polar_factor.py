@@ -37,17 +37,17 @@ from lowrank.newton_schulz import (
     apply_schedule,
     pade_step,
 )
-from lowrank.polar_express import _check_fraction, _products, optimal_msign_schedule
+from lowrank.polar_express import _products, optimal_msign_schedule
 
 __all__ = ["SignInfo", "msign", "msign_jvp", "msign_vjp"]
 
 
 # %% book/matrix_sign/polar_factor.ipynb: _cut_off
 def _cut_off(rtol, A):
-    """rtol, by default max(m, n) * eps."""
+    """rtol, by default max(m, n) * eps of the dtype in which A is decomposed."""
     if rtol is None:
-        return max(A.shape[-2:]) * float(array_namespace(A).finfo(A.dtype).eps)
-    return _check_fraction(rtol, "rtol")
+        return max(A.shape[-2:]) * min(float(array_namespace(A).finfo(A.dtype).eps), 2.0**-23)
+    return _check_tol(rtol, "rtol")
 
 
 def _isometry(U, s, Vh, rtol):
@@ -90,19 +90,19 @@ def _until(X, powers, schedule, tol):
     taken, pade = [], pade_step(2 * len(schedule[-1]) - 1)
     for c, promised in zip(schedule, (math.inf, *schedule.errors)):
         powers = powers or [X @ _adjoint(X)]
-        if _worst_bound(powers[0]) < promised:              # nearer than the schedule knows
+        if _worst_bound(powers[0]) < max(promised, tol):    # nearer than the schedule knows
             break
         X, powers = _polynomial(powers[0], c, powers) @ X, ()
         taken.append(c)
-    before = math.inf
+    limit = math.inf
     while True:
         powers = powers or [X @ _adjoint(X)]
         bound = _worst_bound(powers[0])
-        if not tol < bound < before / 2:
+        if not tol < bound < limit:
             return X, taken
         X, powers = _polynomial(powers[0], pade, powers) @ X, ()
         taken.append(pade)
-        before = bound
+        limit = bound / 2 if bound < 0.25 else bound
 
 
 # %% book/matrix_sign/polar_factor.ipynb: _qdwh_weights
@@ -238,10 +238,11 @@ def msign(A, *, method="auto", tol=None, rtol=None, schedule=None, steps=None, l
         on a processor, products where a schedule or steps are given, for 16 bits, and on an accelerator.
     tol : float, optional
         "polynomial" stops as soon as |s - 1| <= tol is certified for every singular value of the
-        result. ``converged`` means ``bound <= tol``. Default ``4 * sqrt(min(m, n)) * eps``; with ``schedule`` or
+        result. ``converged`` means ``bound <= tol``. Default ``16 * sqrt(min(m, n)) * eps``, and it aims lower; with ``schedule`` or
         ``steps`` none, and ``converged`` means that the bound is finite.
     rtol : float, optional
-        "svd" only: singular values up to ``rtol * s_1`` count as zero. Default ``max(m, n) * eps``.
+        "svd" only: singular values up to ``rtol * s_1`` count as zero. Default ``max(m, n) * eps``,
+        for 16 bits with the eps of float32.
     schedule : sequence of sequences of float, optional
         Take exactly these steps, such as those of `optimal_msign_schedule`.
     steps : int, optional
@@ -311,10 +312,11 @@ def msign(A, *, method="auto", tol=None, rtol=None, schedule=None, steps=None, l
         _refuse(f"method={method!r}", schedule=schedule, steps=steps)
     if schedule is not None:
         _refuse("a given schedule", steps=steps, lower=lower)
-    if tol is None and fixed is None:
-        tol = 4 * min(A.shape[-2:])**0.5 * float(xp.finfo(A.dtype).eps)
-    elif tol is not None:
-        tol = _check_tol(tol)
+    if tol is not None:
+        goal = tol = _check_tol(tol)
+    else:
+        goal = 4 * min(A.shape[-2:])**0.5 * float(xp.finfo(A.dtype).eps)
+        tol = 4 * goal if fixed is None else None
 
     tall, count = A.shape[-2] > A.shape[-1], (0, 0)
     A = _adjoint(A) if tall else A
@@ -326,7 +328,7 @@ def msign(A, *, method="auto", tol=None, rtol=None, schedule=None, steps=None, l
         elif method == "qdwh":
             X, *count = _by_qdwh(_normalized(A, normalize)[0], lower)
         else:
-            X, *count = _by_products(A, method, tol, schedule, steps, lower, degree, normalize)
+            X, *count = _by_products(A, method, goal, schedule, steps, lower, degree, normalize)
     if not _known(xp.all(xp.isfinite(X))):
         raise ValueError(f"the iteration diverged: with normalize={normalize!r} a singular value of "
                          "A was above 1")

@@ -24,6 +24,8 @@ _CHAPTERS = [
     "retrieval",
     "equioscillation",
     "newton_schulz",
+    "polar_express",
+    "polar_factor",
 ]
 
 _HOME = {
@@ -66,6 +68,13 @@ _HOME = {
     "PolarResiduals": "newton_schulz",
     "polar_residuals": "newton_schulz",
     "sqrtm_newton_schulz": "newton_schulz",
+    "Schedule": "polar_express",
+    "optimal_msign_schedule": "polar_express",
+    "best_degrees": "polar_express",
+    "SignInfo": "polar_factor",
+    "msign": "polar_factor",
+    "msign_jvp": "polar_factor",
+    "msign_vjp": "polar_factor",
 }
 
 __all__ = list(_HOME)

@@ -10,6 +10,8 @@ from lowrank import (
     equioscillation as equioscillation,
     interpolative as interpolative,
     newton_schulz as newton_schulz,
+    polar_express as polar_express,
+    polar_factor as polar_factor,
     psd as psd,
     pseudo_inverse as pseudo_inverse,
     retrieval as retrieval,
@@ -40,6 +42,17 @@ from lowrank.newton_schulz import (
     polar_residuals as polar_residuals,
     schatten_norm as schatten_norm,
     sqrtm_newton_schulz as sqrtm_newton_schulz,
+)
+from lowrank.polar_express import (
+    Schedule as Schedule,
+    best_degrees as best_degrees,
+    optimal_msign_schedule as optimal_msign_schedule,
+)
+from lowrank.polar_factor import (
+    SignInfo as SignInfo,
+    msign as msign,
+    msign_jvp as msign_jvp,
+    msign_vjp as msign_vjp,
 )
 from lowrank.psd import (
     Nystrom as Nystrom,
@@ -112,4 +125,11 @@ __all__ = [
     "PolarResiduals",
     "polar_residuals",
     "sqrtm_newton_schulz",
+    "Schedule",
+    "optimal_msign_schedule",
+    "best_degrees",
+    "SignInfo",
+    "msign",
+    "msign_jvp",
+    "msign_vjp",
 ]

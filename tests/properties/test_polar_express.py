@@ -1,0 +1,188 @@
+"""Schedules: the reference errors to nine digits, promises kept under margins, and every bad input named."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lowrank import apply_schedule, best_degrees, optimal_msign_schedule, pade_step, polar_residuals
+from lowrank.newton_schulz import _polynomial
+from lowrank.polar_express import Schedule, _products
+
+# E_1, E_2, ... from a separate computation with 400 digits
+REFERENCE = {
+    (3, 1e-3): [0.99481990303156, 0.98661457491542, 0.96570729671146, 0.91403262090555, 0.79561345178266,
+                0.56814728208371, 0.26505034041968, 0.053729323992345, 0.0021668672602303, 3.5214898855076e-6,
+                9.3006682603315e-12],
+    (5, 1e-3): [0.99152969630421, 0.96457201332425, 0.85977070052133, 0.54589328386109, 0.11344845738158,
+                0.0009164721887257, 4.811029370639e-10, 6.9597564473311e-29, 2.1069883937228e-85],
+    (5, 1e-7): [0.99999914857021, 0.99999637534119, 0.99998456939679, 0.99993431171369, 0.99972039351969,
+                0.99881036995432, 0.99494816396653, 0.97871937808509, 0.91331131243319, 0.68975465880417,
+                0.2471788975816, 0.0096345871048945],
+    (7, 1e-3): [0.98822522416131, 0.9326800310065, 0.6729728776304, 0.13719469246556, 0.0001950756029955,
+                7.9195391203018e-16],
+    (9, 1e-3): [0.98492413340273, 0.89217691591292, 0.44964424389526, 0.0098450799548711, 4.5524260074457e-11],
+}
+COEFFICIENTS = {                                        # the last step of each list above
+    (5, 1e-7): [1.9426878036064341, -1.3233142632922897, 0.38240361674927835],
+    (7, 1e-3): [2.18750004578431, -2.18750009573083, 1.31250005410873, -0.31250000416221],
+    (9, 1e-3): [2.46106671252948, -3.2816475835702, 2.95354245722898, -1.40640902542731, 0.273447439238303],
+}
+
+
+@pytest.mark.parametrize("degree, lower", REFERENCE)
+def test_the_reference_errors_to_nine_digits(degree, lower):
+    expected = REFERENCE[degree, lower]
+    schedule = optimal_msign_schedule(len(expected), degree, lower)
+    np.testing.assert_allclose(schedule.errors, expected, rtol=1e-9, atol=0)
+    if (degree, lower) in COEFFICIENTS:
+        np.testing.assert_allclose(schedule[-1], COEFFICIENTS[degree, lower], rtol=1e-13)
+
+
+def test_errors_far_below_the_smallest_float():
+    schedule = optimal_msign_schedule(14, 5)
+    assert schedule.errors[9] == pytest.approx(0.625 * schedule.errors[8]**3, rel=1e-12)
+    assert schedule.errors[10:] == (0.0,) * 4 and schedule[-1] == pade_step(5)
+    assert optimal_msign_schedule(9, 5, dps=200) == optimal_msign_schedule(9, 5)
+
+
+@settings(max_examples=25, deadline=None)
+@given(degree=st.sampled_from([3, 5, 7, 9, 11, 13]), power=st.floats(-9, -0.01), upper=st.sampled_from([1.0, 0.3, 5.0]),
+       cushion=st.sampled_from([0.0, 0.02, 0.1, 0.5]), safety=st.sampled_from([0.0, 1e-6, 1e-2]))
+def test_the_promise_is_kept_at_the_edge_of_the_margin(degree, power, upper, cushion, safety):
+    schedule = optimal_msign_schedule(4, degree, upper * 10**power, upper=upper, cushion=cushion, safety=safety)
+    x = np.concatenate([np.geomspace(upper * 10**power, upper, 300), np.linspace(upper * 10**power, upper, 300)])
+    for c, E, (l, u) in zip(schedule, schedule.errors, schedule.bounds):
+        assert 0 <= l <= u
+        if c != pade_step(degree):
+            x = x * (1 + safety)                        # as wrong as the margin allows
+        x = x * np.polyval(c[::-1], x * x)
+        assert max(abs(1 - x)) <= E + 1e-6              # the coefficients are rounded
+
+
+def exact_error(steps, low, high):
+    """max |1 - composition| over [low, high], from the ends and the zeros of the derivatives."""
+    for c in steps:
+        slope = np.roots([(2 * k + 1) * z for k, z in enumerate(c)][::-1])
+        turns = slope[(abs(slope.imag) < 1e-9) & (slope.real > 0)].real**0.5
+        x = np.array([low, high, *turns[(turns > low) & (turns < high)]])
+        values = x * np.polyval(c[::-1], x * x)
+        low, high = sorted((values.min(), values.max()), key=abs)
+        if low * high <= 0:
+            return np.inf
+    return max(abs(1 - low), abs(1 - high))
+
+
+@settings(max_examples=15, deadline=None)
+@given(degrees=st.lists(st.sampled_from([3, 5, 7, 9]), min_size=1, max_size=4), power=st.floats(-6, -0.1), seed=st.integers(0, 99))
+def test_no_disturbed_composition_is_better(degrees, power, seed):
+    schedule = optimal_msign_schedule(degree=degrees, lower=10**power)
+    best = schedule.errors[-1] * (1 - 1e-9) - 1e-12
+    assert exact_error(schedule, 10**power, 1.0) <= schedule.errors[-1] + 1e-9
+    rng = np.random.default_rng(seed)
+    for size in (1e-1, 1e-3, 1e-6):
+        disturbed = [np.array(c) * (1 + size * rng.standard_normal(len(c))) for c in schedule]
+        assert exact_error(disturbed, 10**power, 1.0) >= best
+
+
+def test_mixed_degrees_and_prefixes():
+    mixed = optimal_msign_schedule(degree=(9, 5, 3))
+    assert [len(c) for c in mixed] == [5, 3, 2]
+    assert mixed[:2] == optimal_msign_schedule(2, (9, 5)) and mixed.errors[:2] == optimal_msign_schedule(2, (9, 5)).errors
+    assert [len(c) for c in optimal_msign_schedule(4, (9, 5))] == [5, 3, 3, 3]
+    assert optimal_msign_schedule(0) == () and optimal_msign_schedule(0).errors == ()
+
+
+def test_a_tolerance_takes_the_fewest_steps():
+    for degree, tol in ((3, 1e-3), (5, 1e-12), (9, 0.5)):
+        schedule = optimal_msign_schedule(degree=degree, tol=tol)
+        assert schedule.errors[-1] <= tol and all(E > tol for E in schedule.errors[:-1])
+    assert len(optimal_msign_schedule(tol=0.5, lower=0.9)) == 1
+
+
+def test_margins_cost_two_steps_at_most():
+    for degree in (3, 5, 7, 9):
+        for lower in (1e-3, 1e-13):
+            plain = optimal_msign_schedule(None, degree, lower, tol=1e-15)
+            robust = optimal_msign_schedule(None, degree, lower, tol=1e-15, cushion=0.1, safety=1e-6)
+            assert len(plain) <= len(robust) <= len(plain) + 2
+
+
+@pytest.mark.parametrize("degree, backward", [(3, 1e-14), (5, 1e-14), (7, 4e-14), (9, 1e-13)])
+def test_no_overflow_and_small_backward_error_up_to_1e13(degree, backward):
+    rng = np.random.default_rng(0)
+    U, V = np.linalg.qr(rng.standard_normal((2, 100, 100)))[0]
+    for kappa in (1e5, 1e10, 1e13):
+        s = np.geomspace(1, 1 / kappa, 100)
+        s[0] = 1 + 2e-15
+        schedule = optimal_msign_schedule(None, degree, 0.9 / kappa, tol=1e-15, cushion=0.1, safety=1e-6)
+        r = polar_residuals((U * s) @ V, apply_schedule((U * s) @ V, schedule, normalize=False))
+        assert r.orthogonality < 1e-13 and r.backward < backward
+
+
+class Counted(np.ndarray):
+    """An array that counts the matrix products it takes part in."""
+
+    products = 0
+
+    def __matmul__(self, other):
+        Counted.products += 1
+        return super().__matmul__(other)
+
+
+@pytest.mark.parametrize("degree", [3, 5, 7, 9, 11, 13, 15, 17, 19, 25])
+def test_products_are_counted_as_they_are_made(degree):
+    c = optimal_msign_schedule(1, degree)[0]
+    X = np.eye(3).view(Counted)
+    Counted.products = 0
+    _polynomial(X @ X.T, c) @ X
+    assert Counted.products == _products(c)
+
+
+def test_best_degrees_fit_the_budget_and_beat_every_pure_list():
+    cost = {3: 2, 5: 3, 9: 4, 17: 5}
+    assert best_degrees(0) == best_degrees(1) == () and best_degrees(2) == (3,)
+    for budget in (6, 10, 13):
+        found = best_degrees(budget, 1e-2)
+        assert sum(map(cost.get, found)) <= budget
+        E = optimal_msign_schedule(degree=found, lower=1e-2).errors[-1]
+        assert all(E <= optimal_msign_schedule(budget // cost[d], d, 1e-2).errors[-1] for d in cost)
+
+
+def test_schedules_are_immutable_hashable_cached_tuples():
+    schedule = optimal_msign_schedule(3)
+    assert isinstance(schedule, Schedule) and schedule is optimal_msign_schedule(3)
+    assert isinstance(schedule, tuple) and hash(schedule) == hash(tuple(schedule))
+    assert all(type(c) is tuple and all(type(z) is float for z in c) for c in schedule)
+    with pytest.raises(AttributeError):
+        schedule.errors = ()
+
+
+@pytest.mark.parametrize("options, kind, message", [
+    (dict(steps=3, degree=4), ValueError, "degree is 4; allowed is an odd integer"),
+    (dict(steps=3, degree=1), ValueError, "degree"),
+    (dict(steps=3, degree=2.5), TypeError, "degree"),
+    (dict(steps=3, degree=()), ValueError, "degree"),
+    (dict(steps=-1), ValueError, "steps is -1"),
+    (dict(steps=2.0), TypeError, "steps is 2.0"),
+    (dict(), ValueError, "steps is None, tol is None and degree is 5; give exactly one of steps and tol"),
+    (dict(steps=3, tol=0.1), ValueError, "give exactly one"),
+    (dict(tol=0), ValueError, "tol is 0; allowed is a number with 0 < tol < 1"),
+    (dict(steps=3, lower=0), ValueError, "lower is 0 and upper is 1.0; allowed are finite numbers with 0 < lower <= upper"),
+    (dict(steps=3, lower=2), ValueError, "lower is 2"),
+    (dict(steps=3, lower=float("nan")), ValueError, "lower is nan"),
+    (dict(steps=3, upper=float("inf")), ValueError, "upper is inf"),
+    (dict(steps=3, cushion=1), ValueError, "cushion is 1; allowed is a number with 0 <= cushion < 1"),
+    (dict(steps=3, safety=-0.1), ValueError, "safety is -0.1"),
+    (dict(steps=3, cushion="a"), TypeError, "cushion is 'a'"),
+    (dict(steps=3, lower="a"), TypeError, "lower is 'a'"),
+    (dict(steps=3, dps=0), ValueError, "dps is 0"),
+])
+def test_bad_input_is_named(options, kind, message):
+    with pytest.raises(kind, match=message):
+        optimal_msign_schedule(**options)
+
+
+def test_an_unreachable_tolerance_says_why():
+    with pytest.raises(ValueError, match="tol is 1e-12 and out of reach"):
+        optimal_msign_schedule(tol=1e-12, degree=3, safety=0.99, cushion=0.99)

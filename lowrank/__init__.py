@@ -20,6 +20,9 @@ _CHAPTERS = [
     "column_row",
     "interpolative",
     "psd",
+    "newton_schulz",
+    "polar_express",
+    "polar_factor",
 ]
 
 _HOME = {
@@ -45,6 +48,17 @@ _HOME = {
     "rpcholesky": "psd",
     "Nystrom": "psd",
     "nystrom": "psd",
+    "pade_step": "newton_schulz",
+    "schatten_norm": "newton_schulz",
+    "apply_schedule": "newton_schulz",
+    "PolarResiduals": "newton_schulz",
+    "polar_residuals": "newton_schulz",
+    "sqrtm_newton_schulz": "newton_schulz",
+    "Schedule": "polar_express",
+    "optimal_msign_schedule": "polar_express",
+    "msign": "polar_factor",
+    "msign_jvp": "polar_factor",
+    "msign_vjp": "polar_factor",
 }
 
 __all__ = list(_HOME)

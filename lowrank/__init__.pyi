@@ -8,6 +8,9 @@ from lowrank import (
     column_row as column_row,
     conventions as conventions,
     interpolative as interpolative,
+    newton_schulz as newton_schulz,
+    polar_express as polar_express,
+    polar_factor as polar_factor,
     psd as psd,
     pseudo_inverse as pseudo_inverse,
     sketching as sketching,
@@ -23,6 +26,19 @@ from lowrank.interpolative import (
     InterpolativeDecomposition as InterpolativeDecomposition,
     interp_decomp as interp_decomp,
 )
+from lowrank.newton_schulz import (
+    PolarResiduals as PolarResiduals,
+    apply_schedule as apply_schedule,
+    pade_step as pade_step,
+    polar_residuals as polar_residuals,
+    schatten_norm as schatten_norm,
+    sqrtm_newton_schulz as sqrtm_newton_schulz,
+)
+from lowrank.polar_express import (
+    Schedule as Schedule,
+    optimal_msign_schedule as optimal_msign_schedule,
+)
+from lowrank.polar_factor import msign as msign, msign_jvp as msign_jvp, msign_vjp as msign_vjp
 from lowrank.psd import (
     Nystrom as Nystrom,
     RPCholesky as RPCholesky,
@@ -69,4 +85,15 @@ __all__ = [
     "rpcholesky",
     "Nystrom",
     "nystrom",
+    "pade_step",
+    "schatten_norm",
+    "apply_schedule",
+    "PolarResiduals",
+    "polar_residuals",
+    "sqrtm_newton_schulz",
+    "Schedule",
+    "optimal_msign_schedule",
+    "msign",
+    "msign_jvp",
+    "msign_vjp",
 ]

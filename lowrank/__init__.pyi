@@ -5,6 +5,7 @@ Generated from _toc.yml and the chapters; edit those.
 
 from lowrank import (
     arrays as arrays,
+    clipping as clipping,
     column_row as column_row,
     conventions as conventions,
     interpolative as interpolative,
@@ -15,6 +16,13 @@ from lowrank import (
     pseudo_inverse as pseudo_inverse,
     sketching as sketching,
     svd as svd,
+)
+from lowrank.clipping import (
+    mclip as mclip,
+    mstep as mstep,
+    svfun as svfun,
+    svfun_jvp as svfun_jvp,
+    svfun_vjp as svfun_vjp,
 )
 from lowrank.column_row import (
     CRInfo as CRInfo,
@@ -96,4 +104,9 @@ __all__ = [
     "msign",
     "msign_jvp",
     "msign_vjp",
+    "svfun",
+    "mclip",
+    "mstep",
+    "svfun_jvp",
+    "svfun_vjp",
 ]

@@ -202,8 +202,8 @@ def mclip(A, lo=0.0, hi=1.0, *, method="auto", rtol=None, schedule=None, steps=N
     jumps where a singular value reaches zero. "msign" with a schedule of quintic steps: per step 3
     products with the m x n matrix and, for each threshold, 3 of the smaller side; "block" 3 of the
     side m + n. They are differentiable and fit for ``vmap`` and ``jit`` with ``schedule`` or ``steps``.
-    An error E of the signs becomes one of about ``E * s_1 / 2`` with "msign", and remains
-    near E with "block"; both resolve a distance ``|s - t|`` of ``lower * s_1``.
+    An error E of the signs costs about ``E * s_1 / 2``, and a distance ``|s - t|`` from a threshold
+    below ``lower * s_1`` is not resolved; :ref:`clipping-breaks` has numbers.
     Derived in :ref:`clipping-projection` and :ref:`clipping-signs`, :prf:ref:`clip-projection` and
     :prf:ref:`clip-by-signs`; Su (2025e, 2025f).
 

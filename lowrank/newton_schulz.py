@@ -13,6 +13,7 @@ from operator import add
 
 import numpy as np
 from array_api_compat import array_namespace, device, is_numpy_array
+from scipy.linalg import get_blas_funcs
 
 from lowrank.arrays import _adjoint, _as_stack, _frobenius, _known, _matching, _peaks, _power_of_two
 from lowrank.conventions import _check_count
@@ -29,7 +30,7 @@ __all__ = [
 
 # %% book/matrix_sign/newton_schulz.ipynb: pade_step
 def pade_step(degree):
-    r"""The odd p of degree 2 q + 1 with p(1) = 1 and p'(x) = c (1 - x^2)^q: 1 - p has a zero of order q + 1 at 1.
+    r"""The odd p of degree 2 q + 1 with 1 - p(x) = O((1 - x)^(q + 1)): p'(x) = c (1 - x^2)^q.
 
     Parameters
     ----------
@@ -39,8 +40,8 @@ def pade_step(degree):
     Returns
     -------
     tuple of float
-        The coefficients c_1, c_3, ... in ascending odd powers. They are integers over
-        4^q, so up to degree 31 the floats are exact.
+        The coefficients c_1, c_3, ... in ascending odd powers. They are integers over 4^q;
+        up to degree 31 the floats are exact.
 
     Raises
     ------
@@ -51,10 +52,10 @@ def pade_step(degree):
 
     Notes
     -----
-    Singular values in (0, r) converge to 1 with order q + 1, where r is sqrt(3) for degree 3
-    and sqrt(7/3) for degree 5.
-    Derived in :ref:`newton-schulz-pade`, :prf:ref:`pade-closed-form` and :prf:ref:`pade-basin`;
-    Kenney and Laub (1991).
+    Singular values in (0, r) converge to 1 with order q + 1, where r is sqrt(3) for
+    degree 3 and sqrt(7/3) for degree 5.
+    Derived in :ref:`newton-schulz-pade`, :prf:ref:`pade-closed-form` and
+    :prf:ref:`pade-basin`; Kenney and Laub (1991).
 
     Examples
     --------
@@ -73,10 +74,10 @@ def pade_step(degree):
 # %% book/matrix_sign/newton_schulz.ipynb: _combine
 def _combine(c, P):
     """c_0 I + c_1 P_1 + c_2 P_2 + ..., for square matrices P_1, P_2, ..."""
-    if is_numpy_array(P[0]):                                # the same, with fewer temporaries
-        H = c[1] * P[0]
+    if is_numpy_array(P[0]) and P[0].size:                  # the same with one temporary array
+        H = np.multiply(c[1], P[0], order="C")
         for factor, F in zip(c[2:], P[1:]):
-            H += factor * F
+            get_blas_funcs("axpy", (H,))(F.ravel(), H.ravel(), a=factor)
         np.einsum("...ii->...i", H)[...] += c[0]
         return H
     xp = array_namespace(P[0])
@@ -85,7 +86,7 @@ def _combine(c, P):
 
 
 def _polynomial(Y, c, powers=()):
-    """c_0 I + c_1 Y + ... + c_q Y^q for Hermitian Y, of which the first powers may be known."""
+    """c_0 I + c_1 Y + ... + c_q Y^q for Hermitian Y; its first powers may be known."""
     q, P = len(c) - 1, list(powers) or [Y]
     scheme = _three_products(c) if q == 8 else None
     size = 2 if scheme else min(range(min(q, 2), q + 1), key=lambda s: s - 1 + (q - 1) // s)
@@ -102,21 +103,21 @@ def _polynomial(Y, c, powers=()):
 
 # %% book/matrix_sign/newton_schulz.ipynb: _three_products
 def _three_products(c):
-    """The numbers with which `_degree_eight` evaluates c_0 + ... + c_8 y^8, or None if there are none."""
+    """The numbers `_degree_eight` needs for c_0 + ... + c_8 y^8, or None if there are none."""
     sign = math.copysign(1.0, c[8])
     b3, b4, b5, b6, b7, b8 = (sign * x for x in c[3:])
     if b7 == 0 or b8 == 0:
         return None
     r = math.sqrt(b8)
     t = b7 / (2 * r)
-    both = (b6 - t**2) / r                                  # d + e
-    u = (b5 - both * t) / r
-    half = (both - r * u / t) / 2
+    g = (b6 - t**2) / r
+    u = (b5 - g * t) / r
+    half = (g - r * u / t) / 2
     square = half**2 - b4 + u * t + r * b3 / t
     if square < 0:
         return None
     e = half - math.copysign(math.sqrt(square), half)
-    return r, t, both - e, u, e, (b3 - u * e) / t, sign
+    return r, t, g - e, u, e, (b3 - u * e) / t, sign
 
 
 def _degree_eight(c, Y, Y2, r, t, d, u, e, f, sign):
@@ -133,29 +134,31 @@ def _positive(x):
 
 
 def _normalized(X, normalize):
-    """(X / b, powers): b >= s_1, and the powers of X X^H / b^2 that are known on the way."""
+    """X / b with a bound b >= s_1, and the powers of X X^H / b^2 that are known on the way."""
     if not normalize:
         return X, ()
+    xp = array_namespace(X)
     X = X / _power_of_two(_peaks(X))
-    X = X / _positive(_frobenius(X))                        # so that no power overflows
-    if normalize == "frobenius":
-        return X, ()
     powers = [X @ _adjoint(X)]
+    b2 = _positive(xp.real(xp.linalg.trace(powers[0]))[..., None, None])
+    powers[0] = powers[0] / b2
     if normalize == "schatten8":
         powers.append(powers[0] @ _adjoint(powers[0]))
-    b2 = _positive(_frobenius(powers[-1]))**(1 / len(powers))
-    return X / b2**0.5, tuple(P / b2**k for k, P in enumerate(powers, 1))
+    if normalize != "frobenius":
+        c = _positive(_frobenius(powers[-1]))**(1 / len(powers))
+        b2, powers = b2 * c, [P / c**k for k, P in enumerate(powers, 1)]
+    return X / b2**0.5, powers
 
 
 def schatten_norm(A, p=4):
-    r"""The Schatten norm (s_1^p + s_2^p + ...)^(1/p) by products: a bound of the spectral norm s_1.
+    r"""The Schatten norm (s_1^p + s_2^p + ...)^(1/p) by products: a bound of s_1 = norm(A, 2).
 
     Parameters
     ----------
     A : array, shape (..., m, n)
         A matrix or a stack of matrices of NumPy, PyTorch or JAX.
-    p : int, default 4
-        A power of two: 2 is the Frobenius norm, and every doubling costs one product.
+    p : {2, 4, 8, 16, 32, 64}
+        The order: 2 is the Frobenius norm, and every doubling costs one product.
 
     Returns
     -------
@@ -165,14 +168,14 @@ def schatten_norm(A, p=4):
     Raises
     ------
     ValueError
-        NaN, Inf or fewer than two axes; p not a power of two from 2 to 64.
+        NaN, Inf or fewer than two axes; another p.
     TypeError
         A dtype without meaning, or p not an integer.
 
     Notes
     -----
     Products of the smaller side: O(m n min(m, n)) operations. Safe for entries of any
-    size whose norm is a number of the format.
+    size, if the norm is a number of the format.
     Derived in :ref:`newton-schulz-normalise`, :prf:ref:`schatten-bounds`; Su (2025b).
 
     Examples
@@ -186,7 +189,7 @@ def schatten_norm(A, p=4):
     p = _check_count(p, "p", 2)
     if p not in (2, 4, 8, 16, 32, 64):
         raise ValueError(f"p is {p}; allowed is a power of two from 2 to 64")
-    xp, X = _as_stack(A)
+    X = _as_stack(A)[1]
     unit = _power_of_two(_peaks(X))
     X = X / unit
     b = _frobenius(X)
@@ -231,7 +234,7 @@ def _plain_form(X, schedule, powers):
 
 
 def _gram_form(X, schedule, powers, restart):
-    """The same with products of R = X X^H only, which is computed anew every `restart` steps."""
+    """The same by products of R = X X^H, which is computed anew every `restart` steps."""
     for start in range(0, len(schedule), restart):
         R, Q = powers[0] if powers else X @ _adjoint(X), None
         part = schedule[start:start + restart]
@@ -245,7 +248,7 @@ def _gram_form(X, schedule, powers, restart):
 
 
 def apply_schedule(A, schedule, *, normalize="frobenius", form="auto", restart=3):
-    r"""U p(S) V^H, for A / b = U S V^H with a bound b of s_1(A), and odd polynomials p = p_T o ... o p_1.
+    r"""U p(S) V^H, where A / b = U S V^H with b >= norm(A, 2), and p = p_T o ... o p_1 is odd.
 
     Parameters
     ----------
@@ -255,20 +258,19 @@ def apply_schedule(A, schedule, *, normalize="frobenius", form="auto", restart=3
         The steps p_1, ..., p_T. Each is c_1, c_3, ..., its coefficients in ascending odd
         powers. Plain numbers, of any odd degree.
     normalize : {"frobenius", "schatten4", "schatten8", False}
-        The bound b: the Schatten norm of order 2, 4 or 8, or 1. All but False leave the
-        result unchanged when A is multiplied by a positive number.
+        The bound b: the Schatten norm of order 2, 4 or 8, or b = 1. With a norm, the result
+        stays the same when A is multiplied by a positive number.
     form : {"auto", "plain", "gram"}
-        "plain" takes products with X at every step. "gram" takes products of the small
-        Gram matrix: faster where one side is much longer, but it squares the condition
-        number. "auto" is "gram" from ``max(m, n) >= 3 * min(m, n)`` and three steps on, unless the
-        dtype has 16 bits.
+        "plain" multiplies X at every step. "gram" works on the small Gram matrix: faster
+        where one side is much longer, and less accurate. "auto" is "gram" for at least three
+        steps on ``max(m, n) >= 3 * min(m, n)``, unless the dtype has 16 bits.
     restart : int, default 3
         The Gram form computes its Gram matrix anew after this many steps.
 
     Returns
     -------
     X : array, shape (..., m, n)
-        Of the same library, dtype and device as A. A zero matrix gives zero.
+        Of the library, dtype and device of A. A zero matrix gives zero.
 
     Raises
     ------
@@ -278,15 +280,19 @@ def apply_schedule(A, schedule, *, normalize="frobenius", form="auto", restart=3
     TypeError
         A dtype without meaning, or ``restart`` not an integer.
 
+    See Also
+    --------
+    polar_residuals : What is wrong with the result as a polar factor.
+
     Notes
     -----
     Products in a step: 2, 3, 4, 4 and 5 for degree 3, 5, 7, 9 and 17, on the smaller side
     of A; "schatten4" and "schatten8" use those of the first step.
     Differentiable with respect to A, and fit for ``vmap`` and ``jit``, where checks of
-    values are skipped. The backward error is a small multiple of eps if the schedule does not
-    shrink a singular value on its way; see :ref:`newton-schulz-breaks`.
-    Derived in :ref:`newton-schulz-function`, :prf:ref:`odd-polynomials`,
-    :prf:ref:`degree-eight` and :prf:ref:`gram-form`.
+    values are skipped. A step that maps large singular values to small ones loses
+    digits of those; see :ref:`newton-schulz-breaks`.
+    Derived in :ref:`newton-schulz-function` and :ref:`newton-schulz-gram`,
+    :prf:ref:`odd-polynomials`, :prf:ref:`degree-eight` and :prf:ref:`gram-form`.
 
     Examples
     --------
@@ -303,8 +309,8 @@ def apply_schedule(A, schedule, *, normalize="frobenius", form="auto", restart=3
     xp, X = _as_stack(A)
     short, long = sorted(X.shape[-2:])
     tall = X.shape[-2] > short
-    if form == "auto" and long >= 3 * short and len(schedule) > 2 and xp.finfo(X.dtype).bits > 16:
-        form = "gram"
+    if form == "auto" and long >= 3 * short and len(schedule) > 2:
+        form = "gram" if xp.finfo(X.dtype).bits > 16 else "plain"
     with np.errstate(all="ignore"):                         # divergence is reported below
         X, powers = _normalized(_adjoint(X) if tall else X, normalize)
         if form == "gram":
@@ -312,13 +318,14 @@ def apply_schedule(A, schedule, *, normalize="frobenius", form="auto", restart=3
         else:
             X = _plain_form(X, schedule, powers)
     if not _known(xp.all(xp.isfinite(X))):
-        raise ValueError(f"schedule diverges on A: with normalize={normalize!r} a singular value "
-                         "left the range in which its steps stay bounded")
+        raise ValueError(f"schedule diverges on A: with normalize={normalize!r} a singular "
+                         "value left the range in which its steps stay bounded")
     return _adjoint(X) if tall else X
 
 
 # %% book/matrix_sign/newton_schulz.ipynb: PolarResiduals
-class PolarResiduals(namedtuple("PolarResiduals", "orthogonality bound hermitian backward smallest")):
+class PolarResiduals(namedtuple("PolarResiduals",
+                                "orthogonality bound hermitian backward smallest")):
     """What is wrong with X as a polar factor of A; see `polar_residuals`."""
 
     __slots__ = ()
@@ -328,23 +335,22 @@ def _orthogonality(X):
     """norm(I - X X^H, "fro"), of shape (..., 1, 1), and the bound of |s - 1| that follows."""
     xp = array_namespace(X)
     d = _frobenius(_combine((1.0, -1.0), [X @ _adjoint(X)]))
-    d = xp.where(xp.isnan(d), math.inf, d)
     root = xp.sqrt(1 - xp.where(d < 1, d, 0.0))
-    return d, xp.where(d < 1, d / (1 + root), math.inf)
+    return xp.where(xp.isnan(d), math.inf, d), xp.where(d < 1, d / (1 + root), math.inf)
 
 
 def _lowest(S):
-    """The smallest eigenvalue of each Hermitian S, of shape (..., 1, 1); 0 where there is none."""
+    """The smallest eigenvalue of each Hermitian S, of shape (..., 1, 1); 0 if S is 0 x 0."""
     xp = array_namespace(S)
     if S.shape[-1] == 0:
         return _frobenius(S)
     half = xp.finfo(S.dtype).bits == 16                     # LAPACK knows no such numbers
-    values = xp.linalg.eigvalsh(xp.astype(S, xp.float32) if half else S)
-    return xp.min(xp.astype(values, xp.real(S).dtype if not half else S.dtype, copy=False), axis=-1)[..., None, None]
+    values = xp.linalg.eigvalsh(xp.astype(S, xp.float32) if half else S)[..., :1, None]
+    return xp.astype(values, S.dtype) if half else values
 
 
 def polar_residuals(A, X):
-    r"""How far X is from the polar factor of A: norm(I - X X^H) and what A - H X says, H = A X^H.
+    r"""How far X is from the polar factor of A: norm(I - X X^H), norm(A - H X), and H = A X^H.
 
     Parameters
     ----------
@@ -357,11 +363,10 @@ def polar_residuals(A, X):
     -------
     PolarResiduals
         Named tuple of arrays of shape (...). For m <= n (otherwise take adjoints), with
-        Frobenius norms and S = (H + H^H) / 2:
-        ``orthogonality`` is d = norm(I - X X^H); ``bound`` is 1 - sqrt(1 - d), a bound of
-        |s - 1| for every singular value s of X, or Inf where d >= 1; ``hermitian``
-        is norm(H - H^H) / norm(A); ``backward`` is norm(A - S X) / norm(A); ``smallest``
-        is the smallest eigenvalue of S over norm(A).
+        Frobenius norms and S = (H + H^H) / 2: ``orthogonality`` is d = norm(I - X X^H);
+        ``bound`` is 1 - sqrt(1 - d), a bound of |s - 1| for every singular value s of X, or
+        Inf if d >= 1; ``hermitian`` is norm(H - H^H) / norm(A); ``backward`` is
+        norm(A - S X) / norm(A); ``smallest`` is the smallest eigenvalue of S over norm(A).
 
     Raises
     ------
@@ -372,9 +377,9 @@ def polar_residuals(A, X):
 
     Notes
     -----
-    Three products on the smaller side and the eigenvalues of S. X is the polar factor of an A
-    of full rank if and only if d = 0, ``backward`` = 0 and ``smallest`` >= 0. Orthogonality alone
-    says nothing about A.
+    Three products on the smaller side and the eigenvalues of S. X is the polar factor of
+    an A of full rank if and only if d = 0, ``backward`` = 0 and ``smallest`` >= 0.
+    Orthogonality alone says nothing about A.
     Derived in :ref:`newton-schulz-certificate`, :prf:ref:`polar-certificate`.
 
     Examples
@@ -395,9 +400,9 @@ def polar_residuals(A, X):
         H = A @ _adjoint(X)
         S = (H + _adjoint(H)) / 2
         relative = [_frobenius(E) / size for E in (H - _adjoint(H), A - S @ X)]
-        d, bound = _orthogonality(X)
-    relative = [xp.where(xp.isnan(r), math.inf, r) for r in relative]
-    return PolarResiduals(*(r[..., 0, 0] for r in (d, bound, *relative, _lowest(S) / size)))
+        relative = [xp.where(xp.isnan(r), math.inf, r) for r in relative]
+        results = *_orthogonality(X), *relative, _lowest(S) / size
+    return PolarResiduals(*(r[..., 0, 0] for r in results))
 
 
 # %% book/matrix_sign/newton_schulz.ipynb: sqrtm_newton_schulz
@@ -405,12 +410,14 @@ def _check_hermitian(X):
     """Refuse what is not Hermitian to round-off."""
     xp = array_namespace(X)
     if X.shape[-2] != X.shape[-1]:
-        raise ValueError(f"A has shape {tuple(X.shape)}; allowed is a square matrix or a stack of them")
+        raise ValueError(f"A has shape {tuple(X.shape)}; "
+                         "allowed is a square matrix (n, n) or a stack (..., n, n)")
     allowed = max(1, X.shape[-1]) * float(xp.finfo(X.dtype).eps)
     defect = _peaks(X - _adjoint(X)) / _positive(_peaks(X))
     if not _known(xp.all(defect <= allowed)):
-        raise ValueError(f"A is not Hermitian: A - A^H has entries of {float(xp.max(defect)):.1e} "
-                         f"times the largest one of A; allowed is {allowed:.1e}")
+        raise ValueError("A is not Hermitian: A - A^H has entries of "
+                         f"{float(xp.max(defect)):.1e} times the largest one of A; "
+                         f"allowed is {allowed:.1e}")
 
 
 def _coupled_step(c, W, Y, Z):
@@ -453,15 +460,15 @@ def _coupled_until(A):
 
 
 def sqrtm_newton_schulz(A, schedule=None, *, return_inverse=False):
-    r"""The R with R R = A and R >= 0 for Hermitian A >= 0, and R^(-1), by products alone.
+    r"""The R >= 0 with R R = A for Hermitian A >= 0, and R^(-1), by products alone.
 
     Parameters
     ----------
     A : array, shape (..., n, n)
         A matrix or a stack of matrices of NumPy, PyTorch or JAX, Hermitian to round-off.
     schedule : sequence of sequences of float, optional
-        Take these steps, as in `apply_schedule`; they act on the square roots of the eigenvalues
-        of A over a bound. By default steps of ``pade_step(9)``, as many as A needs.
+        Take these steps, as in `apply_schedule`; they act on the square roots of the
+        eigenvalues of A over a bound. By default steps of ``pade_step(9)``, as many as A needs.
     return_inverse : bool, default False
         Also return R^(-1).
 
@@ -475,32 +482,36 @@ def sqrtm_newton_schulz(A, schedule=None, *, return_inverse=False):
     Raises
     ------
     ValueError
-        NaN, Inf or a shape that is not square; ``max(abs(A - A^H)) > n * eps * max(abs(A))``; an
-        eigenvalue below about ``-10 * n**1.5 * eps`` times the largest; ``return_inverse`` for
-        an A that is singular to working precision, cond(A) above about ``1 / (4 * sqrt(n) * eps)``; a
-        schedule that diverges.
+        NaN, Inf or a shape that is not square; ``max(abs(A - A^H)) > n * eps * max(abs(A))``;
+        an eigenvalue below about ``-10 * n**1.5 * eps`` times the largest;
+        ``return_inverse`` for an A that is singular to working precision, which starts at
+        cond(A) near ``1 / (4 * sqrt(n) * eps)``; a schedule that is malformed or diverges.
     TypeError
         A dtype without meaning.
 
     Notes
     -----
     Five products a step and one for the residual; at most 20 steps in double precision.
-    The error is near ``eps * sqrt(cond(A))``, that of any method; so is norm(R R - A) / norm(A), which
-    an eigenvalue decomposition keeps near eps. Of a singular A, the iterate of smallest residual is
-    returned: if the other eigenvalues are well above zero, R is right to
-    round-off. With a ``schedule`` the function is differentiable and fit for ``vmap`` and ``jit``.
-    Derived in :ref:`newton-schulz-roots`, :prf:ref:`coupled-iteration`; Higham (2008), chapter 6.
+    The relative error is near ``eps * sqrt(cond(A))``, as of every method. The residual
+    norm(R R - A) / norm(A) is of the same size; an eigenvalue decomposition keeps it near eps.
+    Of a singular A the iterate of smallest residual is returned: where the other eigenvalues
+    are well above zero, it is right to round-off.
+    With a ``schedule`` the function is differentiable and fit for ``vmap`` and ``jit``.
+    Derived in :ref:`newton-schulz-roots`, :prf:ref:`coupled-iteration` and
+    :prf:ref:`coupled-stability`; Higham (2008), chapter 6.
 
     Examples
     --------
     >>> import numpy as np
     >>> from lowrank import sqrtm_newton_schulz
-    >>> A = np.array([[5.0, 4.0], [4.0, 5.0]])
-    >>> sqrtm_newton_schulz(A).round(6)
+    >>> sqrtm_newton_schulz(np.array([[5.0, 4.0], [4.0, 5.0]])).round(6)
     array([[2., 1.],
            [1., 2.]])
     """
     xp, A = _as_stack(A)
+    steps = None if schedule is None else _check_schedule(schedule)
+    if steps == []:
+        raise ValueError("schedule is empty; allowed is at least one step")
     unit = _power_of_two(_peaks(A))
     with np.errstate(all="ignore"):                         # divergence is reported
         X = A / unit
@@ -508,19 +519,19 @@ def sqrtm_newton_schulz(A, schedule=None, *, return_inverse=False):
         frobenius = _positive(_frobenius(X))
         X = (X + _adjoint(X)) / (2 * frobenius)
         b = _positive(_frobenius(X @ _adjoint(X)))**0.5     # the Schatten norm of order 4
-        if schedule is None:
+        if steps is None:
             Y, Z, regular = _coupled_until(X / b)
         else:
-            Y, Z = _coupled(X / b, _check_schedule(schedule))
+            Y, Z = _coupled(X / b, steps)
             regular = xp.isfinite(xp.sum(Y + Z, axis=(-2, -1)))
-    if schedule is not None and not _known(xp.all(regular)):
-        raise ValueError("schedule diverges on A: A has a negative eigenvalue, or a step is not "
-                         "bounded on its range")
+    if steps is not None and not _known(xp.all(regular)):
+        raise ValueError("schedule diverges on A: A has a negative eigenvalue, or a step is "
+                         "not bounded on its range")
     root = (b * frobenius)**0.5
     R = (Y + _adjoint(Y)) / 2 * root * unit**0.5
     if not return_inverse:
         return R
     if not _known(xp.all(regular)):
-        raise ValueError("A is singular to working precision; its square root exists, and the "
-                         "inverse of that does not")
+        raise ValueError("A is singular to working precision: it has a square root, but that "
+                         "has no inverse")
     return R, (Z + _adjoint(Z)) / 2 / root / unit**0.5

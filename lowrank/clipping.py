@@ -31,7 +31,7 @@ __all__ = ["svfun", "mclip", "mstep", "svfun_jvp", "svfun_vjp"]
 # %% book/matrix_sign/clipping.ipynb: svfun
 def _values(f, s, name="f"):
     """f(s), which must be real, finite and of the shape of s."""
-    with np.errstate(all="ignore"):                         # what is not finite is refused below
+    with np.errstate(all="ignore"):                         # Inf and NaN are refused below
         y = f(s)
     if getattr(y, "shape", None) != s.shape:
         raise ValueError(f"{name} maps an array of shape {tuple(s.shape)} to {y!r:.60}; "
@@ -54,9 +54,9 @@ def svfun(A, f, *, rtol=None):
     f : callable
         Maps an array of positive numbers to real numbers, entry by entry.
     rtol : float, optional
-        f acts on the singular values above ``rtol * s_1``; the others contribute nothing,
-        as if f were 0 there. Default is ``max(m, n) * eps``. With ``rtol=0`` only zeros are left
-        out, which is right for an f with f(s) -> 0 for s -> 0.
+        f acts on the singular values above ``rtol * s_1``; the others contribute nothing, as
+        if f were 0 there. Default is ``max(m, n) * eps``. With ``rtol=0`` only zeros are
+        left out, which is right for an f with f(s) -> 0 for s -> 0.
 
     Returns
     -------
@@ -73,14 +73,14 @@ def svfun(A, f, *, rtol=None):
 
     Notes
     -----
-    One singular value decomposition, O(m n min(m, n)) operations. If f(0+) is not 0, the result
-    jumps where a singular value reaches zero, and the default decides with a relative cut.
+    One singular value decomposition, O(m n min(m, n)) operations. If f(0+) is not 0, the
+    result jumps where a singular value reaches zero, and ``rtol`` says what is zero.
     Derived in :ref:`clipping-functions`, :prf:ref:`singular-functions`; generalised matrix
     functions of Hawkins and Ben-Israel (1973). For derivatives see `svfun_jvp`.
 
     Examples
     --------
-    The soft threshold, which solves min |X - A|_F^2 / 2 + t |X|_* with the nuclear norm:
+    The soft threshold, which minimises ``norm(X - A)**2 / 2 + t * norm(X, "nuc")``:
 
     >>> import numpy as np
     >>> from lowrank import svfun
@@ -95,8 +95,9 @@ def svfun(A, f, *, rtol=None):
         return A
     U, s, Vh = _svd(A)
     counts = s > rtol * s[..., :1]
-    inside = xp.where(counts, s, xp.where(s[..., :1] > 0, s[..., :1], 1.0))     # f sees these only
-    y = xp.where(counts, _values(f, inside), 0.0)
+    largest = xp.where(s[..., :1] > 0, s[..., :1], 1.0)
+    y = _values(f, xp.where(counts, s, largest))            # f never sees what does not count
+    y = xp.where(counts, y, 0.0)
     return (U * y[..., None, :]) @ Vh
 
 
@@ -163,8 +164,9 @@ def _split(A, t, S, method, sign):
 
 
 # %% book/matrix_sign/clipping.ipynb: mclip
-def mclip(A, lo=0.0, hi=1.0, *, method="auto", rtol=None, schedule=None, steps=None, lower=None):
-    r"""U min(max(S, lo), hi) V^H for A = U S V^H; for lo = 0 the X with |X|_2 <= hi closest to A.
+def mclip(A, lo=0.0, hi=1.0, *, method="auto", rtol=None,
+          schedule=None, steps=None, lower=None):
+    r"""U min(max(S, lo), hi) V^H for A = U S V^H; for lo = 0 the projection on norm(X, 2) <= hi.
 
     Parameters
     ----------
@@ -173,12 +175,12 @@ def mclip(A, lo=0.0, hi=1.0, *, method="auto", rtol=None, schedule=None, steps=N
     lo, hi : float
         The interval, ``0 <= lo <= hi``. ``hi`` may be Inf.
     method : {"auto", "svd", "msign", "block"}
-        "msign" takes the matrix signs of A and of (A^H A)^(1/2) - t I, for a threshold t; "block"
-        that of a matrix with m + n rows. "auto" is "msign" if one of the options of `msign` below is
-        given, and "svd" otherwise.
+        "msign" takes the matrix signs of A and, for each threshold t, of (A^H A)^(1/2) - t I;
+        "block" that of a matrix with m + n rows. "auto" is "msign" if ``schedule``, ``steps`` or
+        ``lower`` is given, else "svd".
     rtol : float, optional
-        With "svd": only singular values above ``rtol * s_1`` are clipped, the others become zero.
-        Default is 0 for ``lo = 0``, else ``max(m, n) * eps``.
+        With "svd": only singular values above ``rtol * s_1`` are clipped, the others become
+        zero. Default is 0 for ``lo = 0``, else ``max(m, n) * eps``.
     schedule, steps, lower : optional
         With "msign" and "block": how to compute the signs by products; see `msign`.
 
@@ -197,15 +199,17 @@ def mclip(A, lo=0.0, hi=1.0, *, method="auto", rtol=None, schedule=None, steps=N
 
     Notes
     -----
-    "svd": O(m n min(m, n)) operations; backward stable, and for ``lo = 0`` the forward error too is a
-    small multiple of ``eps * s_1``, since the map is non-expansive. For ``lo > 0`` the result
-    jumps where a singular value reaches zero. "msign" with a schedule of quintic steps: per step 3
-    products with the m x n matrix and, for each threshold, 3 of the smaller side; "block" 3 of the
-    side m + n. They are differentiable and fit for ``vmap`` and ``jit`` with ``schedule`` or ``steps``.
-    An error E of the signs costs about ``E * s_1 / 2``, and a distance ``|s - t|`` from a threshold
-    below ``lower * s_1`` is not resolved; :ref:`clipping-breaks` has numbers.
-    Derived in :ref:`clipping-projection` and :ref:`clipping-signs`, :prf:ref:`clip-projection` and
-    :prf:ref:`clip-by-signs`; Su (2025e, 2025f).
+    "svd": O(m n min(m, n)) operations, backward stable. For ``lo = 0`` the map does not expand,
+    so the forward error is a small multiple of ``eps * s_1`` as well. For ``lo > 0`` the result
+    jumps where a singular value reaches zero, and products need an A of full rank.
+
+    "msign" with a schedule of quintic steps: per step 3 products with the m x n matrix and, for
+    each threshold, 3 of the smaller side; "block": 3 of the side m + n. Differentiable, and fit
+    for ``vmap`` and ``jit``, with ``schedule`` or ``steps``. An error E of the signs costs about
+    ``E * s_1 / 2``; a distance from a threshold below ``lower * s_1`` is not resolved.
+
+    Derived in :ref:`clipping-projection` and :ref:`clipping-signs`,
+    :prf:ref:`clip-projection` and :prf:ref:`clip-by-signs`; Su (2025e, 2025f).
 
     Examples
     --------
@@ -239,8 +243,9 @@ def mclip(A, lo=0.0, hi=1.0, *, method="auto", rtol=None, schedule=None, steps=N
     return X - _split(A, lo, S, method, sign)[1] + lo * S if lo else X
 
 
-def mstep(A, threshold=1.0, *, method="auto", rtol=None, schedule=None, steps=None, lower=None):
-    r"""The sum of u_i v_i^H over s_i > threshold, for A = U S V^H: large singular values become 1, small ones 0.
+def mstep(A, threshold=1.0, *, method="auto", rtol=None,
+          schedule=None, steps=None, lower=None):
+    r"""The sum of u_i v_i^H over s_i > threshold, for A = U S V^H: 1 for large s_i, 0 for small ones.
 
     Parameters
     ----------
@@ -258,20 +263,21 @@ def mstep(A, threshold=1.0, *, method="auto", rtol=None, schedule=None, steps=No
     -------
     X : array, shape (..., m, n)
         Of the same library, dtype and device as A; a partial isometry: X X^H and X^H X are
-        the projectors on the singular vectors above the threshold, and norm(X, "fro")**2 is their
-        number.
+        the projectors on the singular vectors above the threshold, and their number is
+        ``norm(X, "fro")**2``.
 
     Raises
     ------
     ValueError
-        NaN, Inf or fewer than two axes; a threshold or option out of range; an option of another
-        method.
+        NaN, Inf or fewer than two axes; a threshold or option out of range; an option of
+        another method.
     TypeError
         A dtype without meaning, or a threshold that is no number.
 
     Notes
     -----
-    The same work as `mclip`. Derived in :ref:`clipping-signs`, :prf:ref:`clip-by-signs`.
+    The same work as `mclip`.
+    Derived in :ref:`clipping-signs`, :prf:ref:`clip-by-signs`; Su (2025e).
 
     Examples
     --------

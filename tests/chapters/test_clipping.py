@@ -40,7 +40,7 @@ def test_clip_and_step_by_every_method():
                         {"schedule": schedule}, {"method": "block", "schedule": schedule}):
             for lo, hi in ((0, 1), (0.5, 2), (1, np.inf), (4, 4), (0, 0), (0, 1e9)):
                 found = mclip(A, lo, hi, **options)
-                assert np.allclose(found, rebuilt(np.clip(s, lo, hi)), atol=1e-11), (m, n, options, lo, hi)
+                assert np.allclose(found, rebuilt(np.clip(s, lo, hi)), atol=1e-11)
             for t in (1e-4, 0.5, 1, 4, 100):
                 assert np.allclose(mstep(A, t, **options), rebuilt(s > t), atol=1e-10)
     assert np.allclose(mclip(1e-150 * A, 0, 1e-150), 1e-150 * mclip(A), rtol=1e-12, atol=0)
@@ -65,9 +65,9 @@ def test_clipping_refuses():
         (lambda: mclip(A, rtol=2), ValueError, "rtol is 2"),
         (lambda: mstep(A, -1), ValueError, "threshold is -1"),
         (lambda: mstep(A, None), TypeError, "threshold is None"),
-        (lambda: svfun(A, np.sum), ValueError, "allowed is a function that acts on every entry"),
+        (lambda: svfun(A, np.sum), ValueError, "allowed is a function that acts on every"),
         (lambda: svfun(A, lambda s: 1j * s), TypeError, "f has values of dtype complex128"),
-        (lambda: svfun(A, lambda s: np.inf * s), ValueError, "f of the singular values contains"),
+        (lambda: svfun(A, lambda s: np.inf * s), ValueError, "f of the singular values"),
     ]
     for call, kind, message in cases:
         with pytest.raises(kind, match=message):
@@ -81,14 +81,17 @@ def test_derivative_against_differences():
     from lowrank.polar_factor import msign_jvp
 
     rng = np.random.default_rng(5)
-    functions = {"tanh": (np.tanh, lambda s: 1 / np.cosh(s)**2), "cube": (lambda s: s**3, lambda s: 3 * s**2),
-                 "clip": (lambda s: np.minimum(s, 1), lambda s: s < 1), "one": (np.ones_like, np.zeros_like)}
+    functions = {"tanh": (np.tanh, lambda s: 1 / np.cosh(s)**2),
+                 "cube": (lambda s: s**3, lambda s: 3 * s**2),
+                 "clip": (lambda s: np.minimum(s, 1), lambda s: s < 1),
+                 "one": (np.ones_like, np.zeros_like)}
     for shape in ((5, 5), (7, 4), (3, 6)):
         k = min(shape)
         for unit in (0, 1j):
             draw = lambda: rng.standard_normal(shape) + unit * rng.standard_normal(shape)
             U, _, Vh = np.linalg.svd(draw(), full_matrices=False)
-            for s in (np.linspace(0.3, 2, k), np.r_[[1.5] * (k - 1), 0.5], np.r_[[1.5] * (k - 1), 0.0]):
+            equal = [1.5] * (k - 1)
+            for s in (np.linspace(0.3, 2, k), np.array([*equal, 0.5]), np.array([*equal, 0.0])):
                 A, dA, G = U * s @ Vh, draw(), draw()
                 for name, (f, df) in functions.items():
                     if name == "one" and s[-1] == 0:

@@ -57,6 +57,8 @@ _HOME = {
     "sqrtm_newton_schulz": "newton_schulz",
     "Schedule": "polar_express",
     "optimal_msign_schedule": "polar_express",
+    "best_degrees": "polar_express",
+    "SignInfo": "polar_factor",
     "msign": "polar_factor",
     "msign_jvp": "polar_factor",
     "msign_vjp": "polar_factor",

@@ -44,9 +44,15 @@ from lowrank.newton_schulz import (
 )
 from lowrank.polar_express import (
     Schedule as Schedule,
+    best_degrees as best_degrees,
     optimal_msign_schedule as optimal_msign_schedule,
 )
-from lowrank.polar_factor import msign as msign, msign_jvp as msign_jvp, msign_vjp as msign_vjp
+from lowrank.polar_factor import (
+    SignInfo as SignInfo,
+    msign as msign,
+    msign_jvp as msign_jvp,
+    msign_vjp as msign_vjp,
+)
 from lowrank.psd import (
     Nystrom as Nystrom,
     RPCholesky as RPCholesky,
@@ -101,6 +107,8 @@ __all__ = [
     "sqrtm_newton_schulz",
     "Schedule",
     "optimal_msign_schedule",
+    "best_degrees",
+    "SignInfo",
     "msign",
     "msign_jvp",
     "msign_vjp",

@@ -1,21 +1,20 @@
 r"""The best composition of odd polynomials.
 
-Which steps $p_1,\dots,p_T$ bring all singular values in $[l,u]$ closest to 1,
-$\min_{p_T\circ\dots\circ p_1}\ \max_{l\le x\le u}\lvert 1-p_T(\dots p_1(x))\rvert$?
+Which odd polynomials $p_1,\dots,p_T$ bring all numbers in $[l,u]$ closest to 1,
+$\min_{p_1,\dots,p_T}\ \max_{l\le x\le u}\,\lvert 1-p_T(\dots p_2(p_1(x)))\rvert$?
 
 Generated from book/matrix_sign/polar_express.ipynb; edit the chapter.
 """
 
 from functools import lru_cache
-from math import isfinite
 
 import mpmath
 import numpy as np
 
 from lowrank.conventions import _check_count
-from lowrank.newton_schulz import pade_step
+from lowrank.newton_schulz import _three_products, pade_step
 
-__all__ = ["Schedule", "optimal_msign_schedule"]
+__all__ = ["Schedule", "optimal_msign_schedule", "best_degrees"]
 
 
 # %% book/matrix_sign/polar_express.ipynb: _horner
@@ -27,31 +26,37 @@ def _horner(b, t):
     return value
 
 
+def _times_linear(b, slope, shift):
+    """The coefficients of (slope y + shift) (b_0 + b_1 y + ...)."""
+    return [shift * p + slope * q for p, q in zip([*b, 0], [0, *b])]
+
+
 def _interpolate(t, v):
-    """Coefficients b_0, b_1, ... of the polynomial through the points (t_i, v_i)."""
+    """The coefficients b_0, b_1, ... of the polynomial with the values v_i at t_i."""
     v = list(v)
-    for k in range(1, len(t)):                              # divided differences
+    for k in range(1, len(t)):                              # Newton's divided differences
         for i in range(len(t) - 1, k - 1, -1):
             v[i] = (v[i] - v[i - 1]) / (t[i] - t[i - k])
-    b = [v[-1]]
-    for node, value in zip(t[-2::-1], v[-2::-1]):           # b <- value + (t - node) b
-        b = [value - node * b[0], *(p - node * q for p, q in zip(b, b[1:])), b[-1]]
+    b = v[-1:]
+    for node, value in zip(t[-2::-1], v[-2::-1]):
+        b = _times_linear(b, 1, -node)
+        b[0] += value
     return b
 
 
 def _real_roots(g):
-    """The roots, all real and simple, of g_0 + g_1 t + ...: found in floats, then polished."""
+    """The roots of g_0 + g_1 t + ..., all real and simple: found in floats, polished by Newton."""
     size = max(map(abs, g))
     g = [c / size for c in g]
     slope = [k * c for k, c in enumerate(g)][1:]
-    roots = []
+    roots, close = [], mpmath.sqrt(mpmath.eps)
     for t in np.sort(np.roots([float(c) for c in g[::-1]]).real).tolist():
-        t, step = mpmath.mpf(t), mpmath.inf
-        while (step_before := abs(step)) > mpmath.eps:
+        t = mpmath.mpf(t)
+        for _ in range(100):
             step = _horner(g, t) / _horner(slope, t)
-            if abs(step) >= step_before:                    # only round-off is left
-                break
             t -= step
+            if abs(step) < close:                           # the next one would be its square
+                break
         roots.append(t)
     return roots
 
@@ -59,48 +64,59 @@ def _real_roots(g):
 # %% book/matrix_sign/polar_express.ipynb: _best_step
 def _best_step(l, u, q):
     """(c, E): the odd polynomial of degree 2 q + 1 that is closest to 1 on [l, u], and its error."""
-    m, r = (u * u + l * l) / 2, (u * u - l * l) / 2         # x^2 = m + r t with t in [-1, 1]
-    corners = [mpmath.cospi(mpmath.mpf(q + 1 - i) / (q + 1)) for i in range(1, q + 1)]
-    x = [l, *((u + l) / 2 + (u - l) / 2 * z for z in corners), u]
-    t = [-1, *((z * z - m) / r for z in x[1:-1]), 1]
+    m, r = (u * u + l * l) / 2, (u * u - l * l) / 2         # x^2 = m + r t with -1 <= t <= 1
     signs = [(-1)**i for i in range(q + 2)]
+    nodes = [-mpmath.cospi(mpmath.mpf(i) / (q + 1)) for i in range(1, q + 1)]
+    x = [l, *((u + l) / 2 + (u - l) / 2 * z for z in nodes), u]
+    t = [-1, *((z * z - m) / r for z in x[1:-1]), 1]
     for _ in range(50):
-        w = [1 / (z * mpmath.fprod(a - b for b in t if b != a)) for a, z in zip(t, x)]
-        E = mpmath.fsum(w) / mpmath.fsum(s * z for s, z in zip(signs, w))
+        dual = [1 / (z * mpmath.fprod(a - b for b in t if b != a)) for a, z in zip(t, x)]
+        E = mpmath.fsum(dual) / mpmath.fdot(signs, dual)
         b = _interpolate(t[1:], [(1 - s * E) / z for s, z in zip(signs[1:], x[1:])])
-        slope = [(2 * k + 1) * b[k] + 2 * m / r * (k + 1) * b[k + 1] for k in range(q)]
-        t = [-1, *_real_roots([*slope, (2 * q + 1) * b[q]]), 1]
+        steep = [2 * m / r * k * b[k] for k in range(1, q + 1)] + [0]
+        t = [-1, *_real_roots([(2 * k + 1) * b[k] + steep[k] for k in range(q + 1)]), 1]
         x = [l, *(mpmath.sqrt(m + r * z) for z in t[1:-1]), u]
-        largest = max(abs(1 - z * _horner(b, a)) for a, z in zip(t, x))
-        if largest - E <= 1e-20 * E:
+        if max(abs(1 - z * _horner(b, a)) for a, z in zip(t, x)) - E <= 1e-20 * E:
             break
-    c = [b[q]]
-    for value in b[q - 1::-1]:                              # t = (y - m) / r
-        shifted = [-m / r * c[0], *((p - m * z) / r for p, z in zip(c, c[1:])), c[-1] / r]
-        c = [value + shifted[0], *shifted[1:]]
+    c = b[-1:]
+    for value in b[-2::-1]:                                 # from t = (y - m) / r back to y
+        c = _times_linear(c, 1 / r, -m / r)
+        c[0] += value
     return c, E
 
 
-# %% book/matrix_sign/polar_express.ipynb: _next_step
-_TINY = 1e-40          # below this half-width the best step is the Pade step, to 40 digits
+# %% book/matrix_sign/polar_express.ipynb: _half_width
+def _half_width(lower, upper, dps=30):
+    """E with [lower, upper] = a multiple of [1 - E, 1 + E]."""
+    l, u = mpmath.mpf(lower), mpmath.mpf(upper)
+    with mpmath.workdps(dps + int(mpmath.log10(u / l))):
+        return (u - l) / (u + l)
 
 
-def _next_step(E, q, cushion, safety):
+def _lost_digits(E, q):
+    """How many digits cancel in a step of degree 2 q + 1 on [1 - E, 1 + E]."""
+    return int(max(mpmath.log10((1 + E) / (1 - E)), -(q + 1) * mpmath.log10(E)))
+
+
+_TINY = mpmath.mpf(10)**-40       # below it the best step is Padé's, and E' its leading term
+
+
+@lru_cache(maxsize=1024)
+def _next_step(E, q, cushion, safety, dps=30):
     """(c, E'): a step of degree 2 q + 1 that takes [1 - E, 1 + E] into [1 - E', 1 + E']."""
+    pade = pade_step(2 * q + 1)
     if E < _TINY:
-        order = mpmath.mpf(q + 1)
-        growth = mpmath.binomial(2 * q, q) * (2 * q + 1) / (4**q * order)
-        return pade_step(2 * q + 1), growth * E**order * (2**q if safety else 1)
-    l, u = 1 - E, (1 + E) * (1 + safety)
-    c, error = _best_step(max(l, cushion * u), u, q)
-    low, high = min(1 - error, l * _horner(c, l * l)), 1 + error
-    c, error = [z * 2 / (low + high) for z in c], (high - low) / (high + low)
-    if safety:
-        pade = pade_step(2 * q + 1)
-        ends = [abs(1 - x * _horner(pade, x * x)) for x in (1 - E, 1 + E)]
-        if max(ends) <= error:
-            return pade, max(ends)
-    return c, error
+        constant = 2 * mpmath.binomial(2 * q + 2, q + 1) / mpmath.mpf(4)**(q + 1)
+        return pade, constant * E**(q + 1) * (2**q if safety else 1)
+    with mpmath.workdps(dps + _lost_digits(E, q)):
+        l, u = 1 - E, (1 + E) * (1 + mpmath.mpf(safety))
+        c, error = _best_step(max(l, cushion * u), u, q)
+        low, high = min(1 - error, l * _horner(c, l * l)), 1 + error
+        if safety:                                          # near 1 Padé's step needs no room
+            far = max(abs(1 - x * _horner(pade, x * x)) for x in (1 - E, 1 + E))
+            if far <= (high - low) / (high + low):
+                return pade, far
+        return [z * 2 / (high + low) for z in c], (high - low) / (high + low)
 
 
 # %% book/matrix_sign/polar_express.ipynb: Schedule
@@ -110,9 +126,9 @@ class Schedule(tuple):
     Attributes
     ----------
     errors : tuple of float
-        errors[t] bounds |1 - x| for what t + 1 steps make of the interval.
+        ``errors[t]`` bounds |1 - x| for what the steps 0 to t make of the range.
     bounds : tuple of pairs of float
-        bounds[t] is the interval for which step t is made.
+        ``bounds[t]`` is the range (l_t, u_t) of the values that come to step t.
     """
 
     def __new__(cls, steps, errors, bounds):
@@ -121,30 +137,25 @@ class Schedule(tuple):
         return self
 
     def __setattr__(self, name, value):
-        raise AttributeError("a Schedule cannot be changed")
+        raise AttributeError(f"{name} of a Schedule cannot be set")
 
 
 @lru_cache(maxsize=256)
 def _compose(degrees, steps, tol, lower, upper, cushion, safety, dps):
-    """The schedule of so many steps, or down to tol; the last degree is repeated."""
-    made, errors, bounds, scale = [], [], [(lower, upper)], 2 / (lower + upper)
-    with mpmath.workdps(dps):
-        l, u = mpmath.mpf(lower), mpmath.mpf(upper)
-    with mpmath.workdps(dps + int(mpmath.log10(u / l))):
-        E = (u - l) / (u + l)
-    while len(made) < steps if tol is None else E > tol or not made:
+    """The schedule of so many steps, or as many as tol needs; the last degree is repeated."""
+    E, scale = _half_width(lower, upper, dps), 2 / (mpmath.mpf(lower) + mpmath.mpf(upper))
+    made, errors, bounds = [], [], [(lower, upper)]
+    while (len(made) < steps) if tol is None else (not made or E > tol):
         q = degrees[min(len(made), len(degrees) - 1)] // 2
-        scale = mpmath.mpf(1) if made else 2 / (l + u)
-        lost = (q + 1) * -mpmath.log10(E) if E > _TINY else 0
-        with mpmath.workdps(dps + int(max(lost, mpmath.log10(u / l)))):
-            c, error = _next_step(E, q, cushion, safety)
-            made.append(tuple(float(z * scale**(2 * k + 1)) for k, z in enumerate(c)))
+        c, error = _next_step(E, q, cushion, safety, dps)
+        made.append(tuple(float(z * scale**(2 * k + 1)) for k, z in enumerate(c)))
         if tol is not None and tol < error >= E:
-            raise ValueError(f"tol is {tol} and cannot be reached with safety {safety}")
-        E = error
+            raise ValueError(f"tol is {tol} and out of reach: with degree {degrees}, cushion "
+                             f"{cushion} and safety {safety} the error stays near {float(E):.2g}")
+        E, scale = error, 1
         errors.append(float(E))
         bounds.append((float(1 - E), float(1 + E)))
-    return Schedule(made, errors, bounds[:-1] or [])
+    return Schedule(made, errors, bounds[:-1])
 
 
 # %% book/matrix_sign/polar_express.ipynb: optimal_msign_schedule
@@ -155,15 +166,81 @@ def _check_fraction(value, name):
     return float(value)
 
 
+def _check_range(lower, upper):
+    """Two floats with 0 < lower <= upper."""
+    if not 0 < float(lower) <= float(upper) < float("inf"):
+        raise ValueError(f"lower is {lower!r} and upper is {upper!r}; "
+                         "allowed are finite numbers with 0 < lower <= upper")
+    return float(lower), float(upper)
+
+
 def optimal_msign_schedule(steps=None, degree=5, lower=1e-3, *, upper=1.0, tol=None,
                            cushion=0.0, safety=0.0, dps=None):
-    r"""The odd polynomials that minimise max |1 - p_T(...p_1(x))| over l <= x <= u."""
-    degrees = tuple(np.atleast_1d(degree).tolist())
+    r"""The odd p_1, ..., p_T that minimise max |1 - p_T(...p_1(x))| over lower <= x <= upper.
+
+    Parameters
+    ----------
+    steps : int >= 0, optional
+        T. Give this or ``tol``, or neither if ``degree`` is a sequence.
+    degree : int or sequence of int, default 5
+        The degrees of the steps, odd numbers from 3. Of a sequence the last one is repeated.
+    lower, upper : float, 0 < lower <= upper
+        The range in which the singular values lie after normalisation.
+    tol : float, 0 < tol < 1, optional
+        Take as many steps, at least one, as bring the error down to ``tol``.
+    cushion : float, 0 <= cushion < 1, default 0
+        No step is made for a range longer than from ``cushion * u`` to u. Keeps the
+        backward error near ``eps / cushion``; 0.02 to 0.1 are usual.
+    safety : float, 0 <= safety < 1, default 0
+        Room for rounding errors: each step is made for, and its range computed on, an interval
+        that ends at ``(1 + safety) * u``, and Padé's step is taken as soon as it is better.
+        1e-6, 1e-4 and 1e-2 suit float64, float32 and bfloat16.
+    dps : int, optional
+        Compute E_T to at least so many digits. Default 30.
+
+    Returns
+    -------
+    Schedule
+        A tuple of T steps, each c_1, c_3, ..., the coefficients in ascending odd powers as floats:
+        what `apply_schedule` takes. ``.errors`` are E_1, ..., E_T, and ``.bounds`` the
+        intervals (l_t, u_t) from which the steps start.
+
+    Raises
+    ------
+    ValueError
+        An even degree, lower not in (0, upper], steps and tol both or neither, an option out of range,
+        a tol that cannot be reached with this cushion and safety.
+    TypeError
+        steps, degree or dps that are no integers.
+
+    See Also
+    --------
+    best_degrees : the degrees for a budget of matrix products.
+    apply_schedule : multiplies a matrix by these steps.
+
+    Notes
+    -----
+    Without cushion and safety no composition of polynomials of these degrees has a smaller
+    error. The errors come from a computation with ``dps`` digits more than cancel in E_t, about
+    |log10(E_t)|; those of the rounded coefficients may differ in the tenth digit. Milliseconds per step;
+    the last 256 results are kept.
+    Derived in :ref:`polar-express-one`, :prf:ref:`best-odd-step`, :prf:ref:`greedy-optimal` and
+    :prf:ref:`range-with-margins`; Amsel, Persson, Musco and Gower (2025).
+
+    Examples
+    --------
+    >>> from lowrank import optimal_msign_schedule
+    >>> schedule = optimal_msign_schedule(8, degree=5, lower=1e-3)
+    >>> [f"{E:.2e}" for E in schedule.errors[4:]]
+    ['1.13e-01', '9.16e-04', '4.81e-10', '6.96e-29']
+    >>> [round(c, 4) for c in schedule[0]]
+    [8.4703, -25.1081, 18.6293]
+    >>> len(optimal_msign_schedule(tol=1e-3, degree=9, lower=1e-5))
+    7
+    """
+    degrees = tuple(degree) if np.ndim(degree) else (degree,)
     for d in degrees:
         pade_step(d)                                        # refuses what is no odd degree
-    lower, upper = float(lower), float(upper)
-    if not 0 < lower <= upper or not isfinite(upper):
-        raise ValueError(f"lower is {lower!r} and upper is {upper!r}; allowed is 0 < lower <= upper")
     if steps is None and tol is None and np.ndim(degree):
         steps = len(degrees)
     if (steps is None) == (tol is None):
@@ -172,6 +249,65 @@ def optimal_msign_schedule(steps=None, degree=5, lower=1e-3, *, upper=1.0, tol=N
         steps = _check_count(steps, "steps", 0)
     elif not 0 < float(tol) < 1:
         raise ValueError(f"tol is {tol!r}; allowed is a number with 0 < tol < 1")
-    cushion, safety = _check_fraction(cushion, "cushion"), _check_fraction(safety, "safety")
-    dps = max(30, 0 if dps is None else _check_count(dps, "dps", 1))
-    return _compose(degrees, steps, tol, lower, upper, cushion, safety, dps)
+    return _compose(degrees, steps, tol, *_check_range(lower, upper),
+                    _check_fraction(cushion, "cushion"), _check_fraction(safety, "safety"),
+                    max(30, 0 if dps is None else _check_count(dps, "dps", 1)))
+
+
+# %% book/matrix_sign/polar_express.ipynb: _products
+def _products(c):
+    """Matrix products in a step: X X^H, those of `_polynomial`, and the one with X."""
+    q = len(c) - 1
+    if q == 8 and _three_products(c):
+        return 5
+    return 2 + min(s - 1 + (q - 1) // s for s in range(min(q, 2), q + 1))
+
+
+# %% book/matrix_sign/polar_express.ipynb: best_degrees
+def best_degrees(products, lower=1e-3, *, upper=1.0, degrees=(3, 5, 9, 17)):
+    r"""Degrees whose optimal steps minimise max |1 - p_T(...p_1(x))| at a cost of matrix products.
+
+    Parameters
+    ----------
+    products : int >= 0
+        The budget.
+    lower, upper : float, 0 < lower <= upper
+        The range of the singular values.
+    degrees : sequence of int, default (3, 5, 9, 17)
+        What to choose from. They cost 2, 3, 4 and 5 products.
+
+    Returns
+    -------
+    tuple of int
+        To be passed to `optimal_msign_schedule` as ``degree``. Empty if nothing is affordable.
+
+    Raises
+    ------
+    ValueError
+        A negative budget, an even degree, lower not in (0, upper].
+    TypeError
+        A budget or a degree that is not an integer.
+
+    Notes
+    -----
+    Exact, by dynamic programming: ``products`` times ``len(degrees)`` steps are computed.
+    Derived in :ref:`polar-express-budget`, :prf:ref:`best-budget`.
+
+    Examples
+    --------
+    >>> from lowrank import best_degrees, optimal_msign_schedule
+    >>> best_degrees(16)
+    (17, 5, 9, 9)
+    """
+    products = _check_count(products, "products", 0)
+    costs = {d: _products(pade_step(d)) for d in degrees}
+    best = [(_half_width(*_check_range(lower, upper)), ())]
+    for budget in range(1, products + 1):
+        best.append(best[-1])
+        for d, cost in costs.items():
+            if cost <= budget:
+                E, before = best[budget - cost]
+                E = _next_step(E, d // 2, 0.0, 0.0)[1]
+                if E < best[budget][0]:
+                    best[budget] = E, (*before, d)
+    return best[-1][1]

@@ -1,85 +1,443 @@
 r"""The polar factor and its derivative.
 
-How is $\operatorname{msign}A = UV^{\mathsf H}$ computed when it must be right, and how does it
-change with $A$?
+$A=U\Sigma V^{\mathsf H}$ of rank $r$ has $\operatorname{msign}A=U_rV_r^{\mathsf H}$; which way to
+it is right for which matrix, how does one know that the answer is good, and what is the derivative
+of $A\mapsto\operatorname{msign}A$?
 
 Generated from book/matrix_sign/polar_factor.ipynb; edit the chapter.
 """
 
-from array_api_compat import array_namespace
+import math
+from collections import namedtuple
 
-from lowrank.arrays import _adjoint, _as_stack, _known, _matching, _peaks, _power_of_two, _svd
-from lowrank.newton_schulz import _check_choice, apply_schedule
-from lowrank.polar_express import optimal_msign_schedule
+import numpy as np
+import scipy.linalg
+from array_api_compat import array_namespace, device, is_numpy_array
 
-__all__ = ["msign", "msign_jvp", "msign_vjp"]
+from lowrank.arrays import (
+    _adjoint,
+    _as_stack,
+    _frobenius,
+    _known,
+    _matching,
+    _peaks,
+    _power_of_two,
+    _svd,
+)
+from lowrank.conventions import _check_tol
+from lowrank.newton_schulz import (
+    _NORMALIZE,
+    _check_choice,
+    _check_schedule,
+    _combine,
+    _normalized,
+    _orthogonality,
+    _polynomial,
+    _positive,
+    apply_schedule,
+    pade_step,
+)
+from lowrank.polar_express import _check_fraction, _products, optimal_msign_schedule
+
+__all__ = ["SignInfo", "msign", "msign_jvp", "msign_vjp"]
 
 
-# %% book/matrix_sign/polar_factor.ipynb: _check_rtol
-def _check_rtol(rtol, A):
-    """The cut-off, max(m, n) * eps by default."""
+# %% book/matrix_sign/polar_factor.ipynb: _cut_off
+def _cut_off(rtol, A):
+    """rtol, by default max(m, n) * eps."""
     if rtol is None:
         return max(A.shape[-2:]) * float(array_namespace(A).finfo(A.dtype).eps)
-    if not 0 <= float(rtol) < 1:
-        raise ValueError(f"rtol is {rtol!r}; allowed is a number with 0 <= rtol < 1")
-    return float(rtol)
+    return _check_fraction(rtol, "rtol")
 
 
-def _by_svd(A, rtol):
+def _isometry(U, s, Vh, rtol):
     """U V^H of the singular values above rtol s_1."""
-    xp = array_namespace(A)
-    U, s, Vh = _svd(A / _power_of_two(_peaks(A)))
-    kept = xp.astype(s > rtol * s[..., :1], U.dtype)
+    kept = array_namespace(s).astype(s > rtol * s[..., :1], U.dtype)
     return (U * kept[..., None, :]) @ Vh
 
 
+def _by_svd(X, rtol):
+    """The partial isometry of a wide X; for one NumPy matrix, of its triangular factor if that is smaller."""
+    if not is_numpy_array(X) or X.ndim > 2:
+        return _isometry(*_svd(X), rtol)
+    Q = None
+    if 2 * X.shape[1] >= 3 * X.shape[0]:
+        Q, R = scipy.linalg.qr(_adjoint(X), mode="economic", check_finite=False)
+        X = _adjoint(R)
+    X = _isometry(*scipy.linalg.svd(X, full_matrices=False, check_finite=False), rtol)
+    return X if Q is None else X @ _adjoint(Q)
+
+
+# %% book/matrix_sign/polar_factor.ipynb: _robust_schedule
+_MARGINS = {16: 1e-2, 32: 1e-4, 64: 1e-6}               # far above the rounding errors of a step
+
+
+def _robust_schedule(X, degree, lower, cushion, **stop):
+    """A schedule with a cushion, and a margin that suits the dtype of X."""
+    safety = _MARGINS[array_namespace(X).finfo(X.dtype).bits]
+    return optimal_msign_schedule(degree=degree, lower=lower, cushion=cushion, safety=safety, **stop)
+
+
+def _worst_bound(Y):
+    """The largest |s - 1| that d = norm(I - Y, "fro") allows for any matrix of the stack."""
+    d = _frobenius(_combine((1.0, -1.0), [Y]))
+    d = float(array_namespace(d).max(d)) if 0 not in d.shape else 0.0
+    return d / (1 + math.sqrt(1 - d)) if d < 1 else math.inf
+
+
+def _until(X, powers, schedule, tol):
+    """(X, taken): the steps of a schedule, then Padé's, until |s - 1| <= tol or nothing improves."""
+    taken, pade = [], pade_step(2 * len(schedule[-1]) - 1)
+    for c, promised in zip(schedule, (math.inf, *schedule.errors)):
+        powers = powers or [X @ _adjoint(X)]
+        if _worst_bound(powers[0]) < promised:              # nearer than the schedule knows
+            break
+        X, powers = _polynomial(powers[0], c, powers) @ X, ()
+        taken.append(c)
+    before = math.inf
+    while True:
+        powers = powers or [X @ _adjoint(X)]
+        bound = _worst_bound(powers[0])
+        if not tol < bound < before / 2:
+            return X, taken
+        X, powers = _polynomial(powers[0], pade, powers) @ X, ()
+        taken.append(pade)
+        before = bound
+
+
+# %% book/matrix_sign/polar_factor.ipynb: _qdwh_weights
+def _qdwh_weights(l):
+    """a, b, c of the best x (a + b x^2) / (1 + c x^2) on [l, 1]."""
+    d = (4 * (1 - l * l) / l**4)**(1 / 3)
+    root = math.sqrt(1 + d)
+    a = root + math.sqrt(8 - 4 * d + 8 * (2 - l * l) / (l * l * root)) / 2
+    b = (a - 1)**2 / 4
+    return a, b, a + b - 1
+
+
+# %% book/matrix_sign/polar_factor.ipynb: _solve
+def _solve(Z, B):
+    """Z^(-1) B for Hermitian Z > 0."""
+    if is_numpy_array(Z) and Z.ndim == 2:
+        return scipy.linalg.cho_solve(scipy.linalg.cho_factor(Z), B)
+    return array_namespace(Z).linalg.solve(Z, B)
+
+
+def _qdwh_step(X, a, b, c):
+    """X (a I + b X^H X) (I + c X^H X)^(-1) for tall X: by QR if c is large, else by Cholesky."""
+    xp, n = array_namespace(X), X.shape[-1]
+    if c <= 100:
+        Z = _combine((1.0, c), [_adjoint(X) @ X])
+        return b / c * X + (a - b / c) * _adjoint(_solve(Z, _adjoint(X)))
+    I = _combine((1.0, 0.0), [X[..., :n, :]])
+    Q = xp.linalg.qr(xp.concat([math.sqrt(c) * X, I], axis=-2)).Q
+    return b / c * X + (a - b / c) / math.sqrt(c) * Q[..., :-n, :] @ _adjoint(Q[..., -n:, :])
+
+
+def _by_qdwh(X, lower):
+    """(X, steps, products) for wide X with singular values up to 1."""
+    X, Q, count = _adjoint(X), None, 0
+    eps = float(array_namespace(X).finfo(X.dtype).eps)
+    if is_numpy_array(X) and X.ndim == 2:                   # X = Q R, and R tells its smallest value
+        Q, R = scipy.linalg.qr(X, mode="economic", check_finite=False)
+        if lower is None:
+            inverse, failed = scipy.linalg.get_lapack_funcs("trtri", (R,))(R)
+            lower = 0.0 if failed else 0.99 / float(np.linalg.norm(np.triu(inverse)))
+        X = R
+    l = max(4 * eps, lower or 0.0)                          # what is smaller counts as noise
+    while 1 - l > 8 * eps:
+        a, b, c = _qdwh_weights(l)
+        X = _qdwh_step(X, a, b, c)
+        l = min(1.0, l * (a + b * l * l) / (1 + c * l * l))
+        count += 1
+    return _adjoint(X if Q is None else Q @ X), count, count
+
+
+# %% book/matrix_sign/polar_factor.ipynb: SignInfo
+_METHODS = ("auto", "svd", "polynomial", "gram", "qdwh")
+
+
+def _automatic(A, fixed):
+    """The method that "auto" stands for; fixed: how many steps were given, or None."""
+    half = array_namespace(A).finfo(A.dtype).bits == 16
+    short, long = sorted(A.shape[-2:])
+    if fixed is not None:
+        return "gram" if long >= 3 * short and fixed > 2 and not half else "polynomial"
+    return "polynomial" if half or "cpu" not in str(device(A)).lower() else "svd"
+
+
+def _gram_products(schedule, restart=3):
+    """Products of the Gram form, small and large ones."""
+    return sum(_products(c) + 1 for c in schedule) - math.ceil(len(schedule) / restart)
+
+
+class SignInfo(namedtuple("SignInfo", "bound hermitian steps products converged")):
+    """What is known about a result X of `msign`; see there."""
+
+    __slots__ = ()
+
+
+def _certify(A, X, isometry, tol):
+    """bound, hermitian, converged for wide A and X."""
+    xp = array_namespace(A)
+    A = A / _power_of_two(_peaks(A))
+    H = A @ _adjoint(X)
+    hermitian = (_frobenius(H - _adjoint(H)) / _positive(_frobenius(A)))[..., 0, 0]
+    if isometry:                                # values near 0 are right too: P = X X^H, P - P^2
+        P = X @ _adjoint(X)
+        d = 4 * _frobenius(P - P @ P)
+        d = xp.where(d < 1, d, xp.ones_like(d))
+        gap = d / (2 * (1 + xp.sqrt(1 - d)))                # 1 - s^2 at most
+        bound = gap / (1 + xp.sqrt(1 - gap))
+    else:
+        bound = _orthogonality(X)[1]
+    bound = bound[..., 0, 0]
+    return bound, hermitian, xp.isfinite(bound) if tol is None else bound <= tol
+
+
 # %% book/matrix_sign/polar_factor.ipynb: msign
-_METHODS = ("auto", "svd", "polynomial")
+def _refuse(method, **given):
+    """Refuse arguments that a method does not take."""
+    for name, value in given.items():
+        if value is not None:
+            raise ValueError(f"{name} is {value!r}; {method} does not take it")
 
 
-def msign(A, *, method="auto", rtol=None, schedule=None, steps=None, lower=None,
-          normalize="schatten8"):
-    r"""The partial isometry U_r V_r^H of A = U S V^H: every singular value above zero becomes 1."""
+def _by_products(X, method, tol, schedule, steps, lower, degree, normalize):
+    """(X, steps, products) for wide X by a schedule, a number of steps, or down to tol."""
+    info = array_namespace(X).finfo(X.dtype)
+    if schedule is None and steps is not None:
+        lower = 1e-3 if lower is None else lower
+        schedule = _robust_schedule(X, degree, lower, 0.02, steps=steps)
+    if schedule is not None:
+        form = "gram" if method == "gram" else "plain"
+        products = _gram_products(schedule) if method == "gram" else sum(map(_products, schedule))
+        return apply_schedule(X, schedule, normalize=normalize, form=form), len(schedule), products
+    if method == "gram":
+        raise ValueError("schedule and steps are both None; method='gram', which squares the "
+                         "condition number, needs one of them")
+    if lower is None:
+        lower = 1e-3 if info.bits == 16 else 4 * float(info.eps)
+    schedule = _robust_schedule(X, degree, lower, 0.1, tol=min(tol, float(info.eps)))
+    X, taken = _until(*_normalized(X, normalize), schedule, tol)
+    return X, len(taken), sum(map(_products, taken))
+
+
+def msign(A, *, method="auto", tol=None, rtol=None, schedule=None, steps=None, lower=None,
+          degree=5, normalize="schatten8", return_info=False):
+    r"""U_r V_r^H for A = U S V^H of rank r: every singular value above zero becomes 1.
+
+    Parameters
+    ----------
+    A : array, shape (..., m, n)
+        A matrix or a stack of matrices of NumPy, PyTorch or JAX, real or complex.
+    method : {"auto", "svd", "polynomial", "gram", "qdwh"}
+        "svd" is exact for every rank. "polynomial" takes matrix products alone, "gram" takes
+        them in the Gram form of `apply_schedule`, "qdwh" takes QR and Cholesky
+        decompositions. "auto" is chosen by the table in :ref:`polar-factor-auto`: "svd"
+        on a processor, products where a schedule or steps are given, for 16 bits, and on an accelerator.
+    tol : float, optional
+        "polynomial" stops as soon as |s - 1| <= tol is certified for every singular value of the
+        result. ``converged`` means ``bound <= tol``. Default ``4 * sqrt(min(m, n)) * eps``; with ``schedule`` or
+        ``steps`` none, and ``converged`` means that the bound is finite.
+    rtol : float, optional
+        "svd" only: singular values up to ``rtol * s_1`` count as zero. Default ``max(m, n) * eps``.
+    schedule : sequence of sequences of float, optional
+        Take exactly these steps, such as those of `optimal_msign_schedule`.
+    steps : int, optional
+        Take so many steps of a schedule for ``lower`` with a cushion of 0.02 and a margin for the dtype.
+    lower : float, optional
+        A lower bound of the singular values of A / b, with b by ``normalize``. Default 1e-3 for
+        ``steps`` and for 16 bits, else ``4 * eps``; "qdwh" computes it for a NumPy matrix.
+    degree : int or sequence of int, default 5
+        Degree of the steps that ``steps`` or ``tol`` choose.
+    normalize : {"frobenius", "schatten4", "schatten8", False}
+        The bound b of s_1, as in `apply_schedule`. For all methods but "svd".
+    return_info : bool, default False
+        Also return what is known about the result.
+
+    Returns
+    -------
+    X : array, shape (..., m, n)
+        Of the same library, dtype and device as A. A zero matrix gives zero.
+    info : SignInfo
+        Only with ``return_info``. ``bound`` certifies |s - 1| for every singular value of X, from
+        d = norm(I - X X^H); it is Inf where d >= 1. After "svd" it concerns those near 1.
+        ``hermitian`` is norm(H - H^H) / norm(A), H = A X^H: d alone does not
+        show that X belongs to this A. Both have shape (...), and so has ``converged``. ``steps`` and
+        ``products`` are counts, without the products of the certificate.
+
+    Raises
+    ------
+    ValueError
+        NaN, Inf or fewer than two axes; an option out of range, or one that the method does not
+        take; a schedule that diverges on A.
+    TypeError
+        A dtype without meaning.
+
+    Notes
+    -----
+    Of a matrix of rank r < min(m, n), only "svd" gives a partial isometry: products bring
+    back null directions as anything between 0 and 1, and "qdwh", like SciPy's
+    ``polar``, fills them with some orthonormal vectors. ``converged`` is False in the first case.
+    Backward error near eps for "svd", "qdwh" and degree 5, ten times that for degree 9;
+    the forward error of every method is near ``eps * s_1 / s_n``.
+    ``schedule`` and ``steps`` are differentiable and fit for ``vmap`` and ``jit``. Everything else looks
+    at values.
+    Derived in :ref:`polar-factor-methods`, :prf:ref:`certified-stop` and :prf:ref:`qdwh-step`;
+    Su (2025b), Nakatsukasa, Bai and Gygi (2010).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lowrank import msign
+    >>> A = np.array([[3.0, 0.0, 4.0], [0.0, 0.0, 0.0]])
+    >>> msign(A)
+    array([[0.6, 0. , 0.8],
+           [0. , 0. , 0. ]])
+    >>> X, info = msign(np.diag([4.0, 2.0, 1.0]), steps=6, return_info=True)
+    >>> info.products, bool(info.converged), float(info.bound) < 0.01
+    (18, True, True)
+    """
     xp, A = _as_stack(A)
     _check_choice(method, "method", _METHODS)
+    _check_choice(normalize, "normalize", _NORMALIZE)
+    fixed = steps if schedule is None else len(schedule := _check_schedule(schedule))
     if method == "auto":
-        method = "svd" if schedule is None and steps is None else "polynomial"
-    if method == "svd":
-        return _by_svd(A, _check_rtol(rtol, A)) if 0 not in A.shape[-2:] else A
-    if schedule is None:
-        schedule = optimal_msign_schedule(steps, 5, 1e-3 if lower is None else lower,
-                                          cushion=0.1, safety=1e-2)
-    return apply_schedule(A, schedule, normalize=normalize)
+        method = "svd" if rtol is not None else _automatic(A, fixed)
+    if method != "svd":
+        _refuse(f"method={method!r}", rtol=rtol)
+    if method in ("svd", "qdwh"):
+        _refuse(f"method={method!r}", schedule=schedule, steps=steps)
+    if schedule is not None:
+        _refuse("a given schedule", steps=steps, lower=lower)
+    if tol is None and fixed is None:
+        tol = 4 * min(A.shape[-2:])**0.5 * float(xp.finfo(A.dtype).eps)
+    elif tol is not None:
+        tol = _check_tol(tol)
+
+    tall, count = A.shape[-2] > A.shape[-1], (0, 0)
+    A = _adjoint(A) if tall else A
+    with np.errstate(all="ignore"):                         # what is not finite is reported below
+        if 0 in A.shape[-2:]:
+            X = xp.zeros_like(A)
+        elif method == "svd":
+            X = _by_svd(A / _power_of_two(_peaks(A)), _cut_off(rtol, A))
+        elif method == "qdwh":
+            X, *count = _by_qdwh(_normalized(A, normalize)[0], lower)
+        else:
+            X, *count = _by_products(A, method, tol, schedule, steps, lower, degree, normalize)
+    if not _known(xp.all(xp.isfinite(X))):
+        raise ValueError(f"the iteration diverged: with normalize={normalize!r} a singular value of "
+                         "A was above 1")
+    if return_info:
+        bound, hermitian, converged = _certify(A, X, method == "svd", tol)
+        info = SignInfo(bound, hermitian, *count, converged)
+    X = _adjoint(X) if tall else X
+    return (X, info) if return_info else X
 
 
 # %% book/matrix_sign/polar_factor.ipynb: msign_jvp
-def _sylvester(A, G, rtol, name):
-    """U (F - F^H)_ij / (s_i + s_j) V^H + what the rectangular parts of G contribute, F = U^H G V."""
+def _derivative(A, G, name, rtol):
+    """U (F - F^H)_ij / (s_i + s_j) V^H for F = U^H G V, and what the longer side of A adds."""
     xp, A = _as_stack(A)
     G = _matching(G, name, A)
     if 0 in A.shape[-2:]:
-        return G
+        return xp.zeros_like(G)
     a, g = _power_of_two(_peaks(A)), _power_of_two(_peaks(G))
-    U, s, Vh = _svd(A / a)
-    if not _known(xp.all(s[..., -1] > _check_rtol(rtol, A) * s[..., 0])):
-        raise ValueError("A has singular values of at most rtol * s_1, where msign is not differentiable")
+    U, s, Vh = _svd(xp.astype(A, G.dtype, copy=False) / a)
+    if not _known(xp.all(s[..., -1] > _cut_off(rtol, A) * s[..., 0])):
+        raise ValueError("A has a singular value of at most rtol * s_1; msign has no derivative there")
     G, s = G / g, s[..., None]
-    UhG, GV = _adjoint(U) @ G, G @ _adjoint(Vh)
+    GV, UhG = G @ _adjoint(Vh), _adjoint(U) @ G
     F = UhG @ _adjoint(Vh)
     X = U @ ((F - _adjoint(F)) / (s + s.mT)) @ Vh
-    m, n = A.shape[-2:]
-    if m > n:
+    if A.shape[-2] > A.shape[-1]:
         X = X + ((GV - U @ F) / s.mT) @ Vh
-    if m < n:
+    if A.shape[-2] < A.shape[-1]:
         X = X + U @ ((UhG - F @ Vh) / s)
-    return X / a * g
+    return X * (g / a)
 
 
 def msign_jvp(A, dA, *, rtol=None):
-    r"""The derivative of msign at A in the direction dA."""
-    return _sylvester(A, dA, rtol, "dA")
+    r"""The X with msign(A + t dA) = msign(A) + t X + O(t^2): the derivative in the direction dA.
+
+    Parameters
+    ----------
+    A : array, shape (..., m, n)
+        A matrix or a stack of matrices of NumPy, PyTorch or JAX, of full rank.
+    dA : array, shape (..., m, n)
+        The direction.
+    rtol : float, optional
+        Singular values up to ``rtol * s_1`` are refused. Default ``max(m, n) * eps``.
+
+    Returns
+    -------
+    array, shape (..., m, n)
+
+    Raises
+    ------
+    ValueError
+        NaN, Inf or shapes that differ; an A with a singular value of at most ``rtol * s_1``.
+    TypeError
+        A dtype without meaning, or arrays of two libraries.
+
+    See Also
+    --------
+    msign_vjp : The adjoint of this map, which is the same map.
+
+    Notes
+    -----
+    One SVD and six products. Equal singular values do no harm: only sums of them are divided by.
+    Its largest possible value is ``2 / (s_n + s_(n-1))`` for a real square A, else ``1 / s_n``.
+    Derived in :ref:`polar-factor-derivative`, :prf:ref:`msign-derivative`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lowrank import msign_jvp
+    >>> msign_jvp(2 * np.eye(2), np.array([[7.0, 1.0], [-1.0, 5.0]]))     # a rotation sets in
+    array([[ 0. ,  0.5],
+           [-0.5,  0. ]])
+    """
+    return _derivative(A, dA, "dA", rtol)
 
 
 def msign_vjp(A, G, *, rtol=None):
-    r"""The gradient of A -> Re tr(G^H msign(A))."""
-    return _sylvester(A, G, rtol, "G")
+    r"""The gradient of Re tr(G^H msign(A)) with respect to A: the derivative pulled back.
+
+    Parameters
+    ----------
+    A : array, shape (..., m, n)
+        A matrix or a stack of matrices of NumPy, PyTorch or JAX, of full rank.
+    G : array, shape (..., m, n)
+        The gradient with respect to msign(A). For complex matrices the one that PyTorch uses,
+        f(X + dX) = f(X) + Re tr(G^H dX); JAX has its conjugate.
+    rtol : float, optional
+        As for `msign_jvp`.
+
+    Returns
+    -------
+    array, shape (..., m, n)
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `msign_jvp`.
+
+    Notes
+    -----
+    The derivative is self-adjoint, so this is `msign_jvp` with G in the place of dA.
+    Derived in :ref:`polar-factor-derivative`, :prf:ref:`msign-self-adjoint`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lowrank import msign_vjp
+    >>> A = np.array([[2.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
+    >>> msign_vjp(A, np.array([[0.0, 3.0], [0.0, 0.0], [4.0, 5.0]]))
+    array([[ 0.,  1.],
+           [-1.,  0.],
+           [ 2.,  5.]])
+    """
+    return _derivative(A, G, "G", rtol)

@@ -23,7 +23,7 @@ from lowrank.arrays import (
     _svd,
 )
 from lowrank.newton_schulz import _check_choice
-from lowrank.polar_factor import _check_rtol, msign
+from lowrank.polar_factor import _cut_off, msign
 
 __all__ = ["svfun", "mclip", "mstep", "svfun_jvp", "svfun_vjp"]
 
@@ -90,7 +90,7 @@ def svfun(A, f, *, rtol=None):
            [0. , 0. , 0. ]])
     """
     xp, A = _as_stack(A)
-    rtol = _check_rtol(rtol, A)
+    rtol = _cut_off(rtol, A)
     if 0 in A.shape[-2:]:
         return A
     U, s, Vh = _svd(A)
@@ -114,7 +114,7 @@ def _check_bound(value, name):
 
 
 def _check_method(method, rtol, **options):
-    """The method that "auto" means, and the options for its sign."""
+    """The method that "auto" means, and the sign with its options."""
     _check_choice(method, "method", ("auto", "svd", "msign", "block"))
     options = {name: value for name, value in options.items() if value is not None}
     if method == "auto":
@@ -125,7 +125,9 @@ def _check_method(method, rtol, **options):
     if method != "svd" and rtol is not None:
         raise ValueError(f"rtol is {rtol!r} with method {method!r}; allowed with 'svd' only, "
                          "since products cannot tell a small singular value from zero")
-    return method, options
+    if options and options.keys().isdisjoint(("schedule", "steps")):
+        options["method"] = "polynomial"                    # else msign chooses
+    return method, partial(msign, **options)
 
 
 # %% book/matrix_sign/clipping.ipynb: _identity
@@ -163,9 +165,21 @@ def _split(A, t, S, method, sign):
     return step, clip * unit
 
 
+def _clip(A, lo, hi, method, sign):
+    """min(s, hi) - min(s, lo) + lo for a wide A."""
+    S = sign(A) if method == "msign" or lo else None
+    X = _split(A, hi, S, method, sign)[1] if hi < math.inf else A
+    return X - _split(A, lo, S, method, sign)[1] + lo * S if lo else X
+
+
+def _step(A, t, method, sign):
+    """mstep of a wide A at t."""
+    return _split(A, t, sign(A) if method == "msign" else None, method, sign)[0]
+
+
 # %% book/matrix_sign/clipping.ipynb: mclip
 def mclip(A, lo=0.0, hi=1.0, *, method="auto", rtol=None,
-          schedule=None, steps=None, lower=None):
+          tol=None, schedule=None, steps=None, lower=None, degree=None):
     r"""U min(max(S, lo), hi) V^H for A = U S V^H; for lo = 0 the projection on norm(X, 2) <= hi.
 
     Parameters
@@ -176,13 +190,14 @@ def mclip(A, lo=0.0, hi=1.0, *, method="auto", rtol=None,
         The interval, ``0 <= lo <= hi``. ``hi`` may be Inf.
     method : {"auto", "svd", "msign", "block"}
         "msign" takes the matrix signs of A and, for each threshold t, of (A^H A)^(1/2) - t I;
-        "block" that of a matrix with m + n rows. "auto" is "msign" if ``schedule``, ``steps`` or
-        ``lower`` is given, else "svd".
+        "block" that of a matrix with m + n rows. "auto" is "msign" if one of the
+        options below is given, else "svd".
     rtol : float, optional
         With "svd": only singular values above ``rtol * s_1`` are clipped, the others become
         zero. Default is 0 for ``lo = 0``, else ``max(m, n) * eps``.
-    schedule, steps, lower : optional
-        With "msign" and "block": how to compute the signs by products; see `msign`.
+    tol, schedule, steps, lower, degree : optional
+        With "msign" and "block": how to compute the signs by products; see `msign`. Without
+        them the signs are those of ``msign(X)``.
 
     Returns
     -------
@@ -229,22 +244,20 @@ def mclip(A, lo=0.0, hi=1.0, *, method="auto", rtol=None,
     if lo > min(hi, largest):
         raise ValueError(f"lo is {lo!r} and hi is {hi!r}; allowed is lo <= hi, lo finite")
     hi = hi if hi <= largest else math.inf
-    method, options = _check_method(method, rtol, schedule=schedule, steps=steps, lower=lower)
+    method, sign = _check_method(method, rtol, tol=tol,
+                                    schedule=schedule, steps=steps, lower=lower, degree=degree)
     if method == "svd":
         rtol = 0.0 if rtol is None and lo == 0 else rtol
         return svfun(A, lambda s: xp.clip(s, lo, hi), rtol=rtol)
     if 0 in A.shape[-2:]:
         return A
     if A.shape[-2] > A.shape[-1]:
-        return _adjoint(mclip(_adjoint(A), lo, hi, method=method, **options))
-    sign = partial(msign, **options)
-    S = sign(A) if method == "msign" or lo else None
-    X = _split(A, hi, S, method, sign)[1] if hi < math.inf else A
-    return X - _split(A, lo, S, method, sign)[1] + lo * S if lo else X
+        return _adjoint(_clip(_adjoint(A), lo, hi, method, sign))
+    return _clip(A, lo, hi, method, sign)
 
 
 def mstep(A, threshold=1.0, *, method="auto", rtol=None,
-          schedule=None, steps=None, lower=None):
+          tol=None, schedule=None, steps=None, lower=None, degree=None):
     r"""The sum of u_i v_i^H over s_i > threshold, for A = U S V^H: 1 for large s_i, 0 for small ones.
 
     Parameters
@@ -253,7 +266,7 @@ def mstep(A, threshold=1.0, *, method="auto", rtol=None,
         A matrix or a stack of matrices of NumPy, PyTorch or JAX.
     threshold : float, default 1.0
         At least 0. A singular value within round-off of it may go either way.
-    method, schedule, steps, lower
+    method, tol, schedule, steps, lower, degree
         As in `mclip`.
     rtol : float, optional
         With "svd": singular values up to ``rtol * s_1`` become zero too. Default is
@@ -290,15 +303,15 @@ def mstep(A, threshold=1.0, *, method="auto", rtol=None,
     """
     xp, A = _as_stack(A)
     threshold = min(_check_bound(threshold, "threshold"), float(xp.finfo(A.dtype).max))
-    method, options = _check_method(method, rtol, schedule=schedule, steps=steps, lower=lower)
+    method, sign = _check_method(method, rtol, tol=tol,
+                                    schedule=schedule, steps=steps, lower=lower, degree=degree)
     if method == "svd":
         return svfun(A, lambda s: s > threshold, rtol=rtol)
     if 0 in A.shape[-2:]:
         return A
     if A.shape[-2] > A.shape[-1]:
-        return _adjoint(mstep(_adjoint(A), threshold, method=method, **options))
-    sign = partial(msign, **options)
-    return _split(A, threshold, sign(A) if method == "msign" else None, method, sign)[0]
+        return _adjoint(_step(_adjoint(A), threshold, method, sign))
+    return _step(A, threshold, method, sign)
 
 
 # %% book/matrix_sign/clipping.ipynb: _slope
@@ -328,7 +341,7 @@ def _multipliers(A, s, f, df, rtol):
 def _derivative(A, E, name, f, df, rtol):
     """The derivative of svfun(A, f) in the direction E; it is its own adjoint."""
     _, A = _as_stack(A)
-    E, rtol = _matching(E, name, A), _check_rtol(rtol, A)
+    E, rtol = _matching(E, name, A), _cut_off(rtol, A)
     if 0 in A.shape[-2:]:
         return E
     U, s, Vh = _svd(A)

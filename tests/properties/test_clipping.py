@@ -48,7 +48,9 @@ def test_clip_is_the_projection_on_the_ball(name):
 def test_step_is_a_partial_isometry_and_counts(name):
     A = HARD[name]
     s = np.linalg.svd(double(A), compute_uv=False)
-    np.testing.assert_allclose(mstep(A, 0), msign(A), rtol=0, atol=1e-12)
+    kept = s[s > max(A.shape) * eps(A) * s[0]]
+    allowed = 20 * max(A.shape) * eps(A) * (s[0] / kept[-1] if kept.size else 1)
+    np.testing.assert_allclose(mstep(A, 0), msign(A), rtol=0, atol=allowed)
     for threshold in (0.4 * s[0], 3 * s[0]):
         X = assert_unchanged(A, lambda B: mstep(B, threshold))
         assert round(np.linalg.norm(X)**2) == np.sum(s > threshold)

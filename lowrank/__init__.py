@@ -26,6 +26,7 @@ _CHAPTERS = [
     "newton_schulz",
     "polar_express",
     "polar_factor",
+    "clipping",
 ]
 
 _HOME = {
@@ -75,6 +76,11 @@ _HOME = {
     "msign": "polar_factor",
     "msign_jvp": "polar_factor",
     "msign_vjp": "polar_factor",
+    "svfun": "clipping",
+    "mclip": "clipping",
+    "mstep": "clipping",
+    "svfun_jvp": "clipping",
+    "svfun_vjp": "clipping",
 }
 
 __all__ = list(_HOME)

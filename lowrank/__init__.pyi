@@ -5,6 +5,7 @@ Generated from _toc.yml and the chapters; edit those.
 
 from lowrank import (
     arrays as arrays,
+    clipping as clipping,
     column_row as column_row,
     conventions as conventions,
     equioscillation as equioscillation,
@@ -18,6 +19,13 @@ from lowrank import (
     skeleton as skeleton,
     sketching as sketching,
     svd as svd,
+)
+from lowrank.clipping import (
+    mclip as mclip,
+    mstep as mstep,
+    svfun as svfun,
+    svfun_jvp as svfun_jvp,
+    svfun_vjp as svfun_vjp,
 )
 from lowrank.column_row import (
     CRInfo as CRInfo,
@@ -132,4 +140,9 @@ __all__ = [
     "msign",
     "msign_jvp",
     "msign_vjp",
+    "svfun",
+    "mclip",
+    "mstep",
+    "svfun_jvp",
+    "svfun_vjp",
 ]

@@ -23,6 +23,7 @@ _CHAPTERS = [
     "newton_schulz",
     "polar_express",
     "polar_factor",
+    "norms",
 ]
 
 _HOME = {
@@ -59,6 +60,12 @@ _HOME = {
     "msign": "polar_factor",
     "msign_jvp": "polar_factor",
     "msign_vjp": "polar_factor",
+    "PowerInfo": "norms",
+    "spectral_norm": "norms",
+    "spectral_norm_grad": "norms",
+    "nuclear_norm": "norms",
+    "nuclear_norm_grad": "norms",
+    "spectral_decay": "norms",
 }
 
 __all__ = list(_HOME)

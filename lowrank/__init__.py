@@ -27,6 +27,7 @@ _CHAPTERS = [
     "polar_express",
     "polar_factor",
     "clipping",
+    "norms",
 ]
 
 _HOME = {
@@ -81,6 +82,12 @@ _HOME = {
     "mstep": "clipping",
     "svfun_jvp": "clipping",
     "svfun_vjp": "clipping",
+    "PowerInfo": "norms",
+    "spectral_norm": "norms",
+    "spectral_norm_grad": "norms",
+    "nuclear_norm": "norms",
+    "nuclear_norm_grad": "norms",
+    "spectral_decay": "norms",
 }
 
 __all__ = list(_HOME)

@@ -11,6 +11,7 @@ from lowrank import (
     equioscillation as equioscillation,
     interpolative as interpolative,
     newton_schulz as newton_schulz,
+    norms as norms,
     polar_express as polar_express,
     polar_factor as polar_factor,
     psd as psd,
@@ -50,6 +51,14 @@ from lowrank.newton_schulz import (
     polar_residuals as polar_residuals,
     schatten_norm as schatten_norm,
     sqrtm_newton_schulz as sqrtm_newton_schulz,
+)
+from lowrank.norms import (
+    PowerInfo as PowerInfo,
+    nuclear_norm as nuclear_norm,
+    nuclear_norm_grad as nuclear_norm_grad,
+    spectral_decay as spectral_decay,
+    spectral_norm as spectral_norm,
+    spectral_norm_grad as spectral_norm_grad,
 )
 from lowrank.polar_express import (
     Schedule as Schedule,
@@ -145,4 +154,10 @@ __all__ = [
     "mstep",
     "svfun_jvp",
     "svfun_vjp",
+    "PowerInfo",
+    "spectral_norm",
+    "spectral_norm_grad",
+    "nuclear_norm",
+    "nuclear_norm_grad",
+    "spectral_decay",
 ]

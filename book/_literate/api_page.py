@@ -10,6 +10,7 @@ from sphinx.util.docutils import SphinxDirective
 
 DIRECTIVES = {"function": "autofunction", "class": "autoclass", "constant": "autodata"}
 PARTS = re.compile(r"``.*?``|(?:(?!``).)+|.")  # literals, and what stands between them
+BAR = re.compile(r"(?<!\\)\|")
 OPTIONS = {"class": [":members:"], "constant": [":no-value:"]}
 
 
@@ -59,7 +60,7 @@ def keep_bars(app, what, name, obj, options, lines):
     """Let docstrings write |x| for an absolute value, which reStructuredText would take for a substitution."""
     for number, text in enumerate(lines):
         if not text.lstrip().startswith(">>>"):
-            lines[number] = "".join(part if part.startswith("``") else part.replace("|", "\\|") for part in PARTS.findall(text))
+            lines[number] = "".join(part if part.startswith("``") else BAR.sub(r"\\|", part) for part in PARTS.findall(text))
 
 
 def section_title(doctree, target):

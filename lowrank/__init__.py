@@ -26,6 +26,8 @@ _CHAPTERS = [
     "newton_schulz",
     "polar_express",
     "polar_factor",
+    "clipping",
+    "norms",
 ]
 
 _HOME = {
@@ -75,6 +77,17 @@ _HOME = {
     "msign": "polar_factor",
     "msign_jvp": "polar_factor",
     "msign_vjp": "polar_factor",
+    "svfun": "clipping",
+    "mclip": "clipping",
+    "mstep": "clipping",
+    "svfun_jvp": "clipping",
+    "svfun_vjp": "clipping",
+    "PowerInfo": "norms",
+    "spectral_norm": "norms",
+    "spectral_norm_grad": "norms",
+    "nuclear_norm": "norms",
+    "nuclear_norm_grad": "norms",
+    "spectral_decay": "norms",
 }
 
 __all__ = list(_HOME)

@@ -5,11 +5,13 @@ Generated from _toc.yml and the chapters; edit those.
 
 from lowrank import (
     arrays as arrays,
+    clipping as clipping,
     column_row as column_row,
     conventions as conventions,
     equioscillation as equioscillation,
     interpolative as interpolative,
     newton_schulz as newton_schulz,
+    norms as norms,
     polar_express as polar_express,
     polar_factor as polar_factor,
     psd as psd,
@@ -18,6 +20,13 @@ from lowrank import (
     skeleton as skeleton,
     sketching as sketching,
     svd as svd,
+)
+from lowrank.clipping import (
+    mclip as mclip,
+    mstep as mstep,
+    svfun as svfun,
+    svfun_jvp as svfun_jvp,
+    svfun_vjp as svfun_vjp,
 )
 from lowrank.column_row import (
     CRInfo as CRInfo,
@@ -42,6 +51,14 @@ from lowrank.newton_schulz import (
     polar_residuals as polar_residuals,
     schatten_norm as schatten_norm,
     sqrtm_newton_schulz as sqrtm_newton_schulz,
+)
+from lowrank.norms import (
+    PowerInfo as PowerInfo,
+    nuclear_norm as nuclear_norm,
+    nuclear_norm_grad as nuclear_norm_grad,
+    spectral_decay as spectral_decay,
+    spectral_norm as spectral_norm,
+    spectral_norm_grad as spectral_norm_grad,
 )
 from lowrank.polar_express import (
     Schedule as Schedule,
@@ -132,4 +149,15 @@ __all__ = [
     "msign",
     "msign_jvp",
     "msign_vjp",
+    "svfun",
+    "mclip",
+    "mstep",
+    "svfun_jvp",
+    "svfun_vjp",
+    "PowerInfo",
+    "spectral_norm",
+    "spectral_norm_grad",
+    "nuclear_norm",
+    "nuclear_norm_grad",
+    "spectral_decay",
 ]

@@ -333,7 +333,7 @@ class PolarResiduals(namedtuple("PolarResiduals",
 
 
 def _orthogonality(X):
-    """norm(I - X X^H, "fro"), of shape (..., 1, 1), and the bound of |s - 1| that follows."""
+    """norm(I - X X^H, "fro"), of shape (..., 1, 1), and the bound of abs(s - 1)."""
     xp = array_namespace(X)
     d = _frobenius(_combine((1.0, -1.0), [X @ _adjoint(X)]))
     root = xp.sqrt(1 - xp.where(d < 1, d, 0.0))
@@ -365,8 +365,8 @@ def polar_residuals(A, X):
     PolarResiduals
         Named tuple of arrays of shape (...). For m <= n (otherwise take adjoints), with
         Frobenius norms and S = (H + H^H) / 2: ``orthogonality`` is d = norm(I - X X^H);
-        ``bound`` is 1 - sqrt(1 - d), a bound of |s - 1| for every singular value s of X, or
-        Inf if d >= 1; ``hermitian`` is norm(H - H^H) / norm(A); ``backward`` is
+        ``bound`` is 1 - sqrt(1 - d), a bound of abs(s - 1) for every singular value s of X,
+        or Inf if d >= 1; ``hermitian`` is norm(H - H^H) / norm(A); ``backward`` is
         norm(A - S X) / norm(A); ``smallest`` is the smallest eigenvalue of S over norm(A).
 
     Raises

@@ -297,6 +297,22 @@ def eigenvalue_root(A, seed):
     return (V * np.sqrt(np.maximum(values, 0))) @ V.T
 
 
+def clip_level(A):
+    """A threshold that some singular values exceed."""
+    return float(np.abs(A).max())
+
+
+def svd_clip(A, hi, svd=np.linalg.svd):
+    U, s, Vh = svd(A, full_matrices=False)
+    return (U * np.clip(s, 0, hi)) @ Vh
+
+
+def clip_error(name, r, X):
+    """Against the formula, over eps times the norm: the projection does not expand."""
+    A = matrix(name)
+    return linalg.norm(X - svd_clip(A, clip_level(A))) / (np.finfo(float).eps * linalg.norm(A))
+
+
 CASES = [
     Case(
         "truncated_svd",
@@ -322,6 +338,18 @@ CASES = [
         },
         measures={"Penrose": penrose},
         aim="no target is stated; Penrose is the larger of two residuals over eps * condition",
+    ),
+    Case(
+        "mclip",
+        [("hopper", 512), ("fast", 1000), ("flat", 800)],
+        ours=lambda A, r, seed: lowrank.mclip(A, 0, clip_level(A)),
+        peers={
+            "svd formula": lambda A, r, seed: svd_clip(A, clip_level(A)),
+            "scipy svd": lambda A, r, seed: svd_clip(A, clip_level(A), linalg.svd),
+        },
+        measures={"error": clip_error},
+        aim="time <= 1.1x the formula with numpy's SVD; error over eps * norm <= 50",
+        targets=lambda name, r: [Target("error", 50.0)] + within(1.1, "svd formula"),
     ),
     Case(
         "estimate_error",

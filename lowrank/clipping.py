@@ -1,0 +1,438 @@
+r"""Clipping singular values.
+
+Which matrix of spectral norm at most $t$ is closest to $A$, $\min_{\lVert X\rVert_2\le t}\lVert
+X-A\rVert_F$, and how do we reach it when the matrix sign is all we can compute?
+
+Generated from book/matrix_sign/clipping.ipynb; edit the chapter.
+"""
+
+import math
+from functools import partial
+
+import numpy as np
+from array_api_compat import array_namespace, device
+
+from lowrank.arrays import (
+    _adjoint,
+    _as_stack,
+    _check_finite,
+    _known,
+    _matching,
+    _peaks,
+    _power_of_two,
+    _svd,
+)
+from lowrank.newton_schulz import _check_choice
+from lowrank.polar_factor import _cut_off, msign
+
+__all__ = ["svfun", "mclip", "mstep", "svfun_jvp", "svfun_vjp"]
+
+
+# %% book/matrix_sign/clipping.ipynb: svfun
+def _values(f, s, name="f"):
+    """f(s), which must be real, finite and of the shape of s."""
+    with np.errstate(all="ignore"):                         # Inf and NaN are refused below
+        y = f(s)
+    if getattr(y, "shape", None) != s.shape:
+        raise ValueError(f"{name} maps an array of shape {tuple(s.shape)} to {y!r:.60}; "
+                         "allowed is a function that acts on every entry of an array")
+    xp = array_namespace(s)
+    if xp.isdtype(y.dtype, "complex floating"):
+        raise TypeError(f"{name} has values of dtype {y.dtype}; allowed are real numbers")
+    y = xp.astype(y, s.dtype, copy=False)
+    _check_finite(y, f"{name} of the singular values")
+    return y
+
+
+def svfun(A, f, *, rtol=None):
+    r"""U f(S) V^H for A = U S V^H: the function f of the singular values of A.
+
+    Parameters
+    ----------
+    A : array, shape (..., m, n)
+        A matrix or a stack of matrices of NumPy, PyTorch or JAX.
+    f : callable
+        Maps an array of positive numbers to real numbers, entry by entry.
+    rtol : float, optional
+        f acts on the singular values above ``rtol * s_1``; the others contribute nothing, as
+        if f were 0 there. Default is ``max(m, n) * eps``. With ``rtol=0`` only zeros are
+        left out, which is right for an f with f(s) -> 0 for s -> 0.
+
+    Returns
+    -------
+    array, shape (..., m, n)
+        Of the same library, dtype and device as A.
+
+    Raises
+    ------
+    ValueError
+        NaN or Inf in A or among the values of f, fewer than two axes, an f that changes the
+        shape, or an rtol out of range.
+    TypeError
+        A dtype without meaning, or complex values of f.
+
+    Notes
+    -----
+    One singular value decomposition, O(m n min(m, n)) operations. If f(0+) is not 0, the
+    result jumps where a singular value reaches zero, and ``rtol`` says what is zero.
+    Derived in :ref:`clipping-functions`, :prf:ref:`singular-functions`; generalised matrix
+    functions of Hawkins and Ben-Israel (1973). For derivatives see `svfun_jvp`.
+
+    Examples
+    --------
+    The soft threshold, which minimises ``norm(X - A)**2 / 2 + t * norm(X, "nuc")``:
+
+    >>> import numpy as np
+    >>> from lowrank import svfun
+    >>> A = np.array([[3.0, 0.0, 4.0], [0.0, 2.0, 0.0]])
+    >>> svfun(A, lambda s: np.maximum(s - 2.5, 0)).round(6)
+    array([[1.5, 0. , 2. ],
+           [0. , 0. , 0. ]])
+    """
+    xp, A = _as_stack(A)
+    rtol = _cut_off(rtol, A)
+    if 0 in A.shape[-2:]:
+        return A
+    U, s, Vh = _svd(A)
+    counts = s > rtol * s[..., :1]
+    largest = xp.where(s[..., :1] > 0, s[..., :1], 1.0)
+    y = _values(f, xp.where(counts, s, largest))            # f never sees what does not count
+    y = xp.where(counts, y, 0.0)
+    return (U * y[..., None, :]) @ Vh
+
+
+# %% book/matrix_sign/clipping.ipynb: _check_bound
+def _check_bound(value, name):
+    """value as a float >= 0; Inf is one."""
+    try:
+        bound = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} is {value!r}; allowed is a number >= 0") from None
+    if not bound >= 0:
+        raise ValueError(f"{name} is {value!r}; allowed is a number >= 0")
+    return bound
+
+
+def _check_method(method, rtol, **options):
+    """The method that "auto" means, and the sign with its options."""
+    _check_choice(method, "method", ("auto", "svd", "msign", "block"))
+    options = {name: value for name, value in options.items() if value is not None}
+    if method == "auto":
+        method = "msign" if options else "svd"
+    if method == "svd" and options:
+        raise ValueError(f"{', '.join(options)} given with method 'svd'; "
+                         "allowed with 'msign' and 'block'")
+    if method != "svd" and rtol is not None:
+        raise ValueError(f"rtol is {rtol!r} with method {method!r}; allowed with 'svd' only, "
+                         "since products cannot tell a small singular value from zero")
+    if options and options.keys().isdisjoint(("schedule", "steps")):
+        options["method"] = "polynomial"                    # else msign chooses
+    return method, partial(msign, **options)
+
+
+# %% book/matrix_sign/clipping.ipynb: _identity
+def _identity(X, size):
+    """Identity matrices, as many as the stack X has."""
+    xp = array_namespace(X)
+    I = xp.eye(size, dtype=X.dtype, device=device(X))
+    return xp.broadcast_to(I, (*X.shape[:-2], size, size))
+
+
+def _polar_form(X, t, S, sign):
+    """mstep and mclip of a wide X at t by the sign of H - t I, H = X S^H."""
+    H = X @ _adjoint(S)
+    Z = sign((H + _adjoint(H)) / 2 - t * _identity(H, H.shape[-1]))
+    return (S + Z @ S) / 2, (X + t * S - Z @ (X - t * S)) / 2
+
+
+def _block_form(X, t, sign):
+    """The same by the sign of [[t I, X], [X^H, t I]]."""
+    xp, (m, n) = array_namespace(X), X.shape[-2:]
+    top = xp.concat([t * _identity(X, m), X], axis=-1)
+    bottom = xp.concat([_adjoint(X), t * _identity(X, n)], axis=-1)
+    W = sign(xp.concat([top, bottom], axis=-2))
+    P, Q = W[..., :m, :m], W[..., :m, m:]
+    return Q, t * Q + P @ X
+
+
+def _split(A, t, S, method, sign):
+    """mstep and mclip of a wide A at t, in the units of A."""
+    xp, unit = array_namespace(A), _power_of_two(_peaks(A))
+    with np.errstate(over="ignore"):
+        t = xp.clip(t / unit, max=4 * math.prod(A.shape[-2:])**0.5)         # above 2 s_1 / unit
+    X = A / unit
+    step, clip = _polar_form(X, t, S, sign) if method == "msign" else _block_form(X, t, sign)
+    return step, clip * unit
+
+
+def _clip(A, lo, hi, method, sign):
+    """min(s, hi) - min(s, lo) + lo for a wide A."""
+    S = sign(A) if method == "msign" or lo else None
+    X = _split(A, hi, S, method, sign)[1] if hi < math.inf else A
+    return X - _split(A, lo, S, method, sign)[1] + lo * S if lo else X
+
+
+def _step(A, t, method, sign):
+    """mstep of a wide A at t."""
+    return _split(A, t, sign(A) if method == "msign" else None, method, sign)[0]
+
+
+# %% book/matrix_sign/clipping.ipynb: mclip
+def mclip(A, lo=0.0, hi=1.0, *, method="auto", rtol=None,
+          tol=None, schedule=None, steps=None, lower=None, degree=None):
+    r"""U min(max(S, lo), hi) V^H for A = U S V^H; for lo = 0 the projection on norm(X, 2) <= hi.
+
+    Parameters
+    ----------
+    A : array, shape (..., m, n)
+        A matrix or a stack of matrices of NumPy, PyTorch or JAX.
+    lo, hi : float
+        The interval, ``0 <= lo <= hi``. ``hi`` may be Inf.
+    method : {"auto", "svd", "msign", "block"}
+        "msign" takes the matrix signs of A and, for each threshold t, of (A^H A)^(1/2) - t I;
+        "block" that of a matrix with m + n rows. "auto" is "msign" if one of the
+        options below is given, else "svd".
+    rtol : float, optional
+        With "svd": only singular values above ``rtol * s_1`` are clipped, the others become
+        zero. Default is 0 for ``lo = 0``, else ``max(m, n) * eps``.
+    tol, schedule, steps, lower, degree : optional
+        With "msign" and "block": how to compute the signs by products; see `msign`. Without
+        them the signs are those of ``msign(X)``.
+
+    Returns
+    -------
+    array, shape (..., m, n)
+        Of the same library, dtype and device as A.
+
+    Raises
+    ------
+    ValueError
+        NaN, Inf or fewer than two axes; bounds or options out of range; an option of another
+        method.
+    TypeError
+        A dtype without meaning, or bounds that are no numbers.
+
+    Notes
+    -----
+    "svd": O(m n min(m, n)) operations, backward stable. For ``lo = 0`` the map does not expand,
+    so the forward error is a small multiple of ``eps * s_1`` as well. For ``lo > 0`` the result
+    jumps where a singular value reaches zero, and products need an A of full rank.
+
+    "msign" with a schedule of quintic steps: per step 3 products with the m x n matrix and, for
+    each threshold, 3 of the smaller side; "block": 3 of the side m + n. Differentiable, and fit
+    for ``vmap`` and ``jit``, with ``schedule`` or ``steps``. An error E of the signs costs about
+    ``E * s_1 / 2``; a distance from a threshold below ``lower * s_1`` is not resolved.
+
+    Derived in :ref:`clipping-projection` and :ref:`clipping-signs`,
+    :prf:ref:`clip-projection` and :prf:ref:`clip-by-signs`; Su (2025e, 2025f).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lowrank import mclip
+    >>> A = np.array([[3.0, 0.0, 4.0], [0.0, 0.5, 0.0]])
+    >>> mclip(A).round(6)
+    array([[0.6, 0. , 0.8],
+           [0. , 0.5, 0. ]])
+    >>> mclip(A, 1, 2, steps=12, lower=1e-3).round(6)
+    array([[1.2, 0. , 1.6],
+           [0. , 1. , 0. ]])
+    """
+    xp, A = _as_stack(A)
+    lo, hi = _check_bound(lo, "lo"), _check_bound(hi, "hi")
+    largest = float(xp.finfo(A.dtype).max)
+    if lo > min(hi, largest):
+        raise ValueError(f"lo is {lo!r} and hi is {hi!r}; allowed is lo <= hi, lo finite")
+    hi = hi if hi <= largest else math.inf
+    method, sign = _check_method(method, rtol, tol=tol,
+                                    schedule=schedule, steps=steps, lower=lower, degree=degree)
+    if method == "svd":
+        rtol = 0.0 if rtol is None and lo == 0 else rtol
+        return svfun(A, lambda s: xp.clip(s, lo, hi), rtol=rtol)
+    if 0 in A.shape[-2:]:
+        return A
+    if A.shape[-2] > A.shape[-1]:
+        return _adjoint(_clip(_adjoint(A), lo, hi, method, sign))
+    return _clip(A, lo, hi, method, sign)
+
+
+def mstep(A, threshold=1.0, *, method="auto", rtol=None,
+          tol=None, schedule=None, steps=None, lower=None, degree=None):
+    r"""The sum of u_i v_i^H over s_i > threshold, for A = U S V^H: 1 for large s_i, 0 for small ones.
+
+    Parameters
+    ----------
+    A : array, shape (..., m, n)
+        A matrix or a stack of matrices of NumPy, PyTorch or JAX.
+    threshold : float, default 1.0
+        At least 0. A singular value within round-off of it may go either way.
+    method, tol, schedule, steps, lower, degree
+        As in `mclip`.
+    rtol : float, optional
+        With "svd": singular values up to ``rtol * s_1`` become zero too. Default is
+        ``max(m, n) * eps``, which makes ``mstep(A, 0)`` equal to ``msign(A)``.
+
+    Returns
+    -------
+    X : array, shape (..., m, n)
+        Of the same library, dtype and device as A; a partial isometry: X X^H and X^H X are
+        the projectors on the singular vectors above the threshold, and their number is
+        ``norm(X, "fro")**2``.
+
+    Raises
+    ------
+    ValueError
+        NaN, Inf or fewer than two axes; a threshold or option out of range; an option of
+        another method.
+    TypeError
+        A dtype without meaning, or a threshold that is no number.
+
+    Notes
+    -----
+    The same work as `mclip`.
+    Derived in :ref:`clipping-signs`, :prf:ref:`clip-by-signs`; Su (2025e).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lowrank import mstep
+    >>> A = np.array([[3.0, 0.0, 4.0], [0.0, 0.5, 0.0]])
+    >>> mstep(A).round(6)
+    array([[0.6, 0. , 0.8],
+           [0. , 0. , 0. ]])
+    """
+    xp, A = _as_stack(A)
+    threshold = min(_check_bound(threshold, "threshold"), float(xp.finfo(A.dtype).max))
+    method, sign = _check_method(method, rtol, tol=tol,
+                                    schedule=schedule, steps=steps, lower=lower, degree=degree)
+    if method == "svd":
+        return svfun(A, lambda s: s > threshold, rtol=rtol)
+    if 0 in A.shape[-2:]:
+        return A
+    if A.shape[-2] > A.shape[-1]:
+        return _adjoint(_step(_adjoint(A), threshold, method, sign))
+    return _step(A, threshold, method, sign)
+
+
+# %% book/matrix_sign/clipping.ipynb: _slope
+def _slope(x, y, fx, fy, mean):
+    """(f(x) - f(y)) / (x - y), or the mean of f' where rounding hides the difference."""
+    xp, gap = array_namespace(x, y), x - y
+    size = xp.where(gap == 0, 1.0, xp.abs(gap))
+    quotient = (fx - fy) / xp.where(gap == 0, 1.0, gap)
+    noise = 4 * float(xp.finfo(gap.dtype).eps) * (xp.abs(fx) + xp.abs(fy)) / size
+    return xp.where((gap == 0) | (xp.abs(quotient - mean) <= noise), mean, quotient)
+
+
+def _multipliers(A, s, f, df, rtol):
+    """f[s_i, s_j], f[s_i, -s_j] and f[s_i, 0] for the odd continuation of f."""
+    xp, y, dy = array_namespace(s), _values(f, s), _values(df, s, "df")
+    if not (_known(xp.all(s > rtol * s[..., :1])) or _known(xp.all(_values(f, 0 * s) == 0))):
+        raise ValueError("A has singular values of at most rtol * s_1 and f(0) is not 0; "
+                         "svfun is not differentiable there")
+    row = lambda v: v[..., None, :]
+    column = lambda v: v[..., :, None]
+    mean = (row(dy) + column(dy)) / 2
+    same = _slope(column(s), row(s), column(y), row(y), mean)
+    opposite = _slope(column(s), -row(s), column(y), -row(y), mean)
+    return same, opposite, xp.where(s > 0, y / xp.where(s > 0, s, 1.0), dy)
+
+
+def _derivative(A, E, name, f, df, rtol):
+    """The derivative of svfun(A, f) in the direction E; it is its own adjoint."""
+    _, A = _as_stack(A)
+    E, rtol = _matching(E, name, A), _cut_off(rtol, A)
+    if 0 in A.shape[-2:]:
+        return E
+    U, s, Vh = _svd(A)
+    same, opposite, alone = _multipliers(A, s, f, df, rtol)
+    UE, EV = _adjoint(U) @ E, E @ _adjoint(Vh)
+    F = UE @ _adjoint(Vh)
+    F_H = _adjoint(F)
+    middle = same * (F + F_H) / 2 + opposite * (F - F_H) / 2
+    right = alone[..., :, None] * (UE - F @ Vh)
+    return U @ (middle @ Vh + right) + ((EV - U @ F) * alone[..., None, :]) @ Vh
+
+
+# %% book/matrix_sign/clipping.ipynb: svfun_jvp
+def svfun_jvp(A, dA, f, df, *, rtol=None):
+    r"""The derivative of A -> svfun(A, f) in the direction dA, safe at equal singular values.
+
+    Parameters
+    ----------
+    A, dA : array, shape (..., m, n)
+        A matrix or a stack of matrices of NumPy, PyTorch or JAX, and a direction.
+    f, df : callable
+        The function of the singular values and its derivative, entry by entry. Where f has a
+        corner, df may return any value between the two slopes.
+    rtol : float, optional
+        Singular values up to ``rtol * s_1`` are allowed only if f(0) = 0. Default is
+        ``max(m, n) * eps``.
+
+    Returns
+    -------
+    array, shape (..., m, n)
+        Of the same library, dtype and device as A.
+
+    Raises
+    ------
+    ValueError
+        As `svfun`; shapes that differ; f(0) is not 0 and A is singular to ``rtol``.
+    TypeError
+        As `svfun`; arrays of two libraries.
+
+    Notes
+    -----
+    One singular value decomposition and products, O(m n min(m, n)) operations. Where two
+    singular values nearly coincide, a smooth f loses at most a third of the digits.
+    Derived in :ref:`clipping-derivative`, :prf:ref:`svfun-derivative`; Noferini (2017).
+
+    Examples
+    --------
+    The clip, at two equal singular values:
+
+    >>> import numpy as np
+    >>> from lowrank import svfun_jvp
+    >>> A, dA = np.diag([2.0, 2.0, 0.5]), np.array([[0.0, 1, 0], [3, 0, 0], [0, 0, 1]])
+    >>> dX = svfun_jvp(A, dA, lambda s: np.minimum(s, 1), lambda s: s < 1)
+    >>> [[round(float(x), 6) for x in row[:2]] for row in dX[:2]], round(float(dX[2, 2]), 6)
+    ([[0.0, -0.5], [0.5, 0.0]], 1.0)
+    """
+    return _derivative(A, dA, "dA", f, df, rtol)
+
+
+def svfun_vjp(A, G, f, df, *, rtol=None):
+    r"""The gradient of A -> Re tr(G^H svfun(A, f)), for training through singular values.
+
+    Parameters
+    ----------
+    A, G : array, shape (..., m, n)
+        The matrices, and the gradient with respect to the result.
+    f, df, rtol
+        As in `svfun_jvp`.
+
+    Returns
+    -------
+    array, shape (..., m, n)
+        The gradient with respect to A.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `svfun_jvp`.
+
+    Notes
+    -----
+    The derivative is its own adjoint, so this is `svfun_jvp` with G in place of dA.
+
+    Examples
+    --------
+    The gradient of the nuclear norm is the sign, with f(s) = s and G = msign(A):
+
+    >>> import numpy as np
+    >>> from lowrank import msign, svfun_vjp
+    >>> A = np.array([[3.0, 0.0], [4.0, 0.5]])
+    >>> bool(np.allclose(svfun_vjp(A, msign(A), lambda s: s, np.ones_like), msign(A)))
+    True
+    """
+    return _derivative(A, G, "G", f, df, rtol)

@@ -1,0 +1,332 @@
+r"""Norms of singular values and their gradients.
+
+How does the largest singular value, or the sum of all of them, change when the matrix changes:
+which $G$ satisfies $\lVert A + E\rVert \approx \lVert A\rVert + \operatorname{Re}\langle G,
+E\rangle$, and what does one take where no derivative exists?
+
+Generated from book/matrix_sign/norms.ipynb; edit the chapter.
+"""
+
+import math
+from collections import namedtuple
+
+from array_api_compat import array_namespace, device
+
+from lowrank.arrays import _adjoint, _as_stack, _peaks, _power_of_two, _svd
+from lowrank.conventions import _check_count, _check_tol, _generator
+from lowrank.polar_factor import msign
+
+__all__ = [
+    "PowerInfo",
+    "spectral_norm",
+    "spectral_norm_grad",
+    "nuclear_norm",
+    "nuclear_norm_grad",
+    "spectral_decay",
+]
+
+
+# %% book/matrix_sign/norms.ipynb: _singular_values
+def _singular_values(X):
+    """Singular values (..., k), k = min(m, n) or 1 where that is 0; half precision through float32."""
+    xp = array_namespace(X)
+    if 0 in X.shape[-2:]:
+        return _peaks(X)[..., 0]
+    half = xp.finfo(X.dtype).bits == 16
+    s = xp.linalg.svdvals(xp.astype(X, xp.float32) if half else X)
+    return xp.astype(s, X.dtype) if half else s
+
+
+def _top_by_svd(X, rtol):
+    """s_1, of shape (..., 1, 1), and U_1 V_1^H / k."""
+    xp = array_namespace(X)
+    if 0 in X.shape[-2:]:
+        return _peaks(X), X
+    U, s, Vh = _svd(X)
+    largest = s[..., :1]
+    tied = xp.astype((s >= (1 - rtol) * largest) & (largest > 0), s.dtype)
+    weights = tied / xp.maximum(xp.sum(tied, axis=-1, keepdims=True), xp.ones_like(largest))
+    return largest[..., None], (U * xp.astype(weights, U.dtype)[..., None, :]) @ Vh
+
+
+# %% book/matrix_sign/norms.ipynb: PowerInfo
+class PowerInfo(namedtuple("PowerInfo", "residual steps converged")):
+    """What power iteration knows of its result; see `spectral_norm`."""
+
+    __slots__ = ()
+
+
+def _top_by_power(X, tol, steps, rng):
+    """s_1, of shape (..., 1, 1), u x^H, and PowerInfo, for X scaled to entries near 1."""
+    xp, n = array_namespace(X), X.shape[-1]
+    start = _generator(rng).standard_normal((n, 1))
+    x = xp.astype(xp.asarray(start, device=device(X)), X.dtype)
+    length = lambda x: xp.linalg.vector_norm(x, axis=-2, keepdims=True)
+    unit = lambda x: x / xp.where(length(x) > 0, length(x), xp.ones_like(length(x)))
+    y, most = x + xp.zeros_like(X[..., :1, :1]), steps or 1000
+    for step in range(1, most + 1):
+        x = unit(y)
+        u = X @ x
+        theta, u = length(u), unit(u)
+        y = _adjoint(X) @ u
+        residual = length(y - theta * x)
+        if steps is None and bool(xp.all(residual <= tol * theta)):
+            break
+    info = PowerInfo((residual / xp.where(theta > 0, theta, xp.ones_like(theta)))[..., 0, 0], step,
+                     (residual <= tol * theta)[..., 0, 0])
+    return theta, u @ _adjoint(x), info
+
+
+# %% book/matrix_sign/norms.ipynb: spectral_norm
+def _top(A, method, rtol, tol, steps, rng):
+    """s_1, of shape (..., 1, 1), its gradient, and PowerInfo (None by decomposition)."""
+    xp, X = _as_stack(A)
+    eps = float(xp.finfo(X.dtype).eps)
+    if method == "svd":
+        if (tol, steps, rng) != (None, None, None):
+            raise ValueError("tol, steps and rng belong to method='power'")
+        rtol = max(1, *X.shape[-2:]) * eps if rtol is None else _check_tol(rtol, "rtol")
+        return *_top_by_svd(X, rtol), None
+    if method != "power":
+        raise ValueError(f"method is {method!r}; allowed are 'svd', 'power'")
+    if rtol is not None:
+        raise ValueError("rtol belongs to method='svd'")
+    tol = math.sqrt(eps) if tol is None else _check_tol(tol)
+    steps = steps if steps is None else _check_count(steps, "steps", 1)
+    c = _power_of_two(_peaks(X))
+    theta, G, info = _top_by_power(X / c, tol, steps, rng)
+    return c * theta, G, info
+
+
+def spectral_norm(A, *, method="svd", tol=None, steps=None, rng=None, return_info=False):
+    r"""norm(A, 2) = s_1, the largest singular value, by decomposition or by products alone.
+
+    Parameters
+    ----------
+    A : array, shape (..., m, n)
+        A matrix or a stack of matrices of NumPy, PyTorch or JAX, real or complex.
+    method : {"svd", "power"}
+        "power" is power iteration from a Gaussian vector: two products with a vector a step.
+    tol : float, optional
+        "power" stops when ``norm(A^H u - theta x) <= tol * theta`` for each matrix; default
+        sqrt(eps). The relative error of theta is then near ``tol**2 / (1 - s_2 / s_1)``.
+    steps : int, optional
+        "power" takes exactly so many steps; by default as many as `tol` asks for, up to 1000.
+    rng : None, int or numpy.random.Generator
+        Source of the start vector.
+    return_info : bool, default False
+        Also return what is known about the result of "power".
+
+    Returns
+    -------
+    norm : array, shape (...)
+        Zero for a zero or empty matrix. "power" returns a lower bound.
+    info : PowerInfo
+        Only with ``return_info``: ``residual``, of shape (...), relative to theta, ``steps``, and
+        ``converged``, of shape (...). A small residual says that theta is near *some*
+        singular value; None for "svd".
+
+    Raises
+    ------
+    ValueError
+        NaN, Inf or fewer than two axes; an option out of range or of the other method.
+    TypeError
+        A dtype without meaning.
+
+    Notes
+    -----
+    With "svd", or with ``steps``, fit for automatic differentiation, ``vmap`` and ``jit``.
+    For sparse matrices and linear operators take ``truncated_svd(A, 1).s``; for an upper bound by
+    products, `schatten_norm`. O(m n min(m, n)) operations, or 4 m n a step.
+    Derived in :ref:`norms-power`, :prf:ref:`power-iteration`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lowrank import spectral_norm
+    >>> A = np.array([[3.0, 0.0], [4.0, 5.0]])
+    >>> round(float(spectral_norm(A)), 6)
+    6.708204
+    >>> norm, info = spectral_norm(A, method="power", rng=0, return_info=True)
+    >>> round(float(norm), 6), bool(info.converged)
+    (6.708204, True)
+    """
+    if method == "svd" and not return_info and (tol, steps, rng) == (None, None, None):
+        return _singular_values(_as_stack(A)[1])[..., 0]
+    norm, _, info = _top(A, method, None, tol, steps, rng)
+    return (norm[..., 0, 0], info) if return_info else norm[..., 0, 0]
+
+
+def spectral_norm_grad(A, *, method="svd", rtol=None, tol=None, steps=None, rng=None):
+    r"""The G of least Frobenius norm with norm(B, 2) >= norm(A, 2) + Re <G, B - A> for all B.
+
+    Parameters
+    ----------
+    A : array, shape (..., m, n)
+        A matrix or a stack of matrices of NumPy, PyTorch or JAX, real or complex.
+    method : {"svd", "power"}
+        "power" returns u x^H from power iteration, a subgradient if it has found s_1.
+    rtol : float, optional
+        "svd": singular values from ``(1 - rtol) * s_1`` on count as tied. Default ``max(m, n) * eps``.
+    tol, steps, rng
+        For "power", as in `spectral_norm`.
+
+    Returns
+    -------
+    G : array, shape (..., m, n)
+        ``u_1 v_1^H`` where s_1 is simple, ``U_1 V_1^H / k`` where k values are tied, and 0 where A = 0.
+
+    Raises
+    ------
+    ValueError
+        NaN, Inf or fewer than two axes; an option out of range or of the other method.
+    TypeError
+        A dtype without meaning.
+
+    Notes
+    -----
+    ``Re <G, A> = norm(A, 2)``, and the nuclear norm of G is 1. Where values are tied, -G is the
+    direction of steepest descent. O(m n min(m, n)) operations.
+    Derived in :ref:`norms-subgradients`, :prf:ref:`singular-value-derivative` and
+    :prf:ref:`norm-subgradients`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lowrank import spectral_norm_grad
+    >>> spectral_norm_grad(np.diag([3.0, 1.0]))
+    array([[1., 0.],
+           [0., 0.]])
+    >>> spectral_norm_grad(np.eye(2))
+    array([[0.5, 0. ],
+           [0. , 0.5]])
+    """
+    return _top(A, method, rtol, tol, steps, rng)[1]
+
+
+# %% book/matrix_sign/norms.ipynb: nuclear_norm
+def nuclear_norm(A):
+    r"""s_1 + s_2 + ..., the sum of the singular values.
+
+    Parameters
+    ----------
+    A : array, shape (..., m, n)
+        A matrix or a stack of matrices of NumPy, PyTorch or JAX, real or complex.
+
+    Returns
+    -------
+    array, shape (...)
+        The norm of each matrix; zero for an empty one.
+
+    Raises
+    ------
+    ValueError
+        NaN, Inf or fewer than two axes.
+    TypeError
+        A dtype without meaning.
+
+    Notes
+    -----
+    O(m n min(m, n)) operations. By products alone, ``Re <msign(A, ...), A>`` is a lower bound, since
+    every X with norm(X, 2) <= 1 gives one. Derived in :ref:`norms-dual`, :prf:ref:`norm-duality`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lowrank import nuclear_norm
+    >>> round(float(nuclear_norm(np.array([[3.0, 0.0], [4.0, 5.0]]))), 6)
+    8.944272
+    """
+    xp, X = _as_stack(A)
+    return xp.sum(_singular_values(X), axis=-1)
+
+
+def nuclear_norm_grad(A, *, rtol=None):
+    r"""The G of least Frobenius norm with norm(B, "nuc") >= norm(A, "nuc") + Re <G, B - A>: msign(A).
+
+    Parameters
+    ----------
+    A : array, shape (..., m, n)
+        A matrix or a stack of matrices of NumPy, PyTorch or JAX, real or complex.
+    rtol : float, optional
+        Singular values up to ``rtol * s_1`` count as zero. Default ``max(m, n) * eps``.
+
+    Returns
+    -------
+    G : array, shape (..., m, n)
+        U_r V_r^H for A = U S V^H of rank r.
+
+    Raises
+    ------
+    ValueError
+        NaN, Inf or fewer than two axes; rtol out of range.
+    TypeError
+        A dtype without meaning.
+
+    Notes
+    -----
+    `msign` has faster ways for full rank. Derived in :ref:`norms-subgradients`,
+    :prf:ref:`norm-subgradients`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lowrank import nuclear_norm_grad
+    >>> nuclear_norm_grad(np.diag([3.0, 1.0, 0.0]))
+    array([[1., 0., 0.],
+           [0., 1., 0.],
+           [0., 0., 0.]])
+    """
+    return msign(A, method="svd", rtol=rtol)
+
+
+# %% book/matrix_sign/norms.ipynb: spectral_decay
+def spectral_decay(W, rate, *, method="svd", rtol=None, tol=None, steps=None, rng=None):
+    r"""W - rate * norm(W, 2) * G with G = `spectral_norm_grad` (W): decay of the top direction only.
+
+    Parameters
+    ----------
+    W : array, shape (..., m, n)
+        Weights of NumPy, PyTorch or JAX, real or complex.
+    rate : float, 0 <= rate <= 1
+        Learning rate times strength of the decay.
+    method, rtol, tol, steps, rng
+        How s_1 and its gradient are found, as in `spectral_norm_grad`.
+
+    Returns
+    -------
+    array, shape (..., m, n)
+        New weights. A simple s_1 becomes ``(1 - rate) * s_1``; k tied ones become
+        ``(1 - rate / k) * s_1``; the others stay.
+
+    Raises
+    ------
+    ValueError
+        NaN, Inf or fewer than two axes; a rate outside [0, 1]; an option out of range.
+    TypeError
+        A dtype without meaning, or a rate that is no number.
+
+    Notes
+    -----
+    A gradient step of length `rate` on ``norm(W, 2)**2 / 2``, as the usual weight decay
+    ``(1 - rate) * W`` is one on ``norm(W, "fro")**2 / 2``.
+    Derived in :ref:`norms-decay`, :prf:ref:`spectral-decay`; Su (2024).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lowrank import spectral_decay
+    >>> spectral_decay(np.diag([4.0, 1.0]), 0.25)
+    array([[3., 0.],
+           [0., 1.]])
+    """
+    allowed = "a number with 0 <= rate <= 1"
+    try:
+        rate = float(rate)
+    except (TypeError, ValueError):
+        raise TypeError(f"rate is {rate!r}; allowed is {allowed}") from None
+    if not 0 <= rate <= 1:
+        raise ValueError(f"rate is {rate!r}; allowed is {allowed}")
+    _, X = _as_stack(W, "W")
+    norm, G, _ = _top(X, method, rtol, tol, steps, rng)
+    return X - rate * norm * G

@@ -1,0 +1,125 @@
+"""Norms of singular values: every library, dtype and shape; subgradients, brackets, and what power iteration says."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lowrank.norms import (nuclear_norm, nuclear_norm_grad, spectral_decay, spectral_norm,
+                           spectral_norm_grad)
+from tests.properties.libraries import LIBRARIES
+from tests.properties.matrices import FLOATS, HARD, any_matrix, assert_unchanged, double, eps
+
+FUNCTIONS = [spectral_norm, spectral_norm_grad, nuclear_norm, nuclear_norm_grad]
+every_library = pytest.mark.parametrize("library", LIBRARIES)
+
+
+@pytest.mark.parametrize("name", HARD)
+def test_norms_and_duality_on_hard_matrices(name):
+    A = HARD[name]
+    s = np.linalg.svd(double(A), compute_uv=False)
+    allowed = 20 * max(A.shape) * eps(A)
+    norm, nuclear = (assert_unchanged(A, f) for f in (spectral_norm, nuclear_norm))
+    assert abs(norm - s[0]) <= allowed * s[0] and abs(nuclear - s.sum()) <= allowed * s.sum()
+    G, S = (assert_unchanged(A, f) for f in (spectral_norm_grad, nuclear_norm_grad))
+    assert G.shape == S.shape == A.shape and G.dtype == S.dtype
+    if s[0] > 0:
+        assert abs(np.vdot(G, A).real - s[0]) <= allowed * s[0]
+        assert abs(np.vdot(S, A).real - s.sum()) <= allowed * s.sum()
+        assert abs(nuclear_norm(G) - 1) <= allowed and spectral_norm(S) <= 1 + allowed
+
+
+@given(any_matrix(dtypes=[np.float64, np.complex128]), st.integers(0, 2**31))
+def test_subgradient_inequalities(A, seed):
+    unit = np.abs(A).max() or 1.0
+    A, rng = A / unit, np.random.default_rng(seed)
+    B = A + 10.0**rng.uniform(-8, 1) * rng.standard_normal(A.shape)
+    for norm, gradient in ((spectral_norm, spectral_norm_grad), (nuclear_norm, nuclear_norm_grad)):
+        assert norm(B) >= norm(A) + np.vdot(gradient(A), B - A).real - 1e-12 * (1 + norm(A))
+
+
+@pytest.mark.parametrize("power", [-140, 0, 140])
+def test_any_scale(power):
+    A = np.random.default_rng(0).standard_normal((6, 4))
+    for f, degree in zip(FUNCTIONS, (1, 0, 1, 0)):
+        np.testing.assert_allclose(f(A * 10.0**power) / 10.0**(power * degree), f(A), rtol=1e-12, atol=1e-13)
+    for options in ({"steps": 30}, {}):
+        found = spectral_norm(A * 10.0**power, method="power", rng=0, **options)
+        np.testing.assert_allclose(found / 10.0**power, spectral_norm(A), rtol=1e-8)
+
+
+@every_library
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_every_library_agrees(library, dtype):
+    convert, back = LIBRARIES[library]
+    A = np.random.default_rng(1).standard_normal((2, 3, 5, 4)).astype(dtype)
+    A[0, 1] = 0
+    X = convert(A)
+    calls = [*FUNCTIONS, lambda X: spectral_norm(X, method="power", steps=5, rng=0),
+             lambda X: spectral_norm_grad(X, method="power", tol=1e-3, rng=0),
+             lambda X: spectral_decay(X, 0.25)]
+    for call in calls:
+        expected, found = call(A), call(X)
+        assert type(found) is type(X) or library == "numpy"
+        found = back(found)
+        assert found.dtype == expected.dtype and found.shape == expected.shape
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@given(any_matrix(dtypes=[np.float64, np.complex128]))
+def test_power_iteration_is_a_lower_bound_and_its_residual_is_true(A):
+    A = A / (np.abs(A).max() or 1.0)
+    s = np.linalg.svd(A, compute_uv=False)
+    norm, info = spectral_norm(A, method="power", rng=0, return_info=True)
+    assert norm <= s[0] * (1 + 1e-13)
+    if norm > 0:
+        assert np.abs(s - norm).min() <= info.residual * norm + 1e-13 * s[0]
+        assert info.converged == (info.residual <= np.sqrt(np.finfo(float).eps))
+
+
+def test_power_iteration_counts_its_steps_and_says_when_it_gave_up():
+    A = np.diag([1.0, 1 - 1e-5, 0.5])
+    _, info = spectral_norm(A, method="power", steps=7, rng=0, return_info=True)
+    assert info.steps == 7 and not info.converged
+    _, info = spectral_norm(A, method="power", tol=1e-8, rng=0, return_info=True)
+    assert info.steps == 1000 and not info.converged
+    _, info = spectral_norm(np.diag([1.0, 0.1]), method="power", rng=0, return_info=True)
+    assert info.steps < 20 and info.converged
+
+
+@pytest.mark.parametrize("call, kind, message", [
+    (lambda: spectral_norm([1.0, 2.0]), ValueError, r"A has shape \(2,\)"),
+    (lambda: nuclear_norm([[np.nan]]), ValueError, "A contains 1 NaN"),
+    (lambda: spectral_norm([[1.0]], method="lanczos"), ValueError, "method is 'lanczos'; allowed are 'svd', 'power'"),
+    (lambda: spectral_norm([[1.0]], steps=3), ValueError, "belong to method='power'"),
+    (lambda: spectral_norm([[1.0]], method="power", steps=0), ValueError, "steps is 0"),
+    (lambda: spectral_norm_grad([[1.0]], rtol=-1), ValueError, "rtol is -1"),
+    (lambda: spectral_norm_grad([[1.0]], method="power", rtol=0.1), ValueError, "rtol belongs to method='svd'"),
+    (lambda: spectral_decay([[1.0]], 1.5), ValueError, "rate is 1.5; allowed is a number with 0 <= rate <= 1"),
+    (lambda: spectral_decay([[1.0]], "a"), TypeError, "rate is 'a'"),
+    (lambda: spectral_decay([[np.inf]], 0.1), ValueError, "W contains 0 NaN and 1 Inf"),
+])
+def test_bad_input_is_named(call, kind, message):
+    with pytest.raises(kind, match=message):
+        call()
+
+
+def test_torch_differentiates_the_norms():
+    torch = pytest.importorskip("torch")
+    A = torch.randn(5, 3, dtype=torch.float64, generator=torch.manual_seed(0), requires_grad=True)
+    for norm, gradient in ((spectral_norm, spectral_norm_grad), (nuclear_norm, nuclear_norm_grad)):
+        found, = torch.autograd.grad(norm(A), A)
+        assert torch.allclose(found, gradient(A.detach()), atol=1e-12)
+    power = lambda A: spectral_norm(A, method="power", steps=200, rng=0)
+    found, = torch.autograd.grad(power(A), A)
+    assert torch.allclose(found, spectral_norm_grad(A.detach()), atol=1e-6)
+    half = spectral_norm(A.detach().to(torch.bfloat16))
+    assert half.dtype == torch.bfloat16 and abs(float(half) / float(spectral_norm(A.detach())) - 1) < 0.01
+
+
+def test_jax_traces_and_maps_the_norms():
+    jax = pytest.importorskip("jax")
+    A = LIBRARIES["jax"][0](np.random.default_rng(2).standard_normal((4, 5, 3)))
+    for f in (*FUNCTIONS, lambda X: spectral_norm(X, method="power", steps=5, rng=0)):
+        for way in (jax.jit, jax.vmap):
+            np.testing.assert_allclose(way(f)(A), f(A), rtol=1e-10, atol=1e-12)

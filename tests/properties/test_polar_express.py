@@ -47,7 +47,7 @@ def test_errors_far_below_the_smallest_float():
 
 
 @settings(max_examples=25, deadline=None)
-@given(degree=st.sampled_from([3, 5, 7, 9, 11, 13]), power=st.floats(-9, -0.01), upper=st.sampled_from([1.0, 0.3, 5.0]),
+@given(degree=st.sampled_from([3, 5, 7, 9]), power=st.floats(-4, -0.01), upper=st.sampled_from([1.0, 0.3, 5.0]),
        cushion=st.sampled_from([0.0, 0.02, 0.1, 0.5]), safety=st.sampled_from([0.0, 1e-6, 1e-2]))
 def test_the_promise_is_kept_at_the_edge_of_the_margin(degree, power, upper, cushion, safety):
     schedule = optimal_msign_schedule(4, degree, upper * 10**power, upper=upper, cushion=cushion, safety=safety)

@@ -8,12 +8,15 @@ from lowrank import (
     clipping as clipping,
     column_row as column_row,
     conventions as conventions,
+    equioscillation as equioscillation,
     interpolative as interpolative,
     newton_schulz as newton_schulz,
     polar_express as polar_express,
     polar_factor as polar_factor,
     psd as psd,
     pseudo_inverse as pseudo_inverse,
+    retrieval as retrieval,
+    skeleton as skeleton,
     sketching as sketching,
     svd as svd,
 )
@@ -30,6 +33,12 @@ from lowrank.column_row import (
     cr_weights as cr_weights,
 )
 from lowrank.conventions import ErrorEstimate as ErrorEstimate, estimate_error as estimate_error
+from lowrank.equioscillation import (
+    Alternation as Alternation,
+    Minimax as Minimax,
+    alternation_points as alternation_points,
+    remez as remez,
+)
 from lowrank.interpolative import (
     InterpolativeDecomposition as InterpolativeDecomposition,
     interp_decomp as interp_decomp,
@@ -67,6 +76,14 @@ from lowrank.pseudo_inverse import (
     pinv as pinv,
     pinv_newton_schulz as pinv_newton_schulz,
 )
+from lowrank.retrieval import CURIndex as CURIndex, Ranking as Ranking
+from lowrank.skeleton import (
+    CUR as CUR,
+    MaxVolume as MaxVolume,
+    aca as aca,
+    cur as cur,
+    maxvol as maxvol,
+)
 from lowrank.sketching import (
     RangeBasis as RangeBasis,
     randomized_svd as randomized_svd,
@@ -95,10 +112,21 @@ __all__ = [
     "cr_weights",
     "InterpolativeDecomposition",
     "interp_decomp",
+    "MaxVolume",
+    "maxvol",
+    "CUR",
+    "cur",
+    "aca",
     "RPCholesky",
     "rpcholesky",
     "Nystrom",
     "nystrom",
+    "Ranking",
+    "CURIndex",
+    "Minimax",
+    "remez",
+    "Alternation",
+    "alternation_points",
     "pade_step",
     "schatten_norm",
     "apply_schedule",

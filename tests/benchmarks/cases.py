@@ -193,6 +193,126 @@ def clip_error(name, r, X):
     return linalg.norm(X - svd_clip(A, clip_level(A))) / (np.finfo(float).eps * linalg.norm(A))
 
 
+# --- functions of one variable: f, interval, and the errors of the best polynomials
+
+SCALAR = {
+    "exp": (np.exp, (-1, 1), {5: 4.520551192613e-05, 10: 2.50228530918e-11}),
+    "pole": (lambda x: 1 / (2 - x), (-1, 1), {5: (2 - 3**0.5)**5 / 3, 10: (2 - 3**0.5)**10 / 3}),
+    "sqrt": (np.sqrt, (0, 1), {5: 0.02784511855355, 10: 0.0139866216886}),
+    "abs": (np.abs, (-1, 1), {10: 0.02784511855355, 20: 0.0139866216886}),
+    "runge": (lambda x: 1 / (1 + 25 * x**2), (-1, 1), {30: 0.0012394702552059}),
+    "T20": (np.polynomial.Chebyshev.basis(20), (-1, 1), {9: 1.0}),
+}
+
+
+def scalar(name, degree):
+    f, interval, best = SCALAR[name]
+    return f, degree, interval
+
+
+def minimax_error(name, degree, p):
+    """The largest error on 20001 points over the best possible one."""
+    f, interval, best = SCALAR[name]
+    x = np.linspace(*interval, 20001)
+    return np.abs(f(x) - p(x)).max() / best[degree]
+
+
+# --- retrieval: rows 0, 2, 4, ... of a matrix are the anchor queries, and the rows between them are to be completed
+
+def known_rows(name, c):
+    return matrix(name)[0:800:2], c
+
+
+def pinv_completion(choose):
+    """The coefficients as a pseudo-inverse multiplied out, for anchors chosen by a function."""
+    def fit(R, c, seed):
+        J = choose(R, c, seed)
+        return J, np.linalg.pinv(R[:, J]) @ R
+    return fit
+
+
+def random_anchors(R, c, seed):
+    return np.random.default_rng(seed).choice(R.shape[1], c, replace=False)
+
+
+def ridge_cv(R, c, seed):
+    """Random anchors, and scikit-learn's ridge by the left-out errors for as many values as ours."""
+    J = random_anchors(R, c, seed)
+    alphas = (10.0 ** (np.arange(-24, -3) / 4) * linalg.norm(R[:, J], 2))**2
+    return J, use("sklearn.linear_model").RidgeCV(alphas, fit_intercept=False).fit(R[:, J], R).coef_.T
+
+
+def completion_error(name, c, result):
+    """Relative error on the rows that the fit has not seen."""
+    J, Z = result[:2]
+    A = matrix(name)[1:800:2]
+    return linalg.norm(A[:, J] @ Z - A) / linalg.norm(A)
+
+
+@cache
+def retrieval_index(n):
+    """50 anchors of n items, and the anchor scores of ten queries."""
+    rng = np.random.default_rng(0)
+    A = rng.standard_normal((210, 60)) @ rng.standard_normal((60, n)) + rng.standard_normal((210, n))
+    index = lowrank.CURIndex.fit(A[:200], anchors=np.arange(50), ridge=1e-3)
+    return index, A[200:, :50]
+
+
+def sorted_scores(index, x, k, seed):
+    x = x @ index.Z
+    items = np.argsort(-x, axis=1)[:, :k]
+    return items, np.take_along_axis(x, items, axis=1)
+
+
+def partitioned_scores(index, x, k, seed):
+    x = x @ index.Z
+    items = np.argpartition(x, -k, axis=1)[:, -k:]
+    found = np.take_along_axis(x, items, axis=1)
+    order = np.argsort(-found, axis=1)
+    return np.take_along_axis(items, order, axis=1), np.take_along_axis(found, order, axis=1)
+
+
+# --- apply_schedule: six quintic steps, next to the products that they cannot avoid; "rank" is the number of steps
+
+QUINTIC = [(3.4445, -4.7750, 2.0315)] * 3 + [(1.875, -1.25, 0.375)] * 3
+
+
+@cache
+def gaussian(name):
+    """A normal matrix whose name is its shape."""
+    return np.random.default_rng(0).standard_normal(tuple(map(int, name.split("x"))))
+
+
+def bare_products(A, steps, seed):
+    X = A / linalg.norm(A)
+    for _ in range(steps):
+        Y = X @ X.T
+        Z = (Y @ Y.T) @ X
+    return Z
+
+
+@cache
+def plain_result(name):
+    return lowrank.apply_schedule(gaussian(name), QUINTIC, form="plain")
+
+
+def from_plain(name, steps, X):
+    return linalg.norm(X - plain_result(name), 2)
+
+
+# --- sqrtm_newton_schulz: covariances of normal data; "rank" is the number of examples
+
+@cache
+def covariance(name, examples):
+    F = np.random.default_rng(0).standard_normal((int(name), examples)) / np.arange(1, int(name) + 1)[:, None]
+    return F @ F.T
+
+
+def eigenvalue_root(A, seed):
+    values, V = linalg.eigh(A)
+    return (V * np.sqrt(np.maximum(values, 0))) @ V.T
+
+
 CASES = [
     Case(
         "truncated_svd",
@@ -358,6 +478,81 @@ CASES = [
         )
         for variant, block, peer in [("simple", 1, "simple_rpcholesky"), ("accelerated", None, "accelerated_rpcholesky")]
     ),
+    Case(
+        "CURIndex, fit",
+        cells("hopper kernel", (20, 50, 100)),
+        ours=lambda R, c, seed: lowrank.CURIndex.fit(R, c, rng=seed),
+        peers={
+            "pinv, random": pinv_completion(random_anchors),
+            "pinv, ours": pinv_completion(lambda R, c, seed: lowrank.interp_decomp(R, c, rng=seed).columns),
+            "RidgeCV, random": ridge_cv,
+        },
+        measures={"error": completion_error},
+        aim="no target is stated; error on rows not fitted, relative; no peer but RidgeCV says what it will be",
+        given=known_rows,
+    ),
+    Case(
+        "CURIndex, query",
+        [(20_000, 10), (20_000, 100), (200_000, 100)],
+        ours=lambda index, x, k, seed: index.query(x, k),
+        peers={"full sort": sorted_scores, "argpartition": partitioned_scores},
+        measures={},
+        aim="ten queries with 50 anchors; no more than 1.2x the bare product with argpartition (ties undecided)",
+        targets=lambda n, k: within(1.2, "argpartition"),
+        given=lambda n, k: (*retrieval_index(n), k),
+    ),
+    Case(
+        "apply_schedule, plain",
+        [("1024x1024", 6), ("512x2048", 6)],
+        ours=lambda A, steps, seed: lowrank.apply_schedule(A, QUINTIC, form="plain"),
+        peers={"bare products": bare_products},
+        measures={},
+        aim="time <= 1.1x the bare products, symmetric ones as Y @ Y.T",
+        targets=lambda name, r: within(1.1, "bare products"),
+        given=lambda name, steps: (gaussian(name), steps),
+    ),
+    Case(
+        "apply_schedule, gram",
+        [("512x2048", 6)],
+        ours=lambda A, seed: lowrank.apply_schedule(A, QUINTIC, form="gram"),
+        peers={"plain": lambda A, seed: lowrank.apply_schedule(A, QUINTIC, form="plain")},
+        measures={"from plain": from_plain},
+        aim="time <= 0.75x the plain form, and within 1e-12 of it",
+        targets=lambda name, r: within(0.75, "plain") + [Target("from plain", 1e-12)],
+        given=lambda name, steps: (gaussian(name),),
+    ),
+    Case(
+        "sqrtm_newton_schulz",
+        [("300", 600), ("300", 100)],
+        ours=lambda A, seed: lowrank.sqrtm_newton_schulz(A),
+        peers={"scipy sqrtm": lambda A, seed: linalg.sqrtm(A), "eigh": eigenvalue_root},
+        measures={"residual": lambda name, r, R: linalg.norm(R @ R - covariance(name, r)) / linalg.norm(covariance(name, r))},
+        aim="no target is stated; residual is norm(R R - A) / norm(A)",
+        given=lambda name, r: (covariance(name, r),),
+    ),
+    Case(
+        "remez",
+        [(name, degree) for name, (f, interval, best) in SCALAR.items() for degree in best],
+        ours=lambda f, n, interval, seed: lowrank.remez(f, n, interval),
+        peers={
+            "baryrat": lambda f, n, interval, seed: use("baryrat").brasil(f, interval, (n, 0)),
+            "numpy interpolate": lambda f, n, interval, seed: np.polynomial.Chebyshev.interpolate(f, n, interval),
+        },
+        measures={"error": minimax_error},
+        aim="error 1.000 (float64 sees four digits of that of exp, degree 10)",
+        targets=lambda name, n: [Target("error", EXACT)],
+        given=scalar,
+    ),
+    Case(
+        "remez, one by odd polynomials on [l, 1], 40 digits",
+        list(product(("1e-3", "1e-7", "1e-13"), (5, 9))),
+        ours=lambda l, n, seed: lowrank.remez(lambda x: 1, n, (l, 1), odd=True, dps=40, tol=1e-20),
+        peers={},
+        measures={"gap": lambda l, n, r: (r.max_error - r.error) / r.max_error},
+        aim="0.2 s each, so that a schedule of ten steps takes 2 s",
+        targets=lambda l, n: [Target("time", 0.2), Target("gap", 1e-20)],
+        given=lambda l, n: (l, n),
+    ),
 ]
 
 
@@ -416,6 +611,8 @@ MEMORY = [                                              # function, what is give
     ("cur", "100 x 20000, rank 10", wide, lambda A: lowrank.cur(A, 10)),
     ("nystrom", "operator, 20000 x 20000, rank 50", psd_operator, lambda A: lowrank.nystrom(A, 50)),
     ("rpcholesky", "diagonal and columns, 20000, rank 50", psd_columns, lambda A: lowrank.rpcholesky(A, 50)),
+    ("CURIndex", "100 x 20000, 50 anchors", wide, lambda A: lowrank.CURIndex.fit(A, 50)),
+    ("CURIndex", "20000 x 100, 20 anchors", tall, lambda A: lowrank.CURIndex.fit(A, 20)),
     ("randomized_svd", "mapped file of 1.6 GB, rank 30", mapped, lambda A: lowrank.randomized_svd(A, 30)),
     ("interp_decomp", "mapped file of 1.6 GB, rank 30", mapped, lambda A: lowrank.interp_decomp(A, 30)),
     ("cur", "mapped file of 1.6 GB, rank 30", mapped, lambda A: lowrank.cur(A, 30)),

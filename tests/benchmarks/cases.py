@@ -177,25 +177,6 @@ def product_error(name, k, result):
     return linalg.norm(gram(name) - result) / linalg.norm(gram(name))
 
 
-<<<<<<< HEAD
-=======
-def clip_level(A):
-    """A threshold that some singular values exceed."""
-    return float(np.abs(A).max())
-
-
-def svd_clip(A, hi, svd=np.linalg.svd):
-    U, s, Vh = svd(A, full_matrices=False)
-    return (U * np.clip(s, 0, hi)) @ Vh
-
-
-def clip_error(name, r, X):
-    """Against the formula, over eps times the norm: the projection does not expand."""
-    A = matrix(name)
-    return linalg.norm(X - svd_clip(A, clip_level(A))) / (np.finfo(float).eps * linalg.norm(A))
-
-
->>>>>>> clipping
 # --- functions of one variable: f, interval, and the errors of the best polynomials
 
 SCALAR = {
@@ -314,7 +295,6 @@ def covariance(name, examples):
 def eigenvalue_root(A, seed):
     values, V = linalg.eigh(A)
     return (V * np.sqrt(np.maximum(values, 0))) @ V.T
-<<<<<<< HEAD
 
 
 def clip_level(A):
@@ -331,8 +311,6 @@ def clip_error(name, r, X):
     """Against the formula, over eps times the norm: the projection does not expand."""
     A = matrix(name)
     return linalg.norm(X - svd_clip(A, clip_level(A))) / (np.finfo(float).eps * linalg.norm(A))
-=======
->>>>>>> clipping
 
 
 CASES = [

@@ -20,6 +20,7 @@ _CHAPTERS = [
     "column_row",
     "interpolative",
     "psd",
+    "simplex_maps",
 ]
 
 _HOME = {
@@ -45,6 +46,12 @@ _HOME = {
     "rpcholesky": "psd",
     "Nystrom": "psd",
     "nystrom": "psd",
+    "softmax": "simplex_maps",
+    "softmax_vjp": "simplex_maps",
+    "sparsemax": "simplex_maps",
+    "sparsemax_vjp": "simplex_maps",
+    "entmax": "simplex_maps",
+    "entmax_vjp": "simplex_maps",
 }
 
 __all__ = list(_HOME)

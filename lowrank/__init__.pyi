@@ -10,6 +10,7 @@ from lowrank import (
     interpolative as interpolative,
     psd as psd,
     pseudo_inverse as pseudo_inverse,
+    simplex_maps as simplex_maps,
     sketching as sketching,
     svd as svd,
 )
@@ -36,6 +37,14 @@ from lowrank.pseudo_inverse import (
     penrose_residuals as penrose_residuals,
     pinv as pinv,
     pinv_newton_schulz as pinv_newton_schulz,
+)
+from lowrank.simplex_maps import (
+    entmax as entmax,
+    entmax_vjp as entmax_vjp,
+    softmax as softmax,
+    softmax_vjp as softmax_vjp,
+    sparsemax as sparsemax,
+    sparsemax_vjp as sparsemax_vjp,
 )
 from lowrank.sketching import (
     RangeBasis as RangeBasis,
@@ -69,4 +78,10 @@ __all__ = [
     "rpcholesky",
     "Nystrom",
     "nystrom",
+    "softmax",
+    "softmax_vjp",
+    "sparsemax",
+    "sparsemax_vjp",
+    "entmax",
+    "entmax_vjp",
 ]

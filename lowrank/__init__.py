@@ -21,6 +21,8 @@ _CHAPTERS = [
     "interpolative",
     "psd",
     "simplex_maps",
+    "thresholds",
+    "topk",
 ]
 
 _HOME = {
@@ -52,6 +54,10 @@ _HOME = {
     "sparsemax_vjp": "simplex_maps",
     "entmax": "simplex_maps",
     "entmax_vjp": "simplex_maps",
+    "soft_topk": "topk",
+    "soft_topk_vjp": "topk",
+    "soft_topk_jvp": "topk",
+    "topk_temperature": "topk",
 }
 
 __all__ = list(_HOME)

@@ -13,6 +13,8 @@ from lowrank import (
     simplex_maps as simplex_maps,
     sketching as sketching,
     svd as svd,
+    thresholds as thresholds,
+    topk as topk,
 )
 from lowrank.column_row import (
     CRInfo as CRInfo,
@@ -52,6 +54,12 @@ from lowrank.sketching import (
     range_finder as range_finder,
 )
 from lowrank.svd import TruncatedSVD as TruncatedSVD, truncated_svd as truncated_svd
+from lowrank.topk import (
+    soft_topk as soft_topk,
+    soft_topk_jvp as soft_topk_jvp,
+    soft_topk_vjp as soft_topk_vjp,
+    topk_temperature as topk_temperature,
+)
 
 __version__: str
 
@@ -84,4 +92,8 @@ __all__ = [
     "sparsemax_vjp",
     "entmax",
     "entmax_vjp",
+    "soft_topk",
+    "soft_topk_vjp",
+    "soft_topk_jvp",
+    "topk_temperature",
 ]

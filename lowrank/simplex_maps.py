@@ -62,10 +62,14 @@ def _check_temperature(temperature):
     return value
 
 
+def _count(xp, mask, dtype):
+    """How many are true along the last axis, kept with length 1, as a floating-point number."""
+    return xp.astype(xp.count_nonzero(mask, axis=-1, keepdims=True), dtype)
+
+
 def _check_room(xp, X, k):
     """(#certain, #allowed) of each slice: the entries +inf and those above -inf, with k between."""
-    counts = [xp.sum(xp.astype(mask, X.dtype), axis=-1, keepdims=True)
-              for mask in (X == math.inf, X > -math.inf)]
+    counts = [_count(xp, mask, X.dtype) for mask in (X == math.inf, X > -math.inf)]
     poor = xp.reshape((counts[0] > k) | (counts[1] < k), (-1,))
     if not _known(~xp.any(poor)):
         first = int(xp.argmax(xp.astype(poor, xp.int8)))
@@ -97,7 +101,7 @@ def _sparsemax(xp, Z):
     S = xp.sort(Z, axis=-1, descending=True)
     j = xp.cumulative_sum(xp.ones_like(S), axis=-1)                 # 1, 2, ..., n
     support = j * S > xp.cumulative_sum(S, axis=-1) - 1
-    r = xp.sum(xp.astype(support, Z.dtype), axis=-1, keepdims=True)
+    r = _count(xp, support, Z.dtype)
     level = (xp.sum(xp.where(support, S, 0.0), axis=-1, keepdims=True) - 1) / r
     return xp.where(Z > level, Z - level, 0.0)
 

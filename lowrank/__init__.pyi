@@ -10,7 +10,9 @@ from lowrank import (
     interpolative as interpolative,
     psd as psd,
     pseudo_inverse as pseudo_inverse,
+    retrieval as retrieval,
     simplex_maps as simplex_maps,
+    skeleton as skeleton,
     sketching as sketching,
     svd as svd,
     thresholds as thresholds,
@@ -40,6 +42,7 @@ from lowrank.pseudo_inverse import (
     pinv as pinv,
     pinv_newton_schulz as pinv_newton_schulz,
 )
+from lowrank.retrieval import CURIndex as CURIndex, Ranking as Ranking
 from lowrank.simplex_maps import (
     entmax as entmax,
     entmax_vjp as entmax_vjp,
@@ -47,6 +50,13 @@ from lowrank.simplex_maps import (
     softmax_vjp as softmax_vjp,
     sparsemax as sparsemax,
     sparsemax_vjp as sparsemax_vjp,
+)
+from lowrank.skeleton import (
+    CUR as CUR,
+    MaxVolume as MaxVolume,
+    aca as aca,
+    cur as cur,
+    maxvol as maxvol,
 )
 from lowrank.sketching import (
     RangeBasis as RangeBasis,
@@ -82,10 +92,17 @@ __all__ = [
     "cr_weights",
     "InterpolativeDecomposition",
     "interp_decomp",
+    "MaxVolume",
+    "maxvol",
+    "CUR",
+    "cur",
+    "aca",
     "RPCholesky",
     "rpcholesky",
     "Nystrom",
     "nystrom",
+    "Ranking",
+    "CURIndex",
     "softmax",
     "softmax_vjp",
     "sparsemax",

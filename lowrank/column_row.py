@@ -229,13 +229,13 @@ def cr_multiply(A, B, k, *, method="sample", p=None, return_info=False, rng=None
 
 
 # %% book/low_rank/column_row.ipynb: cr_weights
-def _check_indices(indices, n):
+def _check_indices(indices, n, name="indices"):
     """indices as an array of distinct integers from 0 to n - 1."""
     J = np.asarray(indices)
     if J.size and J.dtype.kind not in "iu":
-        raise TypeError(f"indices have dtype {J.dtype}; allowed are integers")
+        raise TypeError(f"{name} have dtype {J.dtype}; allowed are integers")
     if J.ndim != 1 or not J.size or J.min() < 0 or J.max() >= n or len(np.unique(J)) < len(J):
-        raise ValueError(f"indices are {indices!r:.60}; "
+        raise ValueError(f"{name} are {indices!r:.60}; "
                          f"allowed are distinct integers from 0 to {n - 1}, at least one")
     return J
 

@@ -32,6 +32,12 @@ def _exponent(peak):
     return np.frexp(peak)[1]
 
 
+def _unit(peak, dtype):
+    """The exponent to work in: that of the peak, or 0 where fourth powers are far from the limits."""
+    e = _exponent(peak).item()
+    return e if abs(e) > np.finfo(dtype).maxexp // 8 else 0
+
+
 def _scale(X, e):
     """X * 2**e, exact while the result is a normal number; X itself where e is 0."""
     if not np.any(e):
@@ -276,12 +282,11 @@ class _LinearMap:
 
     def _scaled(self, Y):
         """Refuse what is not finite; scale by the power of two that the first product sets."""
-        peak = _max_abs(Y).item()
-        if not np.isfinite(peak):
+        if not np.isfinite(Y).all():
             raise ValueError(f"a product with {self.name} contains NaN or Inf; every entry must "
                              "be finite, and small enough that sums do not overflow")
-        if self.exponent is None and peak:
-            self.exponent = _exponent(peak).item()
+        if self.exponent is None and (peak := _max_abs(Y).item()):
+            self.exponent = _unit(peak, self.dtype)
         return _scale(Y, -(self.exponent or 0))
 
     def _norms(self, axis):
@@ -494,7 +499,7 @@ def _linear_map(A, name="A", *, sweep=True):
     if sparse.issparse(A):
         return _Sparse(A if A.format in ("csr", "csc") else A.tocsr(), name)
     A = _to_array(A, name)
-    return _Dense(A, name, _exponent(_finite_peak(A, name)).item() if sweep else None)
+    return _Dense(A, name, _unit(_finite_peak(A, name).item(), A.dtype) if sweep else None)
 
 
 # %% book/foundations/conventions.ipynb: _gaussian

@@ -31,7 +31,7 @@ __all__ = ["InterpolativeDecomposition", "interp_decomp"]
 class _ChosenColumns:
     """Columns J of A in a QR factorisation A[:, J] = Q T: the rows of Q^H and of S = Q^H A.
 
-    T = S[:, J] is upper triangular; `left` has the squared distance of every column from range(Q).
+    T = S[:, J] is upper triangular; `left` holds the squared distances of columns from range(Q).
     """
 
     def __init__(self, A, capacity=16, squares=None, size=None):
@@ -84,6 +84,7 @@ class _ChosenColumns:
     def _leave(self, left):
         """Set `left`, and measure again what cancellation has spoilt."""
         k, step = len(self.J), max(1, 2**21 // self.A.shape[0])
+        left = np.maximum(left, 0)
         self.known = np.maximum(self.known, left)
         left[self.J] = self.known[self.J] = 0
         noise = np.finfo(self.A.dtype).eps * np.sqrt(self.known * self.squares)
@@ -110,7 +111,7 @@ def _drop(chosen, i):
 
 
 def _coefficients(chosen):
-    """Z, and the squares of rho_ij, the growth of the volume by each swap (0 for chosen columns)."""
+    """Z, and the squares of rho_ij: by what swaps multiply the volume (0 for chosen columns)."""
     J, k = chosen.J, len(chosen.J)
     T = chosen.S[:k, J]
     Z = linalg.solve_triangular(T, chosen.S[:k], check_finite=False)
@@ -127,7 +128,8 @@ def _swap(chosen, f):
     while chosen.J:
         Z, rho2 = _coefficients(chosen)
         i, j = np.unravel_index(np.argmax(rho2), rho2.shape)
-        if rho2[i, j].item() <= f * f or (now := frozenset(chosen.J)) in seen:      # only rounding
+        now = frozenset(chosen.J)
+        if rho2[i, j].item() <= f * f or now in seen:       # volumes that differ by rounding alone
             return Z, rho2
         seen.add(now)
         _drop(chosen, i)
@@ -265,15 +267,15 @@ def _sketch_to_tol(M, tol, f, rng):
 
 
 # %% book/low_rank/interpolative.ipynb: interp_decomp
-def _check_f(f, dtype):
+def _check_f(f, dtype, name="f"):
     """The largest number of the real dtype that is not above f > 1."""
     allowed = "a number above 1"
     try:
         value = float(f)
     except (TypeError, ValueError):
-        raise TypeError(f"f is {f!r}; allowed is {allowed}") from None
+        raise TypeError(f"{name} is {f!r}; allowed is {allowed}") from None
     if not value > 1:
-        raise ValueError(f"f is {f!r}; allowed is {allowed}")
+        raise ValueError(f"{name} is {f!r}; allowed is {allowed}")
     rounded = np.finfo(dtype).dtype.type(value)
     return float(rounded if rounded <= value else np.nextafter(rounded, rounded.dtype.type(0)))
 
@@ -305,10 +307,11 @@ def interp_decomp(A, rank=None, *, tol=None, f=2.0, method="auto", rng=None):
     InterpolativeDecomposition
         Unpacks as ``columns, Z``: an integer array of shape (rank,) without
         repetition, in order of choice, and an array of shape (rank, n). Z[:, columns] is the
-        identity exactly, and no abs(Z) exceeds f. Multiplies as the product. Attributes: ``C``, which is
-        A[:, columns]; ``error``, an `ErrorEstimate` of norm(A - C @ Z, "fro");
-        ``suboptimality``, a number g with norm(A - C @ Z, 2) <= g * sigma_(rank + 1) and
-        g <= sqrt(1 + f^2 rank (n - rank)), for "qr", else None.
+        identity exactly, and no abs(Z) exceeds f. Multiplies as the product.
+        Attributes: ``C``, which is A[:, columns]; ``error``, an `ErrorEstimate` of
+        norm(A - C @ Z, "fro"); ``suboptimality``, a number g with
+        norm(A - C @ Z, 2) <= g * sigma_(rank + 1) and g <= sqrt(1 + f^2 rank (n - rank)),
+        for "qr", else None.
 
     Raises
     ------
@@ -326,10 +329,11 @@ def interp_decomp(A, rank=None, *, tol=None, f=2.0, method="auto", rng=None):
     -----
     "sketch": 4 passes, 2 of them with rank + 10 vectors, one to read the columns and one with
     rank + 10; ``error`` comes from 10 fresh probes and its bound fails with probability 0.001.
-    "qr": rank + 2 passes, rank of them with a single vector (and for a LinearOperator n unit
-    vectors for the column norms, and one for every column); ``error`` is measured, confidence 1. "sketch" with `tol`: 4 passes for every
-    width tried, a few more for corrections and one for the norms; ``error`` is measured.
-    O((m + n) rank) numbers of memory.
+    "qr": rank + 2 passes, rank of them with a single vector, one pass more for every swap, and
+    one where heights have to be measured again (a LinearOperator takes n unit vectors for the
+    column norms, and one for every column that is read); ``error`` is measured, confidence 1.
+    "sketch" with `tol`: 4 passes for every width tried, a few more for corrections and one for
+    the norms; ``error`` is measured. O((m + n) rank) numbers of memory.
 
     Z is the least-squares solution; for "sketch", columns of Z in which that has an
     entry above f come from the sketch. If `rank` exceeds the numerical rank (heights
@@ -372,6 +376,6 @@ def interp_decomp(A, rank=None, *, tol=None, f=2.0, method="auto", rng=None):
         if method == "sketch" and tol is None:
             shape, confidence = _PROBES / (1 if M.dtype.kind == "c" else 2), 0.999
             factor = math.sqrt(shape / gammaincinv(shape, 1 - confidence))
-        error = ErrorEstimate(*(float(M.unscale(np.float64(x))) for x in (error, factor * error)), confidence)
-        return InterpolativeDecomposition(J, Z, C=M.unscale(C), error=error,
-                                          suboptimality=suboptimality)
+        error, bound = (float(M.unscale(np.float64(x))) for x in (error, factor * error))
+        return InterpolativeDecomposition(J, Z, C=M.unscale(C), suboptimality=suboptimality,
+                                          error=ErrorEstimate(error, bound, confidence))

@@ -8,7 +8,6 @@ read off a diagonal.
 Generated from book/low_rank/psd.ipynb; edit the chapter.
 """
 
-import operator
 from collections import namedtuple
 
 import numpy as np
@@ -18,6 +17,7 @@ from scipy.linalg import solve_triangular
 from lowrank.conventions import (
     _Factored,
     _as_array,
+    _check_count,
     _check_rank,
     _check_shape,
     _check_tol,
@@ -62,8 +62,9 @@ def _check_square(A):
         raise ValueError(f"A has shape {A.shape}; allowed is a square matrix")
 
 
+# %% book/low_rank/psd.ipynb: _Entries
 class _Entries:
-    """The diagonal of a Hermitian matrix, and columns when called, in units of 2**exponent (even)."""
+    """The diagonal of a Hermitian matrix, and columns when called; its unit 2**exponent is a square."""
 
     def __init__(self, A):
         diagonal, self.read = _open(A)
@@ -86,23 +87,25 @@ class _Entries:
         if C.shape != allowed:
             raise ValueError(f"columns of A have shape {C.shape}; allowed is {allowed}")
         if not np.can_cast(C.dtype, self.dtype, "same_kind"):
-            raise TypeError(f"columns of A have dtype {C.dtype}; allowed is {self.dtype}, as the diagonal")
+            raise TypeError(f"columns of A have dtype {C.dtype}; "
+                            f"allowed is {self.dtype}, as the diagonal")
         _finite_peak(C, "what was read of A")
         return _scale(C.astype(self.dtype, copy=False), -self.exponent)
 
     def nonnegative(self, d, k):
-        """The diagonal d that k pivots leave, without round-off; a ValueError if it is clearly negative."""
+        """The diagonal d after k pivots, without round-off; refuse what is clearly negative."""
         if d.min() < -self.roundoff:
-            self._refuse(f"positive semidefinite: after {k} pivots its diagonal has, at index {d.argmin()}, "
-                         "the entry", d.min())
+            self._refuse(f"positive semidefinite: after {k} pivots its diagonal has, "
+                         f"at index {d.argmin()}, the entry", d.min())
         return np.where(d < self.zero, 0, d)
 
     def compare(self, residual, L, before):
-        """Refuse a residual that is not zero at the pivots before, and (L L^H)^T at the new ones."""
+        """Refuse a residual that is not 0 at the pivots before and (L L^H)^T at the new ones."""
         expected = np.hstack([np.zeros((len(L), before)), L.conj() @ L.T])
         difference = np.abs(residual - expected).max()
         if difference > self.roundoff:
-            self._refuse("Hermitian, or not what its diagonal says: entries at pivots differ by", difference)
+            self._refuse("Hermitian, or not what its diagonal says: entries at pivots differ by",
+                         difference)
 
     def _refuse(self, what, value):
         value, allowed = _scale(value, self.exponent), _scale(self.roundoff, self.exponent)
@@ -111,7 +114,10 @@ class _Entries:
 
 # %% book/low_rank/psd.ipynb: _keep
 def _keep(H, J, d, draws, most, zero):
-    """Which proposals J are kept, and L with L L^H = H[kept][:, kept]; H is left of A[J][:, J], d its diagonal."""
+    """Which proposals J are kept, and L with L L^H = H[kept][:, kept].
+
+    H is what is left of A[J][:, J] at the beginning of the round, d its diagonal.
+    """
     now, L, kept = d.copy(), np.zeros_like(H), []
     while len(kept) < most and (below := np.flatnonzero(draws * d < now)).size:
         i, k = below[0], len(kept)                          # the next proposal that is not rejected
@@ -126,7 +132,7 @@ def _keep(H, J, d, draws, most, zero):
 
 # %% book/low_rank/psd.ipynb: RPCholesky
 class RPCholesky(_Factored, namedtuple("RPCholesky", "F pivots")):
-    """A ~ F F^H from `rpcholesky`: unpacks as ``F, pivots``; ``.trace_error`` is the trace of A - F F^H."""
+    """A ~ F F^H from `rpcholesky`: unpacks as ``F, pivots``; ``.trace_error`` is tr(A - F F^H)."""
 
     def __new__(cls, F, pivots, trace_error=None):
         self = super().__new__(cls, F, pivots)
@@ -140,7 +146,7 @@ class RPCholesky(_Factored, namedtuple("RPCholesky", "F pivots")):
 
 
 def rpcholesky(A, rank, *, block=None, tol=0.0, rng=None):
-    r"""Approximate A by F F^H, F = A[:, pivots] L^-H, from the diagonal of A and `rank` of its columns.
+    r"""Approximate A by F F^H, F = A[:, pivots] L^-H, from its diagonal and `rank` of its columns.
 
     Parameters
     ----------
@@ -167,7 +173,7 @@ def rpcholesky(A, rank, *, block=None, tol=0.0, rng=None):
         Unpacks as ``F, pivots``: F of shape (n, k), k <= rank, and its k
         different pivots. ``F[pivots]`` is lower triangular, the Cholesky factor
         of ``A[pivots][:, pivots]``. Also ``.trace_error``, tr(A - F F^H), which
-        bounds the nuclear, Frobenius and 2-norm of A - F F^H.
+        bounds the nuclear, Frobenius and 2-norm of A - F F^H (to round-off).
 
     Raises
     ------
@@ -205,10 +211,10 @@ def rpcholesky(A, rank, *, block=None, tol=0.0, rng=None):
     rank, tol, rng = _check_rank(rank, (n, n)), _check_tol(tol), _generator(rng)
     if block is None:
         block = 1 if _is_pair(A) else min(rank, max(10, -(-rank // 10)))
-    elif operator.index(block) < 1:
-        raise ValueError(f"block is {block!r}; allowed is None or an integer from 1")
+    block = _check_count(block, "block", 1)
 
-    k, rows, pivots = 0, np.empty((rank, n), entries.dtype), np.empty(rank, int)        # F is rows.T
+    k, pivots = 0, np.empty(rank, int)
+    rows = np.empty((rank, n), entries.dtype)               # F is its transpose
     stop = tol * d.sum()
     d = entries.nonnegative(d, k)
     while k < rank and d.sum() > stop:
@@ -295,9 +301,7 @@ def nystrom(A, rank, *, oversample=10, rng=None):
     M = _linear_map(A)
     _check_square(M)
     n, rank = M.shape[0], _check_rank(rank, M.shape)
-    if operator.index(oversample) < 0:
-        raise ValueError(f"oversample is {oversample!r}; allowed is an integer from 0")
-    size = min(n, max(rank + oversample, 2))
+    size = min(n, max(rank + _check_count(oversample, "oversample", 0), 2))
     Omega = np.linalg.qr(_gaussian(_generator(rng), (n, size), M.dtype))[0]
     Y = M.apply(Omega)
     odd = (M.exponent or 0) % 2                             # an even power of two has a root
@@ -308,8 +312,8 @@ def nystrom(A, rank, *, oversample=10, rng=None):
     skew, lowest = np.linalg.norm(B - B.conj().T), np.linalg.eigvalsh(B)[0]
     allowed = _scale(roundoff, unit)
     if skew > roundoff:
-        raise ValueError("A is not Hermitian: for an X with orthonormal columns, norm(X^H (A - A^H) X) is "
-                         f"{_scale(skew, unit):.3g}; allowed as round-off is {allowed:.3g}")
+        raise ValueError("A is not Hermitian: for an X with orthonormal columns, "
+                         f"norm(X^H (A - A^H) X) is {_scale(skew, unit):.3g}; allowed as round-off is {allowed:.3g}")
     if lowest < -roundoff:
         raise ValueError("A is not positive semidefinite: it has an eigenvalue below "
                          f"{_scale(lowest, unit):.3g}; allowed as round-off is {-allowed:.3g}")

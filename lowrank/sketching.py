@@ -266,7 +266,7 @@ def range_finder(A, *, rank=None, tol=None, rng=None):
     outside, most, total = meter(Q, Bh)
     U, s, _ = _within(Q, Bh, Q.shape[1])
     tails = np.sqrt(np.cumsum(np.append(0, s[:0:-1].astype(float)**2)))[::-1]        # t_1 .. t_k
-    bounds = np.hypot(most, tails) + 10 * eps * total             # the last term is for round-off
+    bounds = np.hypot(most, tails) + 20 * eps * total             # the last term is for round-off
     if rank is None:
         fits = bounds <= tol * total
         rank = int(np.argmax(fits)) + 1 if fits.any() else len(s)

@@ -15,7 +15,7 @@ class ApiPage(SphinxDirective):
 
     def run(self):
         depend_on_book(self.env)
-        return [self.section(chapter) for chapter in book_of(self.env.app).chapters if chapter.public]
+        return [self.section(chapter) for chapter in book_of(self.env.app).chapters if chapter.exports]
 
     def section(self, chapter):
         title = nodes.title("", f"lowrank.{chapter.module}")
@@ -30,7 +30,8 @@ def reference(chapter):
     """The lines of reStructuredText that document a chapter's module."""
     yield f".. py:module:: lowrank.{chapter.module}"
     yield ""
-    yield f"From the chapter :doc:`/{chapter.docname}`."
+    private = "" if chapter.public else "; what it defines is private, for the modules after it"
+    yield f"From the chapter :doc:`/{chapter.docname}`{private}."
     for item in chapter.public:
         yield ""
         yield f".. {DIRECTIVES[item.kind]}:: lowrank.{chapter.module}.{item.name}"

@@ -8,7 +8,6 @@ Nothing is written here. Notebooks are read with `json`: `import nbformat` alone
 check (its validator compiles grammars), and would not find what `rules.py` looks for.
 """
 
-import ast
 import json
 import warnings
 from dataclasses import replace
@@ -18,7 +17,7 @@ from pathlib import Path, PurePosixPath
 import myst
 import rules
 import yaml
-from model import CLAIM_DIRECTIVES, CLAIM_KINDS, ROOT, Book, Cell, Chapter, Claim, Place, Problem, Public, definitions
+from model import CLAIM_KINDS, ROOT, Book, Cell, Chapter, Claim, Place, Problem, Public
 
 __all__ = ["CLAIM_KINDS", "ROOT", "Book", "Cell", "Chapter", "Claim", "Place", "Problem", "Public", "read_book"]
 
@@ -137,7 +136,7 @@ def read_chapter(root, path):
         title=next((text for level, text, _ in page.headings if level == 1), ""),
         opening=myst.opening_sentence(page),
         cells=cells,
-        claims=tuple(claim for cell in cells for claim in _claims(cell)),
+        claims=tuple(claim for cell in cells for claim in cell.claims),
     )
 
 
@@ -185,43 +184,19 @@ def _read_cell(number, raw):
     source = "".join(raw["source"])
     kind, metadata = raw["cell_type"], raw["metadata"]
     tags = tuple(map(str, metadata.get("tags", [])))
-    tree = _parse(source) if kind == "code" else None
-    cell = Cell(number, kind, raw.get("id"), source, tags, None, metadata, tree)
-    return replace(cell, name=_name_of_markdown(cell) if kind == "markdown" else _name_of_code(cell))
+    code, fault = _compile(source) if kind == "code" else (None, None)
+    return Cell(number, kind, raw.get("id"), source, tags, metadata, code, fault)
 
 
-def _parse(source):
-    try:
-        with warnings.catch_warnings():
+def _compile(source):
+    """The code of a cell, or None, and what the compiler refuses or warns about, or None."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            return compile(source, "<cell>", "exec", dont_inherit=True), None
+        except (SyntaxError, ValueError) as fault:
             warnings.simplefilter("ignore")
-            tree = ast.parse(source)
-            compile(tree, "<cell>", "exec", dont_inherit=True)  # sees a `return` outside a function, too
-            return tree
-    except (SyntaxError, ValueError):  # rules.py says what is wrong
-        return None
-
-
-def _name_of_code(cell):
-    """The first public function or class, else a private one; else the claim that is checked; else a constant."""
-    found = definitions(cell.tree)
-    code = [name for name, kind, _ in found if kind != "constant"]
-    names = [name for name, kind, _ in found if kind == "constant"]
-    public_first = [sorted(group, key=lambda name: name.startswith("_")) for group in (code, names)]
-    return next(iter([*public_first[0], *cell.labels, *public_first[1]]), None)
-
-
-def _name_of_markdown(cell):
-    page = myst.read(cell.source)
-    labels = [claim.label for claim in _claims(cell) if claim.label]
-    return next(iter([*labels, *(text for _, text, _ in page.headings)]), None)
-
-
-def _claims(cell):
-    """The theorems, lemmas, propositions and corollaries that a Markdown cell states with colon fences."""
-    if cell.kind != "markdown":
-        return []
-    return [
-        Claim(CLAIM_DIRECTIVES[found.name], found.options.get("label"), found.argument, cell.number, found.line)
-        for found in myst.read(cell.source).directives
-        if found.name in CLAIM_DIRECTIVES and found.fence.startswith(":")
-    ]
+            try:
+                return compile(source, "<cell>", "exec", dont_inherit=True), fault
+            except (SyntaxError, ValueError):
+                return None, fault

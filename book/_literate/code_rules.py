@@ -1,6 +1,7 @@
 """The rules for code: what a chapter may import, what its exported cells may hold, and which names they may use."""
 
 import ast
+import re
 import sys
 import textwrap
 
@@ -11,7 +12,7 @@ from model import Problem, definitions, nearest
 def problems(book, chapter, required):
     """All problems of the code of a chapter; `required` are the packages that are installed with `lowrank`."""
     found = [*imports_of_chapters(book, chapter), *imports_of_packages(chapter, required)]
-    if all(cell.tree for cell in chapter.exports + chapter.tests):  # else one mistake would be reported many times
+    if all(cell.code for cell in chapter.exports + chapter.tests):  # else one mistake would be reported many times
         found += [*statements(chapter), *names(chapter), *redefinitions(chapter), *docstrings(chapter)]
         found += unused_imports(chapter)
     return found
@@ -20,14 +21,27 @@ def problems(book, chapter, required):
 # Imports
 
 
+def _suspect(source):
+    """Whether an import in it could break a rule: most cells need no walk."""
+    return "import" in source and re.search(r"lowrank|__future__|from[\s\\]*\.|import[\s\\]*\*", source)
+
+
 def imports_of_chapters(book, chapter):
     """Chapters are imported by the full name of their module, and only by later chapters."""
     for cell in chapter.cells:
-        importing = cell.tree and "import" in cell.source  # most cells need no walk
-        for node in ast.walk(cell.tree) if importing else ():
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                for message, next_step in _import_problems(book, chapter, node):
-                    yield Problem(chapter.place(cell, node.lineno), message, next_step)
+        for node in _imports(cell.tree) if cell.code and _suspect(cell.source) else ():
+            for message, next_step in _import_problems(book, chapter, node):
+                yield Problem(chapter.place(cell, node.lineno), message, next_step)
+
+
+def _imports(node):
+    """The import statements below a node; expressions hold none."""
+    for part in ("body", "orelse", "handlers", "finalbody", "cases"):
+        for inner in getattr(node, part, ()):
+            if isinstance(inner, ast.Import | ast.ImportFrom):
+                yield inner
+            else:
+                yield from _imports(inner)
 
 
 def _import_problems(book, chapter, node):
@@ -60,7 +74,7 @@ def _chapter_import_problems(book, chapter, node, written):
     elif book.order.index(module) > book.order.index(chapter.module):
         next_step = f"move `{module}` before `{chapter.module}` in _toc.yml, or do without"
         yield f"{written} imports a later chapter", next_step
-    elif source and all(cell.tree for cell in source.exports):
+    elif source and all(cell.code for cell in source.exports):
         exported = _names(source.definitions)
         for alias in node.names:
             if alias.name not in exported:
@@ -222,9 +236,8 @@ def redefinitions(chapter):
     first = {}  # name -> its cell, and what it is imported from
     for cell in chapter.cells:
         ours = bool({"export", "test"} & set(cell.tags))
-        for statement in cell.tree.body if cell.tree else []:
-            if ours and statement not in kept(cell):
-                continue
+        clashes = cell.code and not scope.may_bind(cell.code).isdisjoint(first)
+        for statement in kept(cell) if ours else cell.tree.body if clashes else []:
             for name in scope.names(statement).bound:
                 origin = scope.imports(statement).get(name)
                 home, origin_there = first.get(name, (None, None))

@@ -2,9 +2,14 @@
 
 import ast
 import difflib
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from types import CodeType
+
+import myst
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -55,14 +60,49 @@ class Cell:
     id: str | None
     source: str
     tags: tuple[str, ...]
-    name: str | None  # what the cell defines, checks or claims
     metadata: Mapping = field(repr=False)
-    tree: ast.Module | None = field(default=None, repr=False, compare=False)  # of a code cell that parses
+    code: CodeType | None = field(default=None, repr=False, compare=False)  # of a code cell that compiles
+    fault: Exception | None = None  # what the compiler refuses or warns about
 
-    @property
+    @cached_property
+    def tree(self):
+        """The syntax tree of a code cell that compiles, else None. Most cells are never asked for it."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # `fault` has them
+            return ast.parse(self.source) if self.code else None
+
+    @cached_property
+    def page(self):
+        """What stands in a Markdown cell."""
+        return myst.read(self.source if self.kind == "markdown" else "")
+
+    @cached_property
     def labels(self):
         """The claims that this cell checks."""
         return tuple(tag.removeprefix("check-") for tag in self.tags if tag.startswith("check-") and tag != "check-")
+
+    @property
+    def claims(self):
+        """The theorems, lemmas, propositions and corollaries that the cell states with colon fences."""
+        return tuple(
+            Claim(CLAIM_DIRECTIVES[found.name], found.options.get("label"), found.argument, self.number, found.line)
+            for found in self.page.directives
+            if found.name in CLAIM_DIRECTIVES and found.fence.startswith(":")
+        )
+
+    @cached_property
+    def name(self):
+        """What the cell defines, checks or claims.
+
+        The first public function or class, else a private one; else the claim that is checked; else a constant.
+        Of Markdown the first claim, else the first heading.
+        """
+        found = definitions(self.tree)
+        code = [name for name, kind, _ in found if kind != "constant"]
+        constants = [name for name, kind, _ in found if kind == "constant"]
+        code, constants = (sorted(group, key=lambda name: name.startswith("_")) for group in (code, constants))
+        claims = [claim.label for claim in self.claims if claim.label]
+        return next(iter([*code, *self.labels, *constants, *claims, *(text for _, text, _ in self.page.headings)]), None)
 
 
 @dataclass(frozen=True)
@@ -94,15 +134,15 @@ class Chapter:
     cells: tuple[Cell, ...]
     claims: tuple[Claim, ...]
 
-    @property
+    @cached_property
     def exports(self):
         return tuple(cell for cell in self.cells if "export" in cell.tags)
 
-    @property
+    @cached_property
     def tests(self):
         return tuple(cell for cell in self.cells if "test" in cell.tags)
 
-    @property
+    @cached_property
     def checks(self):
         """Label of a claim -> the cells that check it."""
         labels = dict.fromkeys(label for cell in self.cells for label in cell.labels)
@@ -114,7 +154,7 @@ class Chapter:
         checked = self.checks
         return tuple(claim for claim in self.claims if claim.label not in checked)
 
-    @property
+    @cached_property
     def definitions(self):
         """Everything that the exported cells define, private names included, in reading order."""
         return tuple(

@@ -6,7 +6,6 @@ The rules for the code that is exported stand in `code_rules.py`.
 import keyword
 import re
 import tomllib
-import warnings
 from functools import partial
 
 import code_rules
@@ -26,9 +25,10 @@ KNOWN_TAGS = frozenset(
 def problems(book, root):
     """All problems of the book that its notebooks, read one by one, did not show."""
     found = [*project(root), *module_names(book), *public_names(book), *labels(book, root), *checks(book)]
+    required = dependencies(root)
     for chapter in book.chapters:
         found += [*opening(chapter), *cell_ids(chapter), *tags(chapter), *fences(chapter), *syntax(chapter)]
-        found += code_rules.problems(book, chapter, dependencies(root))
+        found += code_rules.problems(book, chapter, required)
     return found
 
 
@@ -103,7 +103,7 @@ def _labels(book, root):
     for chapter in book.chapters:
         for cell in chapter.cells:
             if cell.kind == "markdown":
-                yield from _labels_of_page(myst.read(cell.source), partial(chapter.place, cell))
+                yield from _labels_of_page(cell.page, partial(chapter.place, cell))
             elif label := _figure_name(cell):
                 yield label, chapter.place(cell), False
 
@@ -171,52 +171,46 @@ def cell_ids(chapter):
 
 def tags(chapter):
     for cell in chapter.cells:
-        place = chapter.place(cell)
         for tag in cell.tags:
             if tag not in KNOWN_TAGS and not re.fullmatch(r"check-.+", tag):
                 near = nearest(tag, sorted(KNOWN_TAGS | {"check-"}))
                 near = "check-<label>" if near == "check-" or tag.startswith("check") else near
                 next_step = f"write `{near}`" if near else "use `export`, `test` or `check-<label>`, or remove it"
-                yield Problem(place, f"the tag `{tag}` is not known", next_step)
+                yield Problem(chapter.place(cell), f"the tag `{tag}` is not known", next_step)
         ours = [tag for tag in cell.tags if tag in ("export", "test") or tag.startswith("check-")]
         if ours and cell.kind != "code":
-            yield Problem(place, f"the tag `{ours[0]}` is on a cell without code", "move it to the cell with the code")
+            message = f"the tag `{ours[0]}` is on a cell without code"
+            yield Problem(chapter.place(cell), message, "move it to the cell with the code")
         elif "export" in ours and len(ours) > 1:
             message = f"a cell cannot be `export` and `{next(tag for tag in ours if tag != 'export')}`"
-            yield Problem(place, message, "split the cell")
+            yield Problem(chapter.place(cell), message, "split the cell")
 
 
 def fences(chapter):
     for cell in chapter.cells:
-        if cell.kind == "markdown":
-            for item in myst.read(cell.source).directives:
-                place, colons = chapter.place(cell, item.line), item.fence[0] == ":"
-                if not item.closed:
-                    yield Problem(place, f"the fence `{item.fence}` is not closed", f"close it with `{item.fence}`")
-                elif is_claim(item) and not colons:
-                    message = f"this {item.name.removeprefix('prf:')} is fenced with `` {item.fence} ``"
-                    yield Problem(place, message, "fence claims with colons, `:::`")
+        for item in cell.page.directives:
+            place, colons = chapter.place(cell, item.line), item.fence[0] == ":"
+            if not item.closed:
+                yield Problem(place, f"the fence `{item.fence}` is not closed", f"close it with `{item.fence}`")
+            elif is_claim(item) and not colons:
+                message = f"this {item.name.removeprefix('prf:')} is fenced with `` {item.fence} ``"
+                yield Problem(place, message, "fence claims with colons, `:::`")
 
 
 def syntax(chapter):
     for cell in chapter.cells:
-        if cell.kind == "code" and (error := _syntax_error(cell.source)):
-            line, message, next_step = error
+        if cell.fault:
+            line, message, next_step = _syntax_error(cell.source, cell.fault)
             yield Problem(chapter.place(cell, line), message, next_step)
 
 
-def _syntax_error(source):
-    """(line, message, next step) of what the compiler refuses or warns about; None for good code."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            compile(source, "<cell>", "exec", dont_inherit=True)
-    except ValueError as error:
-        return None, f"is faulty Python: {error}", "correct this cell"
-    except SyntaxError as error:
-        line = source.split("\n")[error.lineno - 1].strip() if error.lineno else ""
-        if MAGIC.match(line):
-            return error.lineno, f"`{line}` is not Python but a command of IPython", "write plain Python"
-        if "invalid escape sequence" in error.msg:
-            return error.lineno, error.msg, "begin the string with r"
-        return error.lineno, f"is faulty Python: {error.msg}", "correct this line"
+def _syntax_error(source, fault):
+    """(line, message, next step) of what the compiler refuses or warns about."""
+    if not isinstance(fault, SyntaxError):
+        return None, f"is faulty Python: {fault}", "correct this cell"
+    line = source.split("\n")[fault.lineno - 1].strip() if fault.lineno else ""
+    if MAGIC.match(line):
+        return fault.lineno, f"`{line}` is not Python but a command of IPython", "write plain Python"
+    if "invalid escape sequence" in fault.msg:
+        return fault.lineno, fault.msg, "begin the string with r"
+    return fault.lineno, f"is faulty Python: {fault.msg}", "correct this line"

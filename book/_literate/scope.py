@@ -8,6 +8,7 @@ import ast
 import builtins
 import dis
 import inspect
+import re
 from dataclasses import dataclass
 from functools import cache
 from types import CodeType
@@ -16,6 +17,7 @@ BUILTINS = frozenset(dir(builtins))
 LOADS = {"LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS"}
 STORES = {"STORE_NAME", "STORE_GLOBAL"}
 DELETES = {"DELETE_NAME", "DELETE_GLOBAL"}
+CONSTANT = "LOAD_CONST"
 COMPREHENSIONS = {"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"}
 SIMPLE = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Assign | ast.AnnAssign | ast.AugAssign | ast.Expr
 
@@ -23,8 +25,13 @@ SIMPLE = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Assign | as
 @dataclass(frozen=True)
 class Use:
     name: str
-    line: int
     deferred: bool  # looked up when a function runs, not when the statement does
+    code: CodeType
+    offset: int  # of its instruction
+
+    @property
+    def line(self):
+        return next(line for start, end, line in self.code.co_lines() if start <= self.offset < end)
 
 
 @dataclass(frozen=True)
@@ -55,17 +62,46 @@ def names(statement):
 
 def _events(code, deferred):
     in_module, local = code.co_name == "<module>", set()
-    for instruction in dis.get_instructions(code):
-        action, name = instruction.opname, instruction.argval
-        if isinstance(name, CodeType):
+    for offset, action, name in _instructions(code):
+        if action == CONSTANT:
             yield from _events(name, deferred or _is_function(name))
         elif action == "STORE_NAME" and not in_module:  # a class body
             local.add(name)
-        elif action in LOADS | STORES | DELETES and name not in local and not _is_dunder(name):
-            use = Use(name, instruction.positions.lineno, deferred)
+        elif name not in local and not _is_dunder(name):
+            use = Use(name, deferred, code, offset)
             yield ("bind" if action in STORES else "use"), use
             if action in DELETES:
                 yield "delete", use
+
+
+def may_bind(code):
+    """A set of names that holds all that the code of a cell binds: enough to skip the many cells that clash with none."""
+    inner = [may_bind(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
+    here = STORING.search(code.co_code[::2]) and {name for _, _, name in _instructions(code, STORING)}
+    return set().union(here or (), *inner)
+
+
+def _pattern(names):
+    """A pattern that finds, among the operations of a piece of code, those with these names and their prefixes."""
+    codes = bytes(dis.opmap[name] for name in names if name in dis.opmap)
+    return re.compile(b"[%b]*[%b]" % (re.escape(bytes([dis.EXTENDED_ARG])), re.escape(codes)))
+
+
+STORING, NAMING = _pattern(STORES), _pattern({*LOADS, *STORES, *DELETES, CONSTANT})
+
+
+def _instructions(code, pattern=NAMING):
+    """(offset, operation, its name or its code object) in order; `dis.get_instructions` takes ten times as long."""
+    operations, arguments = code.co_code[::2], code.co_code[1::2]
+    for found in pattern.finditer(operations):
+        place = found.end() - 1
+        action = dis.opname[operations[place]]
+        argument = int.from_bytes(arguments[found.start() : found.end()], "big")
+        if action == CONSTANT:
+            if isinstance(code.co_consts[argument], CodeType):
+                yield 2 * place, action, code.co_consts[argument]
+        else:
+            yield 2 * place, action, code.co_names[argument >> (action == "LOAD_GLOBAL")]  # its last bit is a flag
 
 
 def _is_function(code):

@@ -35,6 +35,12 @@ def drop_repeated_ids(app, doctree, docname):
             node["ids"] = []
 
 
+def mend_citation_roles(app, pagename, templatename, context, doctree):
+    """Call the children of docutils' list of citations what the children of a list must be called."""
+    if body := context.get("body"):
+        context["body"] = body.replace('role="doc-biblioentry"', 'role="listitem"')
+
+
 def write_front_page(app, exception):
     """Write the ``index.html`` that leads to the first page, with the title and language that the default one lacks."""
     if exception is None and app.builder.format == "html" and app.config.root_doc != "index":
@@ -46,5 +52,6 @@ def write_front_page(app, exception):
 def setup(app):
     app.connect("config-inited", leave_out_thebe)
     app.connect("doctree-resolved", drop_repeated_ids)
+    app.connect("html-page-context", mend_citation_roles)
     app.connect("build-finished", write_front_page, priority=400)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

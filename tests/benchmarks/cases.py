@@ -177,6 +177,61 @@ def product_error(name, k, result):
     return linalg.norm(gram(name) - result) / linalg.norm(gram(name))
 
 
+# --- retrieval: rows 0, 2, 4, ... of a matrix are the anchor queries, and the rows between them are to be completed
+
+def known_rows(name, c):
+    return matrix(name)[0:800:2], c
+
+
+def pinv_completion(choose):
+    """The coefficients as a pseudo-inverse multiplied out, for anchors chosen by a function."""
+    def fit(R, c, seed):
+        J = choose(R, c, seed)
+        return J, np.linalg.pinv(R[:, J]) @ R
+    return fit
+
+
+def random_anchors(R, c, seed):
+    return np.random.default_rng(seed).choice(R.shape[1], c, replace=False)
+
+
+def ridge_cv(R, c, seed):
+    """Random anchors, and scikit-learn's ridge by the left-out errors for as many values as ours."""
+    J = random_anchors(R, c, seed)
+    alphas = (10.0 ** (np.arange(-12, -1) / 2) * linalg.norm(R[:, J], 2))**2
+    return J, use("sklearn.linear_model").RidgeCV(alphas, fit_intercept=False).fit(R[:, J], R).coef_.T
+
+
+def completion_error(name, c, result):
+    """Relative error on the rows that the fit has not seen."""
+    J, Z = result[:2]
+    A = matrix(name)[1:800:2]
+    return linalg.norm(A[:, J] @ Z - A) / linalg.norm(A)
+
+
+@cache
+def retrieval_index(n):
+    """50 anchors of n items, and the anchor scores of ten queries."""
+    rng = np.random.default_rng(0)
+    A = rng.standard_normal((210, 60)) @ rng.standard_normal((60, n)) + rng.standard_normal((210, n))
+    index = lowrank.CURIndex.fit(A[:200], anchors=np.arange(50), ridge=1e-3)
+    return index, A[200:, :50]
+
+
+def sorted_scores(index, x, k, seed):
+    x = x @ index.Z
+    items = np.argsort(-x, axis=1)[:, :k]
+    return items, np.take_along_axis(x, items, axis=1)
+
+
+def partitioned_scores(index, x, k, seed):
+    x = x @ index.Z
+    items = np.argpartition(x, -k, axis=1)[:, -k:]
+    found = np.take_along_axis(x, items, axis=1)
+    order = np.argsort(-found, axis=1)
+    return np.take_along_axis(items, order, axis=1), np.take_along_axis(found, order, axis=1)
+
+
 CASES = [
     Case(
         "truncated_svd",
@@ -330,6 +385,29 @@ CASES = [
         )
         for variant, block, peer in [("simple", 1, "simple_rpcholesky"), ("accelerated", None, "accelerated_rpcholesky")]
     ),
+    Case(
+        "CURIndex, fit",
+        cells("hopper kernel", (20, 50, 100)),
+        ours=lambda R, c, seed: lowrank.CURIndex.fit(R, c, rng=seed),
+        peers={
+            "pinv, random": pinv_completion(random_anchors),
+            "pinv, ours": pinv_completion(lambda R, c, seed: lowrank.interp_decomp(R, c, rng=seed).columns),
+            "RidgeCV, random": ridge_cv,
+        },
+        measures={"error": completion_error},
+        aim="no target is stated; error on rows not fitted, relative; no peer but RidgeCV says what it will be",
+        given=known_rows,
+    ),
+    Case(
+        "CURIndex, query",
+        [(20_000, 10), (20_000, 100), (200_000, 100)],
+        ours=lambda index, x, k, seed: index.query(x, k),
+        peers={"full sort": sorted_scores, "argpartition": partitioned_scores},
+        measures={},
+        aim="ten queries with 50 anchors; no more than 1.2x the bare product with argpartition (ties undecided)",
+        targets=lambda n, k: within(1.2, "argpartition"),
+        given=lambda n, k: (*retrieval_index(n), k),
+    ),
 ]
 
 
@@ -388,6 +466,8 @@ MEMORY = [                                              # function, what is give
     ("cur", "100 x 20000, rank 10", wide, lambda A: lowrank.cur(A, 10)),
     ("nystrom", "operator, 20000 x 20000, rank 50", psd_operator, lambda A: lowrank.nystrom(A, 50)),
     ("rpcholesky", "diagonal and columns, 20000, rank 50", psd_columns, lambda A: lowrank.rpcholesky(A, 50)),
+    ("CURIndex", "100 x 20000, 50 anchors", wide, lambda A: lowrank.CURIndex.fit(A, 50)),
+    ("CURIndex", "20000 x 100, 20 anchors", tall, lambda A: lowrank.CURIndex.fit(A, 20)),
     ("randomized_svd", "mapped file of 1.6 GB, rank 30", mapped, lambda A: lowrank.randomized_svd(A, 30)),
     ("interp_decomp", "mapped file of 1.6 GB, rank 30", mapped, lambda A: lowrank.interp_decomp(A, 30)),
     ("cur", "mapped file of 1.6 GB, rank 30", mapped, lambda A: lowrank.cur(A, 30)),

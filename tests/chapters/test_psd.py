@@ -40,7 +40,7 @@ def test_pivot_frequencies(draws=1500):
 
 # %% book/low_rank/psd.ipynb: CountedKernel
 class CountedKernel:
-    """A Gaussian kernel matrix as a pair (diagonal, columns) that counts the entries it computes."""
+    """A Gaussian kernel matrix as a pair (diagonal, columns) that counts what it computes."""
 
     def __init__(self, X):
         self.X, self.count, self.blocks = X, 0, []

@@ -147,6 +147,17 @@ def test_bad_matrices_are_named(method, A, rank, kind, message):
         method(A, rank, rng=0)
 
 
+@pytest.mark.parametrize("call, kind, message", [
+    (lambda: rpcholesky(np.eye(3), 1, block=0), ValueError, "block is 0; allowed is an integer from 1"),
+    (lambda: rpcholesky(np.eye(3), 1, block=1.5), TypeError, "block is 1.5; allowed"),
+    (lambda: nystrom(np.eye(3), 1, oversample=-1), ValueError, "oversample is -1; allowed is an integer from 0"),
+    (lambda: nystrom(np.eye(3), 1, oversample="2"), TypeError, "oversample is '2'; allowed"),
+])
+def test_bad_options_are_named(call, kind, message):
+    with pytest.raises(kind, match=message):
+        call()
+
+
 def test_an_operator_has_no_diagonal():
     with pytest.raises(TypeError, match="A is a .*; allowed here is an array"):
         rpcholesky(aslinearoperator(np.eye(3)), 1)

@@ -1,0 +1,48 @@
+// Fit displayed formulas to their column. The page "Formulas on a small screen" says how and why.
+(() => {
+  const SMALLEST = 0.7; // of the natural size: below that, indices cannot be read
+  const formulas = new Map(); // formula -> its natural font size in percent, as MathJax has set it
+  const widths = new WeakMap(); // its column -> the width for which it was fitted
+
+  function scroll(formula, needed) {
+    if (needed) {
+      formula.setAttribute("tabindex", "0");
+      formula.setAttribute("role", "group");
+      formula.setAttribute("aria-label", "Formula, wider than the page: scrolls sideways");
+    } else {
+      ["tabindex", "role", "aria-label"].forEach((name) => formula.removeAttribute(name));
+    }
+  }
+
+  // All sizes are written, then all widths are read: the browser lays the page out twice, not twice a formula.
+  function fit(some) {
+    const shown = some.filter((formula) => formula.clientWidth > 0);
+    shown.forEach((formula) => { formula.style.fontSize = `${formulas.get(formula)}%`; });
+    const ratios = shown.map((formula) => formula.clientWidth / formula.scrollWidth);
+    shown.forEach((formula, i) => {
+      if (ratios[i] >= 1) return;
+      const scale = Math.max(SMALLEST, 0.99 * ratios[i]); // widths come rounded to pixels
+      formula.style.fontSize = `${scale * formulas.get(formula)}%`;
+    });
+    const wide = shown.map((formula) => formula.scrollWidth > formula.clientWidth);
+    shown.forEach((formula, i) => scroll(formula, wide[i]));
+  }
+
+  // A shrunk formula changes the height of its column, so only a change of width counts.
+  function refit(entries) {
+    const changed = entries.filter(({ target, contentRect }) => widths.get(target) !== contentRect.width);
+    changed.forEach(({ target, contentRect }) => widths.set(target, contentRect.width));
+    fit(changed.flatMap(({ target }) => [...target.children].filter((child) => formulas.has(child))));
+  }
+
+  async function start() {
+    await MathJax.startup.promise;
+    const columns = new ResizeObserver(refit);
+    document.querySelectorAll('mjx-container[display="true"]').forEach((formula) => {
+      formulas.set(formula, parseFloat(formula.style.fontSize) || 100);
+      columns.observe(formula.parentElement);
+    });
+  }
+
+  document.addEventListener("DOMContentLoaded", () => { if (window.MathJax && MathJax.startup) start(); });
+})();

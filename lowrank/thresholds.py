@@ -109,7 +109,7 @@ def _sparse_root(xp, Z, k, first, last):
         low, high = xp.where(excess > 0, level, low), xp.where(excess < 0, level, high)
         new = level + excess / _count(xp, inside, Z.dtype)
         new = xp.where((new >= low) & (new <= high), new, (low + high) / 2)
-        new, old = xp.where(excess == 0, level, new), level
+        new, old = xp.where(xp.abs(excess) <= eps, level, new), level
         level = new
         if not _known(xp.any(xp.abs(new - old) > 4 * eps * (1 + xp.abs(new)))):
             break
@@ -190,31 +190,33 @@ def _edges(xp, t):
 
 
 # %% book/smooth_topk/thresholds.ipynb: _block_sums
-_BLOCK, _LONG = 32_768, 4_096                         # scores in a block; a slice is long from here on
+_BLOCK, _LONG = 32_768, 4_096                       # scores in a block; a slice is long from here on
 
 
 def _block_sums(t, method):
     """What a step needs to know of a block t of scores from the threshold; t is overwritten."""
     if method == "sparse":
-        np.clip(t, 0, 1, out=t)
-        return np.array([t.sum(), np.count_nonzero(t) - np.count_nonzero(t == 1)])
-    above = t > 0
+        inside = np.count_nonzero((t > 0) & (t < 1))
+        return np.array([np.clip(t, 0, 1, out=t).sum(), inside])
+    above = (t > 0).astype(np.float64)
     np.exp(np.negative(np.abs(t, out=t), out=t), out=t)
     if method == "laplace":
         total, upper = t.sum(), np.dot(above, t)
-        return np.array([np.count_nonzero(above), upper, max(total - upper, 0.0)])
+        return np.array([above.sum(), upper, max(total - upper, 0.0)])
     d = t + 1
     t /= d                                          # min(p, 1 - p)
     total, upper = t.sum(), np.dot(above, t)
-    return np.array([np.count_nonzero(above) + total - 2 * upper, np.dot(t, np.divide(1, d, out=d))])
+    return np.array([above.sum() + total - 2 * upper, np.dot(t, np.divide(1, d, out=d))])
 
 
 def _block_step(sums, k, method):
     """The step towards the root from the sums of all blocks."""
-    if method == "laplace":
-        m, A, B = sums
-        return float(_laplace_step(_NUMPY, k, m, np.log(A), np.log(B)))
-    return (sums[0] - k) / sums[1]
+    if method != "laplace":
+        return (sums[0] - k) / sums[1]
+    m, A, B = map(float, sums)
+    c, a, b = abs(m - k), math.log(A or 5e-324), math.log(B or 5e-324)
+    r = math.log(c + math.hypot(c, math.sqrt(A * B)) or 5e-324)
+    return r - a if m > k else b - r if m < k else (b - a) / 2
 
 
 def _fill_block(t, method):
@@ -224,16 +226,17 @@ def _fill_block(t, method):
     above = t > 0
     np.exp(np.negative(np.abs(t, out=t), out=t), out=t)
     np.divide(t, 2 if method == "laplace" else t + 1, out=t)
-    return np.subtract(1, t, out=t, where=above)
+    return np.abs(np.subtract(above, t, out=t), out=t)          # 1 - t above, t below
 
 
 def _long_start(x, k, T, method):
     """(middle, level): a first threshold, middle + T level; from a sample, or by selection."""
     n = len(x)
-    if method == "sparse" and min(k, n - k) < 1024:
-        ranks = sorted({n - math.ceil(k), max(n - math.floor(k) - 1, 0)})
-        borders = np.partition(x, ranks)[ranks]
-        return float(borders[0] / 2 + borders[-1] / 2), -0.5
+    if n < 8 * _BLOCK or method == "sparse" and min(k, n - k) < 1024:
+        rank = n - math.ceil(k)
+        parts = np.partition(x, rank)
+        following = parts[rank] if k % 1 or not rank else parts[:rank].max()
+        return float(parts[rank] / 2 + following / 2), -0.5 if method == "sparse" else 0.0
     sample = x[n % 64 // 2::64][None]
     part = np.array([[k * sample.size / n]])
     first, last = _borders(_NUMPY, sample, part)
@@ -244,28 +247,29 @@ def _long_start(x, k, T, method):
 
 def _long_root(block, starts, k, level, method):
     """The root from a start: block(i, level) holds t. None where a step leaves the neighbourhood."""
-    before, farthest = None, math.inf if method == "laplace" else 2
+    n, farthest = starts.stop, math.inf if method == "laplace" else 2
+    enough = 1e-7 / math.sqrt(n) if method == "sparse" else 1e-6    # what is left is of second order
     for _ in range(20):
         sums = sum(_block_sums(block(i, level), method) for i in starts)
         step = _block_step(sums, k, method)
         if not abs(step) <= farthest:
             return None
         level += step
-        if abs(step) < 1e-6 and (method != "sparse" or step == 0 or sums[1] == before):
+        if abs(step) < enough:
             break
-        before = sums[1]
     return level
 
 
-def _long_slice(x, k, T, method):
+def _long_slice(x, k, T, method, out=None):
     """(p, middle, level) for a long slice of finite scores, k inside; None where this way fails."""
     middle, start = _long_start(x, k, T, method)
-    out, starts = np.empty(len(x)), range(0, len(x), _BLOCK)
+    out = np.empty(len(x)) if out is None else out
+    starts = range(0, len(x), _BLOCK)
 
     def block(i, level):
         t = np.subtract(x[i:i + _BLOCK], middle, out=out[i:i + _BLOCK])
         if T != 1:
-            t /= T
+            t *= 1 / T
         t -= level
         return t
 

@@ -75,6 +75,63 @@ def _covariance_times(xp, t, k, V):
     return xp.where(p * q > 0, result, 0.0)                 # what is certain has no covariance
 
 
+# %% book/smooth_topk/topk.ipynb: _powers
+def _powers(p):
+    """(p, p^2, p^3, p^4) and (1, p^4, p^8, p^12) as rows."""
+    low, high = np.empty((4, len(p))), np.empty((4, len(p)))
+    low[0], high[0] = p, 1
+    np.multiply(p, p, out=low[1])
+    np.multiply(low[1], p, out=low[2])
+    np.multiply(low[1], low[1], out=low[3])
+    high[1] = low[3]
+    np.multiply(low[3], low[3], out=high[2])
+    np.multiply(high[2], low[3], out=high[3])
+    return low, high
+
+
+def _long_inclusion(p, k):
+    """The marginals for a long slice from its mean field p; None where too many p are large."""
+    s2 = p.sum() - np.dot(p, p)
+    M = 2 * math.ceil((12.5 + math.sqrt(180 + 80 * s2)) / 2) + 1
+    w = 2 * math.pi / M * np.arange(min(29, (M + 1) // 2))
+    h = 2 * np.sin(w / 2)**2
+    w, h = w[s2 * h < 41], h[s2 * h < 41]
+    c, turn = -h + 1j * np.sin(w), np.exp(1j * w)
+    others = np.flatnonzero(p > 0.1 / np.abs(c).max())
+    if 16 * len(others) > len(p):
+        return None
+    large, rest = p[others], p if not len(others) else p.copy()
+    rest[others] = 0
+    starts, sums, r = range(0, len(p), _BLOCK), np.zeros((4, 4)), np.arange(1, 17)
+    for i in starts:
+        low, high = _powers(rest[i:i + _BLOCK])
+        sums += high @ low.T
+    series = (-1.0)**(r + 1) / r * sums.ravel() @ c**r[:, None]
+    weights = np.exp(series + np.log(1 + c[:, None] * large).sum(axis=1) - 1j * k * w)
+    weights[1:] *= 2
+    weights *= turn / weights.real.sum()
+    polynomial = ((-c)**(r[:, None] - 1) @ weights).real.reshape(4, 4)
+    out = np.empty(len(p))
+    for i in starts:
+        low, high = _powers(rest[i:i + _BLOCK])
+        np.einsum("ij,ij->j", high, polynomial @ low, out=out[i:i + _BLOCK])
+    out[others] = large * (weights / (1 + large[:, None] * c)).sum(axis=1).real
+    return out
+
+
+def _long_values(x, k, T, method, out):
+    """p for a long slice, written to out; whether that succeeded."""
+    if method != "subset":
+        return _long_slice(x, k, T, method, out) is not None
+    few = min(k, len(x) - k)
+    found = _long_slice(x if k == few else -x, few, T, "sigmoid")
+    P = None if found is None else _long_inclusion(found[0], few)
+    if P is None or abs(P.sum() - few) > 1e-12 * few:
+        return False
+    out[:] = P if k == few else 1 - P
+    return True
+
+
 # %% book/smooth_topk/topk.ipynb: _check_k
 def _check_k(xp, X, k, method):
     """k as numbers that fit the slices of X, with a last axis of length 1."""
@@ -121,9 +178,9 @@ def _in_blocks(X, *columns):
         yield slice(i, i + step), rows[i:i + step], *(C[i:i + step] for C in columns)
 
 
-def _is_long(rows, K, T, method, certain, allowed):
+def _is_long(rows, K, method, certain, allowed):
     """Whether a block is one long slice without masks, for the fast way."""
-    return (rows.shape[-1] >= _LONG and method in ("laplace", "sparse", "sigmoid") and certain[0, 0] == 0
+    return (rows.shape[-1] >= _LONG and method != "expclip" and certain[0, 0] == 0
             and allowed[0, 0] == rows.shape[-1] and 0 < K[0, 0] < rows.shape[-1])
 
 
@@ -133,8 +190,9 @@ def _numpy_values(xp, X, K, T, method, certain, allowed):
     out = P.reshape(-1, X.shape[-1])
     for place, rows, *columns in _in_blocks(X, K, certain, allowed):
         k, *room = columns
-        found = _is_long(rows, k, T, method, *room) and _long_slice(rows[0], float(k[0, 0]), T, method)
-        out[place] = found[0] if found else _values(xp, rows, k, T, method, *room)
+        long = _is_long(rows, k, method, *room)
+        if not (long and _long_values(rows[0], float(k[0, 0]), T, method, out[place][0])):
+            out[place] = _values(xp, rows, k, T, method, *room)
     return P
 
 

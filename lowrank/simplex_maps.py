@@ -69,7 +69,11 @@ def _count(xp, mask, dtype):
 
 def _check_room(xp, X, k):
     """(#certain, #allowed) of each slice: the entries +inf and those above -inf, with k between."""
-    counts = [_count(xp, mask, X.dtype) for mask in (X == math.inf, X > -math.inf)]
+    if not _known(~xp.all(xp.isfinite(X))):                     # the usual case, quickly
+        none = xp.zeros((*X.shape[:-1], 1), dtype=X.dtype)
+        counts = none, none + X.shape[-1]
+    else:
+        counts = [_count(xp, mask, X.dtype) for mask in (X == math.inf, X > -math.inf)]
     poor = xp.reshape((counts[0] > k) | (counts[1] < k), (-1,))
     if not _known(~xp.any(poor)):
         first = int(xp.argmax(xp.astype(poor, xp.int8)))

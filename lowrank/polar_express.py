@@ -290,6 +290,8 @@ def best_degrees(products, lower=1e-3, *, upper=1.0, degrees=(3, 5, 9, 17)):
     Notes
     -----
     Exact, by dynamic programming: ``products`` times ``len(degrees)`` steps are computed.
+    Rounding is not a part of the problem: degree 17 costs two digits in double precision, and
+    is of no use in bfloat16. Leave it out of ``degrees`` there.
     Derived in :ref:`polar-express-budget`, :prf:ref:`best-budget`.
 
     Examples

@@ -30,11 +30,12 @@ from lowrank.newton_schulz import (
     _check_choice,
     _check_schedule,
     _combine,
+    _gram_form,
     _normalized,
     _orthogonality,
+    _plain_form,
     _polynomial,
     _positive,
-    apply_schedule,
     pade_step,
 )
 from lowrank.polar_express import _products, optimal_msign_schedule
@@ -211,10 +212,10 @@ def _by_products(X, method, tol, schedule, steps, lower, degree, normalize):
         lower = 1e-3 if lower is None else lower
         schedule = _robust_schedule(X, degree, lower, 0.02, steps=steps)
     if schedule is not None:
-        gram = method == "gram"
-        products = _gram_products(schedule) if gram else sum(map(_products, schedule))
-        X = apply_schedule(X, schedule, normalize=normalize, form="gram" if gram else "plain")
-        return X, len(schedule), products
+        X, powers = _normalized(X, normalize)
+        if method == "gram":
+            return _gram_form(X, schedule, powers, 3), len(schedule), _gram_products(schedule)
+        return _plain_form(X, schedule, powers), len(schedule), sum(map(_products, schedule))
     if method == "gram":
         raise ValueError("schedule and steps are both None; method='gram', which squares the "
                          "condition number, needs one of them")

@@ -28,6 +28,9 @@ _CHAPTERS = [
     "polar_factor",
     "clipping",
     "norms",
+    "simplex_maps",
+    "thresholds",
+    "topk",
 ]
 
 _HOME = {
@@ -88,6 +91,16 @@ _HOME = {
     "nuclear_norm": "norms",
     "nuclear_norm_grad": "norms",
     "spectral_decay": "norms",
+    "softmax": "simplex_maps",
+    "softmax_vjp": "simplex_maps",
+    "sparsemax": "simplex_maps",
+    "sparsemax_vjp": "simplex_maps",
+    "entmax": "simplex_maps",
+    "entmax_vjp": "simplex_maps",
+    "soft_topk": "topk",
+    "soft_topk_vjp": "topk",
+    "soft_topk_jvp": "topk",
+    "topk_temperature": "topk",
 }
 
 __all__ = list(_HOME)

@@ -17,9 +17,12 @@ from lowrank import (
     psd as psd,
     pseudo_inverse as pseudo_inverse,
     retrieval as retrieval,
+    simplex_maps as simplex_maps,
     skeleton as skeleton,
     sketching as sketching,
     svd as svd,
+    thresholds as thresholds,
+    topk as topk,
 )
 from lowrank.clipping import (
     mclip as mclip,
@@ -86,6 +89,14 @@ from lowrank.pseudo_inverse import (
     pinv_newton_schulz as pinv_newton_schulz,
 )
 from lowrank.retrieval import CURIndex as CURIndex, Ranking as Ranking
+from lowrank.simplex_maps import (
+    entmax as entmax,
+    entmax_vjp as entmax_vjp,
+    softmax as softmax,
+    softmax_vjp as softmax_vjp,
+    sparsemax as sparsemax,
+    sparsemax_vjp as sparsemax_vjp,
+)
 from lowrank.skeleton import (
     CUR as CUR,
     MaxVolume as MaxVolume,
@@ -99,6 +110,12 @@ from lowrank.sketching import (
     range_finder as range_finder,
 )
 from lowrank.svd import TruncatedSVD as TruncatedSVD, truncated_svd as truncated_svd
+from lowrank.topk import (
+    soft_topk as soft_topk,
+    soft_topk_jvp as soft_topk_jvp,
+    soft_topk_vjp as soft_topk_vjp,
+    topk_temperature as topk_temperature,
+)
 
 __version__: str
 
@@ -160,4 +177,14 @@ __all__ = [
     "nuclear_norm",
     "nuclear_norm_grad",
     "spectral_decay",
+    "softmax",
+    "softmax_vjp",
+    "sparsemax",
+    "sparsemax_vjp",
+    "entmax",
+    "entmax_vjp",
+    "soft_topk",
+    "soft_topk_vjp",
+    "soft_topk_jvp",
+    "topk_temperature",
 ]

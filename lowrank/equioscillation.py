@@ -28,7 +28,7 @@ def _precision(dps):
 
 
 class _Space(namedtuple("_Space", "degree parity lo hi dps")):
-    """Polynomials g(x) h(s): g is x for odd ones, else 1; s in [-1, 1] is linear in x or x^2."""
+    """Polynomials g(x) h(s): g is x for odd ones, else 1; |s| <= 1 is linear in x or x^2."""
 
     __slots__ = ()
 
@@ -118,7 +118,7 @@ def _levelled(space, x, w, rest, f):
 def _climb(error, signs, x, h, scale, goal, steps):
     """Narrow brackets x[i] = (left, top, right) of maxima of h = signs * error.
 
-    Done when top and sides differ by `goal` at most; error varies over lengths of about `scale`.
+    Done when top and sides differ by at most `goal`; the error varies over lengths of `scale`.
     """
     for _ in range(steps):
         active = np.flatnonzero(h[:, 1] - h.min(axis=1) > goal)
@@ -162,7 +162,7 @@ def _peaks(space, error, x, e, signs, goal):
     inside = np.flatnonzero((top > 0) & (top < len(x) - 1))
     around = top[inside, None] + np.array([-1, 0, 1])
     sides = signs[inside, None] * e[around]
-    whole = sides.max(axis=1) == sides[:, 1]                      # not so where signs are forced
+    whole = sides.max(axis=1) == sides[:, 1]            # not so where a sign was prescribed
     inside, around, sides = inside[whole], around[whole], sides[whole]
     points[inside], heights[inside] = _climb(error, signs[inside], x[around], sides,
                                              scale[inside], goal, 6 * (space.dps or 16))
@@ -201,14 +201,14 @@ def _choose(space, points, heights, signs, level):
 
 # %% book/matrix_sign/equioscillation.ipynb: _first_points
 def _first_points(space):
-    """Extrema of a Chebyshev polynomial: size + 1 of them, without symmetry unless x^2 folds it."""
+    """Extrema of a Chebyshev polynomial, size + 1 of them, not symmetric to the middle of x."""
     unsymmetric = space.parity is None or space.parity == "odd" and space.lo == 0
     n = space.size + unsymmetric
     return space.point(-np.cos(np.pi * np.arange(unsymmetric, n + 1) / n))
 
 
 def _samples(space, x, move, per):
-    """`per` points between neighbours of x, two beside each x that almost settled, the ends twice."""
+    """`per` points between neighbours of x, two beside an x that hardly moved, one by each end."""
     knots = np.concatenate([[space.lo], x, [space.hi]])
     width = np.diff(knots)
     between = knots[:-1, None] + width[:, None] * (np.arange(per) / per)
@@ -252,7 +252,7 @@ def _exchange(space, f, w, x, tol, maxiter):
             if len(kept) < len(x) or not all(s[1:] > s[:-1]):
                 break
             x, move, before = kept, abs(kept - x), level
-    return Minimax(c, level, x, iterations, converged, largest, roundoff, space)
+    return Minimax(c, level, x, iterations, converged and per == 20, largest, roundoff, space)
 
 
 # %% book/matrix_sign/equioscillation.ipynb: _space
@@ -264,7 +264,7 @@ def _space(degree, interval, odd, even, dps):
         raise ValueError("odd and even are both True; allowed is one of them")
     parity = "odd" if odd else "even" if even else None
     if parity and degree % 2 != bool(odd):
-        raise ValueError(f"degree is {degree} with {parity}=True; allowed is an {parity} degree")
+        raise ValueError(f"degree is {degree} with {parity}=True; allowed are {parity} degrees")
 
     allowed = f"a pair of finite numbers (lo, hi) with {'0 <= ' if parity else ''}lo < hi"
     number = _Space(degree, parity, None, None, dps).number
@@ -327,8 +327,8 @@ def _numbers_at(x, f, name):
         if not isinstance(number, mpmath.mpf):
             raise TypeError(f"{name} returns {value!r}; allowed are real numbers")
         if isinstance(value, float) and value != round(value):
-            raise TypeError(f"{name} returns the float {value!r}, which has 16 digits; with dps, "
-                            "allowed are numbers of mpmath and whole numbers")
+            raise TypeError(f"{name} returns the float {value!r}, which has 16 digits; "
+                            "allowed with dps are numbers of mpmath and whole numbers")
     return numbers
 
 
@@ -346,7 +346,7 @@ def _start(start, space, f):
                                         and all(s[1:] > s[:-1])):
         allowed = f"{space.size + 1} different points of the interval"
         if start is None:
-            raise ValueError(f"interval is ({space.lo}, {space.hi}); allowed is one that has room "
+            raise ValueError(f"interval is ({space.lo}, {space.hi}); allowed is one with room "
                              f"for {allowed} (more digits, dps, make room)")
         raise ValueError(f"start is {start!r}; allowed are {allowed}")
     return x
@@ -374,7 +374,11 @@ class Minimax(namedtuple("Minimax", "coefficients error points iterations conver
         return self.space.lo, self.space.hi
 
     def powers(self):
-        """The coefficients of 1, x, ..., x^degree, an array of degree + 1 numbers."""
+        """The coefficients of 1, x, ..., x^degree.
+
+        In float64 they lose digits for high degrees, and on short intervals far from 0: use
+        ``dps`` there.
+        """
         space, h = self.space, self.coefficients * 0
         with _precision(space.dps):
             lo, hi = (t * t if space.parity else t for t in self.interval)
@@ -398,7 +402,7 @@ class Minimax(namedtuple("Minimax", "coefficients error points iterations conver
 
 def remez(f, degree, interval=(-1, 1), *, weight=None, odd=False, even=False, start=None,
           tol=1e-12, maxiter=50, dps=None):
-    r"""Minimise max |weight(x) (f(x) - p(x))| over the polynomials p of a degree on an interval.
+    r"""Minimise max(abs(weight(x) * (f(x) - p(x)))) over the polynomials p of a degree.
 
     Parameters
     ----------
@@ -465,7 +469,7 @@ def remez(f, degree, interval=(-1, 1), *, weight=None, odd=False, even=False, st
     One exchange costs O(degree) evaluations of f, in a few calls, and
     O(degree^2) operations. The error is known where it was sampled, at last at
     20 points between neighbours among ``points``: what happens in between, a
-    spike say, cannot be seen. In float64 a ``max_error`` near ``eps * max|f|``
+    spike say, cannot be seen. In float64 a ``max_error`` near ``eps * max(abs(f))``
     is round-off: use ``dps``.
 
     The theorem is :prf:ref:`eq-theorem`, convergence :prf:ref:`eq-exchange`, in
@@ -503,7 +507,7 @@ class Alternation(namedtuple("Alternation", "points errors lower upper")):
 
 def alternation_points(f, p, degree, interval=(-1, 1), *, weight=None, odd=False, even=False,
                        samples=None, dps=None):
-    r"""Bounds lower <= min over q of max |weight (f - q)| from the alternations of weight (f - p).
+    r"""Bounds for min over q of max(abs(weight * (f - q))), from alternations of f - p.
 
     Parameters
     ----------
@@ -522,10 +526,10 @@ def alternation_points(f, p, degree, interval=(-1, 1), *, weight=None, odd=False
     -------
     Alternation
         Named tuple. ``points``: increasing, at most N + 1, where N is the number
-        of coefficients of q; the largest |error| is at one of them. ``errors``:
+        of coefficients of q; the largest error is at one of them. ``errors``:
         weight (f - p) there, with alternating signs. ``lower``: no q has a
         smaller largest error; 0 if there are fewer than N + 1 points.
-        ``upper``: the largest \|error\| of p that was found.
+        ``upper``: the largest absolute error of p that was found.
         ``upper / lower`` is the factor by which p can be improved at most.
 
     Raises
@@ -537,7 +541,7 @@ def alternation_points(f, p, degree, interval=(-1, 1), *, weight=None, odd=False
     -----
     If p is one of the polynomials, ``lower`` is a weighted mean of the absolute
     errors at ``points``, so at least the smallest of them. It is computed from f
-    alone and holds for every p, up to ``eps * max|weight f|`` of rounding.
+    alone and holds for every p, up to ``eps * max(abs(weight * f))`` of rounding.
     ``upper`` is a maximum over samples, improved locally.
 
     Derived in :ref:`equioscillation-dual`, :prf:ref:`eq-lower-bound`; for the

@@ -1,5 +1,7 @@
 """The API page: what each chapter exports, from its docstrings, with a link to the section that derives it."""
 
+import re
+
 from crosslinks import anchor, book_of, depend_on_book, link_to_cell
 from docutils import nodes
 from docutils.statemachine import StringList
@@ -7,6 +9,8 @@ from sphinx.addnodes import desc, desc_content
 from sphinx.util.docutils import SphinxDirective
 
 DIRECTIVES = {"function": "autofunction", "class": "autoclass", "constant": "autodata"}
+PARTS = re.compile(r"``.*?``|(?:(?!``).)+|.")  # literals, and what stands between them
+BAR = re.compile(r"(?<!\\)\|")
 OPTIONS = {"class": [":members:"], "constant": [":no-value:"]}
 
 
@@ -52,6 +56,13 @@ def link_to_origins(app, doctree, docname):
                 next(entry.findall(desc_content)).insert(0, origin)
 
 
+def keep_bars(app, what, name, obj, options, lines):
+    """Let docstrings write |x| for an absolute value, which reStructuredText would take for a substitution."""
+    for number, text in enumerate(lines):
+        if not text.lstrip().startswith(">>>"):
+            lines[number] = "".join(part if part.startswith("``") else BAR.sub(r"\\|", part) for part in PARTS.findall(text))
+
+
 def section_title(doctree, target):
     """The title of the section around the node with this id."""
     node = next(doctree.findall(lambda node: target in getattr(node, "attributes", {}).get("ids", ())))
@@ -62,5 +73,6 @@ def section_title(doctree, target):
 
 def setup(app):
     app.add_directive("literate-api", ApiPage)
+    app.connect("autodoc-process-docstring", keep_bars)
     app.connect("doctree-resolved", link_to_origins)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

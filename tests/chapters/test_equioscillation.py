@@ -13,8 +13,8 @@ def test_known_best_polynomials():
     for n in range(1, 12):                                        # x^n by lower degrees: T_n
         r = remez(lambda x: x**n, n - 1)
         assert abs(r.error - 2.0**(1 - n)) < 1e-14 and r.converged
-        defect = np.linspace(-1, 1, 50)**n - r(np.linspace(-1, 1, 50))
-        assert np.abs(defect - Chebyshev.basis(n)(np.linspace(-1, 1, 50)) * r.error).max() < 1e-12
+        x = np.linspace(-1, 1, 50)
+        assert np.abs(x**n - r(x) - Chebyshev.basis(n)(x) * r.error).max() < 1e-12
     for n in range(9):                                            # the closed form below
         r = remez(lambda x: 1 / (2 - x), n)
         assert r.converged and abs(r.error - (2 - 3**0.5)**n / 3) < 1e-14
@@ -91,7 +91,8 @@ def test_scale():
         f = lambda x: size * np.exp(x / unit)
         r = remez(f, 5, (-unit, unit))
         assert r.converged and abs(r.error / size - reference.error) < 1e-14
-        assert np.abs(r(reference.points * unit) / size - reference(reference.points)).max() < 1e-9
+        x = reference.points
+        assert np.abs(r(x * unit) / size - reference(x)).max() < 1e-9
     r = remez(lambda x: np.sin(x * 1e150), 5, (0, 1e-150), odd=True)
     assert abs(r.error - remez(np.sin, 5, (0, 1), odd=True).error) < 1e-14
 
@@ -109,8 +110,8 @@ def test_refuses():
         (lambda: remez(np.exp, 4, (0, 1), odd=True), ValueError, "degree is 4 with odd=True"),
         (lambda: remez(np.exp, 3, (0, 1), even=True), ValueError, "degree is 3 with even=True"),
         (lambda: remez(np.exp, 3, (0, 1), odd=True, even=True), ValueError, "odd and even"),
-        (lambda: remez(np.sin, 3, odd=True), ValueError, r"0 <= lo < hi; for .* take \[0, 1.0\]"),
-        (lambda: remez(lambda x: 1, 3, (0, 1), odd=True), ValueError, "f is 1.0 at x = 0, where"),
+        (lambda: remez(np.sin, 3, odd=True), ValueError, r"0 <= lo < hi; for .* take \[0, 1"),
+        (lambda: remez(lambda x: 1, 3, (0, 1), odd=True), ValueError, "f is 1.0 at x = 0, wh"),
         (lambda: remez(np.exp, 3, (1, -1)), ValueError, r"interval is \(1, -1\)"),
         (lambda: remez(np.exp, 3, (1, 1)), ValueError, r"interval is \(1, 1\)"),
         (lambda: remez(np.exp, 3, (0, np.inf)), ValueError, "finite numbers"),

@@ -1,0 +1,396 @@
+r"""Maps onto the simplex.
+
+Given scores $x\in\mathbb{R}^n$ and a temperature $T>0$, find the probabilities $p$ that maximise
+$\langle p, x\rangle - T\,\Phi(p)$: a choice of the largest score that is spread out just enough to
+have a derivative.
+
+Generated from book/smooth_topk/simplex_maps.ipynb; edit the chapter.
+"""
+
+import math
+import operator
+
+import numpy as np
+from array_api_compat import is_array_api_obj
+
+from lowrank.arrays import _as_floats, _known, _matching
+
+__all__ = ["softmax", "softmax_vjp", "sparsemax", "sparsemax_vjp", "entmax", "entmax_vjp"]
+
+
+# %% book/smooth_topk/simplex_maps.ipynb: _centred
+def _centred(xp, d, v):
+    """(D - d d^T / sum(d)) v along the last axis: v minus its d-weighted mean, times d."""
+    return d * (v - xp.sum(d * v, axis=-1, keepdims=True) / xp.sum(d, axis=-1, keepdims=True))
+
+
+# %% book/smooth_topk/simplex_maps.ipynb: _as_slices
+def _as_slices(x, axis, **others):
+    """(xp, back, X, ...): x and arrays like it in double precision, their slices last; back undoes it."""
+    xp, A = _as_floats(x, "x")
+    if not xp.isdtype(A.dtype, "real floating"):
+        raise TypeError(f"x has dtype {A.dtype}; allowed are real numbers")
+    try:
+        place = operator.index(axis)
+    except TypeError:
+        raise TypeError(f"axis is {axis!r}; allowed is an integer") from None
+    if not -A.ndim <= place < A.ndim:
+        raise ValueError(f"axis is {axis!r}; allowed is an axis of x, whose shape is {tuple(A.shape)}")
+    if not _known(xp.all(~xp.isnan(A))):
+        raise ValueError(f"x contains {int(xp.count_nonzero(xp.isnan(A)))} NaN; "
+                         "allowed are numbers, -inf and +inf")
+    half = str(getattr(x, "dtype", "")) == "float16"            # A is float32 then
+    dtype = x.dtype if half else A.dtype
+    double = xp.__array_namespace_info__().dtypes(kind="real floating").get("float64", A.dtype)
+    arrays = A, *(_matching(other, name, A, "x") for name, other in others.items())
+    slices = [xp.moveaxis(xp.astype(B, double, copy=False), place, -1) for B in arrays]
+    return xp, lambda P: xp.astype(xp.moveaxis(P, -1, place), dtype, copy=False), *slices
+
+
+# %% book/smooth_topk/simplex_maps.ipynb: _check_temperature
+def _check_temperature(temperature):
+    """temperature as a positive finite number; a traced one as it is."""
+    allowed = "a number with 0 < temperature < inf"
+    try:
+        value = float(temperature)
+    except (TypeError, ValueError, RuntimeError):
+        if is_array_api_obj(temperature) and temperature.ndim == 0:
+            return temperature                                  # no value to look at
+        raise TypeError(f"temperature is {temperature!r}; allowed is {allowed}") from None
+    if not 0 < value < math.inf:
+        raise ValueError(f"temperature is {temperature!r}; allowed is {allowed}")
+    return value
+
+
+def _count(xp, mask, dtype):
+    """How many are true along the last axis, kept with length 1, as a floating-point number."""
+    return xp.astype(xp.count_nonzero(mask, axis=-1, keepdims=True), dtype)
+
+
+def _check_room(xp, X, k):
+    """(#certain, #allowed) of each slice: the entries +inf and those above -inf, with k between."""
+    counts = [_count(xp, mask, X.dtype) for mask in (X == math.inf, X > -math.inf)]
+    poor = xp.reshape((counts[0] > k) | (counts[1] < k), (-1,))
+    if not _known(~xp.any(poor)):
+        first = int(xp.argmax(xp.astype(poor, xp.int8)))
+        certain, allowed = (int(xp.reshape(count, (-1,))[first]) for count in counts)
+        given = float(xp.reshape(xp.broadcast_to(xp.asarray(k), counts[0].shape), (-1,))[first])
+        raise ValueError(f"x has a slice of length {X.shape[-1]} with {certain} entries +inf and {allowed} "
+                         f"above -inf; allowed are masks with {given:g} between these numbers")
+    return counts
+
+
+# %% book/smooth_topk/simplex_maps.ipynb: _from_peak
+def _from_peak(xp, X, T):
+    """(x - max x) / T along the last axis; a score +inf is the peak, and the others masks."""
+    _check_room(xp, X, 1)
+    if 0 in X.shape:
+        return X
+    peak = xp.max(X, axis=-1, keepdims=True)
+    return xp.where(X == peak, 0.0, (X - peak) / T)
+
+
+def _softmax(xp, Z):
+    """exp(z_i) / sum exp(z_j)."""
+    E = xp.exp(Z)
+    return E / xp.sum(E, axis=-1, keepdims=True)
+
+
+def _sparsemax(xp, Z):
+    """The nearest point of the simplex, from one sort."""
+    S = xp.sort(Z, axis=-1, descending=True)
+    j = xp.cumulative_sum(xp.ones_like(S), axis=-1)                 # 1, 2, ..., n
+    support = j * S > xp.cumulative_sum(S, axis=-1) - 1
+    r = _count(xp, support, Z.dtype)
+    level = (xp.sum(xp.where(support, S, 0.0), axis=-1, keepdims=True) - 1) / r
+    return xp.where(Z > level, Z - level, 0.0)
+
+
+def _entmax(xp, Z, beta):
+    """((beta z_i - tau)_+)^(1 / beta): Newton's method for the logarithm of the largest."""
+    ell, eps = xp.zeros_like(Z[..., :1]), xp.finfo(Z.dtype).eps
+    for _ in range(12 + 2 * Z.shape[-1].bit_length()):          # fewer where values can be seen
+        v = xp.expm1(-beta * ell) + beta * Z
+        inside = v > -1
+        log_u = xp.log1p(xp.where(inside, v, 0.0))
+        P = xp.where(inside, xp.exp(log_u / beta), 0.0)
+        q = xp.where(inside, xp.exp((1 / beta - 1) * log_u - beta * ell), 0.0)
+        step = (xp.sum(P, axis=-1, keepdims=True) - 1) / xp.sum(q, axis=-1, keepdims=True)
+        if not _known(xp.any(step > 4 * eps)):
+            break
+        ell = ell + step
+    return P / xp.sum(P, axis=-1, keepdims=True)
+
+
+def _pull(xp, back, Z, d, G, T):
+    """(gx, gT) for the weights d of a map and the cotangent G."""
+    GX = _centred(xp, d, G) / T
+    return back(GX), -xp.sum(xp.where(d > 0, Z * GX, 0.0))
+
+
+# %% book/smooth_topk/simplex_maps.ipynb: softmax
+@np.errstate(all="ignore")
+def softmax(x, *, temperature=1.0, axis=-1):
+    r"""Maximise <p, x> + T H(p) over the simplex: p_i = exp(x_i / T) / sum_j exp(x_j / T).
+
+    Parameters
+    ----------
+    x : array, shape (..., n, ...)
+        Scores, of any array library. -inf is a mask, with probability 0; one
+        +inf in a slice takes all.
+    temperature : float > 0, default 1.0
+        T, in the units of x.
+    axis : int, default -1
+        The axis along which the probabilities sum to 1.
+
+    Returns
+    -------
+    array, the shape and floating dtype of x
+        Probabilities, computed in double precision. Integers give float64 in
+        NumPy, and the default of their library elsewhere.
+
+    Raises
+    ------
+    ValueError
+        NaN, masks without a solution, an axis without entries or out of range,
+        a temperature that is not positive and finite.
+    TypeError
+        Complex scores.
+
+    Notes
+    -----
+    O(n) time and memory. Derived in :ref:`simplex-maps-maximum`;
+    :prf:ref:`softmax-entropy`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lowrank import softmax
+    >>> softmax(np.array([2.0, 1.0, -np.inf])).round(4).tolist()
+    [0.7311, 0.2689, 0.0]
+    """
+    T = _check_temperature(temperature)
+    xp, back, X = _as_slices(x, axis)
+    return back(_softmax(xp, _from_peak(xp, X, T)))
+
+
+@np.errstate(all="ignore")
+def softmax_vjp(x, g, *, temperature=1.0, axis=-1):
+    r"""Pull g back through softmax: gx = J^T g and gT = <dp/dT, g>.
+
+    Parameters
+    ----------
+    x, temperature, axis
+        As for `softmax`.
+    g : array, the shape of x
+        The gradient of a function of the probabilities.
+
+    Returns
+    -------
+    gx : array, the shape and dtype of x
+        Its gradient with respect to x. J is symmetric, so that the same call
+        gives the directional derivative J g.
+    gT : array, shape ()
+        Its derivative with respect to the temperature.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `softmax`; g that does not fit x, or is not finite.
+
+    Notes
+    -----
+    O(n). Derived in :ref:`simplex-maps-jacobian`; :prf:ref:`centred-jacobian`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lowrank import softmax_vjp
+    >>> gx, gT = softmax_vjp(np.zeros(4), np.array([1.0, 0, 0, 0]))
+    >>> gx.tolist()
+    [0.1875, -0.0625, -0.0625, -0.0625]
+    """
+    T = _check_temperature(temperature)
+    xp, back, X, G = _as_slices(x, axis, g=g)
+    Z = _from_peak(xp, X, T)
+    return _pull(xp, back, Z, _softmax(xp, Z), G, T)
+
+
+# %% book/smooth_topk/simplex_maps.ipynb: sparsemax
+@np.errstate(all="ignore")
+def sparsemax(x, *, temperature=1.0, axis=-1):
+    r"""Project on the simplex: the p in it with the smallest norm(p - x / T).
+
+    Parameters
+    ----------
+    x, temperature, axis
+        As for `softmax`.
+
+    Returns
+    -------
+    array, the shape and floating dtype of x
+        Probabilities, many of them exactly 0; exactly one-hot where the largest
+        score leads by T or more.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `softmax`.
+
+    Notes
+    -----
+    O(n log n), one sort. Derived in :ref:`simplex-maps-sparsemax`;
+    :prf:ref:`sparsemax-sort`; the map is that of Martins and Astudillo (2016).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lowrank import sparsemax
+    >>> sparsemax(np.array([1.0, 0.5, -1.0])).tolist()
+    [0.75, 0.25, 0.0]
+    """
+    T = _check_temperature(temperature)
+    xp, back, X = _as_slices(x, axis)
+    Z = _from_peak(xp, X, T)
+    return back(_sparsemax(xp, Z))
+
+
+@np.errstate(all="ignore")
+def sparsemax_vjp(x, g, *, temperature=1.0, axis=-1):
+    r"""Pull g back through sparsemax: on the support, g minus its mean, over T.
+
+    Parameters
+    ----------
+    x, g, temperature, axis
+        As for `softmax_vjp`.
+
+    Returns
+    -------
+    gx, gT
+        As for `softmax_vjp`. At the kinks, where a score equals the threshold,
+        the derivative of the side on which it has probability 0.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `softmax_vjp`.
+
+    Notes
+    -----
+    O(n log n). :ref:`simplex-maps-jacobian`, :prf:ref:`centred-jacobian`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lowrank import sparsemax_vjp
+    >>> gx, gT = sparsemax_vjp(np.array([1.0, 0.5, -1.0]), np.array([1.0, 0.0, 5.0]))
+    >>> gx.tolist(), float(gT)
+    ([0.5, -0.5, 0.0], -0.25)
+    """
+    T = _check_temperature(temperature)
+    xp, back, X, G = _as_slices(x, axis, g=g)
+    Z = _from_peak(xp, X, T)
+    d = xp.astype(_sparsemax(xp, Z) > 0, Z.dtype)
+    return _pull(xp, back, Z, d, G, T)
+
+
+# %% book/smooth_topk/simplex_maps.ipynb: entmax
+def _check_alpha(alpha):
+    """alpha as a float from 1 to 2."""
+    allowed = "a number with 1 <= alpha <= 2"
+    try:
+        value = float(alpha)
+    except (TypeError, ValueError):
+        raise TypeError(f"alpha is {alpha!r}; allowed is {allowed}") from None
+    if not 1 <= value <= 2:
+        raise ValueError(f"alpha is {alpha!r}; allowed is {allowed}")
+    return value
+
+
+def _entmax_of_order(xp, Z, alpha):
+    """Entmax of slices that are measured from their peak."""
+    if alpha == 1:
+        return _softmax(xp, Z)
+    return _sparsemax(xp, Z) if alpha == 2 else _entmax(xp, Z, alpha - 1)
+
+
+@np.errstate(all="ignore")
+def entmax(x, *, alpha=1.5, temperature=1.0, axis=-1):
+    r"""Maximise <p, x> - T sum_i (p_i^alpha - p_i) / (alpha (alpha - 1)) over the simplex.
+
+    Parameters
+    ----------
+    x, temperature, axis
+        As for `softmax`.
+    alpha : float, 1 <= alpha <= 2, default 1.5
+        The order: 1 is `softmax`, 2 is `sparsemax`.
+
+    Returns
+    -------
+    array, the shape and floating dtype of x
+        Probabilities; for alpha > 1 exactly one-hot where the largest score
+        leads by T / (alpha - 1) or more.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `softmax`; alpha out of range.
+
+    Notes
+    -----
+    O(n) in each of at most 12 + 2 log2(n) Newton steps; for alpha near 1 as
+    accurate as `softmax`. Derived in :ref:`simplex-maps-entmax`;
+    :prf:ref:`entmax-newton`; the map is that of Peters, Niculae and Martins (2019).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lowrank import entmax
+    >>> entmax(np.array([1.0, 0.5, -1.5])).round(4).tolist()
+    [0.674, 0.326, 0.0]
+    """
+    alpha, T = _check_alpha(alpha), _check_temperature(temperature)
+    xp, back, X = _as_slices(x, axis)
+    return back(_entmax_of_order(xp, _from_peak(xp, X, T), alpha))
+
+
+@np.errstate(all="ignore")
+def entmax_vjp(x, g, *, alpha=1.5, temperature=1.0, axis=-1):
+    r"""Pull g back through entmax, with the weights d_i = p_i^(2 - alpha) on the support.
+
+    Parameters
+    ----------
+    x, g, temperature, axis
+        As for `softmax_vjp`.
+    alpha : float, 1 <= alpha <= 2, default 1.5
+        As for `entmax`.
+
+    Returns
+    -------
+    gx, gT
+        As for `softmax_vjp`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `softmax_vjp`; alpha out of range.
+
+    Notes
+    -----
+    O(n) beyond the map itself. :ref:`simplex-maps-jacobian`,
+    :prf:ref:`centred-jacobian`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lowrank import entmax_vjp
+    >>> gx, gT = entmax_vjp(np.zeros(4), np.array([1.0, 0, 0, 0]))
+    >>> gx.tolist()
+    [0.375, -0.125, -0.125, -0.125]
+    """
+    alpha, T = _check_alpha(alpha), _check_temperature(temperature)
+    xp, back, X, G = _as_slices(x, axis, g=g)
+    Z = _from_peak(xp, X, T)
+    P = _entmax_of_order(xp, Z, alpha)
+    d = xp.where(P > 0, xp.exp((2 - alpha) * xp.log(P)), 0.0)
+    return _pull(xp, back, Z, d, G, T)

@@ -1,0 +1,46 @@
+"""Tests of lowrank.thresholds, generated from book/smooth_topk/thresholds.ipynb; edit the chapter."""
+
+import math
+
+import numpy as np
+
+from lowrank.simplex_maps import _count
+from lowrank.thresholds import _NUMPY, _curve, _levels, _long_slice
+
+
+# %% book/smooth_topk/thresholds.ipynb: test_sums_on_ordinary_and_hard_scores
+def _threshold_values(xp, x, k, T, method):
+    X, K = xp.asarray(x), xp.asarray(k)[..., None]
+    certain, allowed = (_count(xp, mask, X.dtype) for mask in (X == math.inf, X > -math.inf))
+    Z, t, edge = _levels(xp, X, K, T, method, certain, allowed)
+    return _curve(xp, t, method), edge
+
+
+def test_sums_on_ordinary_and_hard_scores():
+    rng = np.random.default_rng(4)
+    n = 60
+    families = [rng.standard_normal(n), rng.standard_cauchy(n), rng.integers(0, 3, n) * 1.0,
+                np.zeros(n), np.geomspace(1e-12, 1, n), -np.geomspace(1e-12, 1, n), np.arange(60.0)]
+    x = np.stack([f * scale for f in families for scale in (1e-3, 1, 30, 1e4, 1e300)])
+    with np.errstate(all="ignore"):                 # as in the functions of the next chapter
+        for k in (1e-9, 0.3, 1, 2.5, 30, 30 + 1e-9, 59, 59.7):
+            for method in ("laplace", "sigmoid", "sparse", "expclip"):
+                for T in (1.0, 1e-5):
+                    p, edge = _threshold_values(_NUMPY, x, np.full(len(x), k), T, method)
+                    assert p.min() >= 0 and p.max() <= 1 and not edge.any()
+                    assert np.abs(p.sum(axis=-1) - k).max() < 1e-13 * max(k, 1)
+                    ordered = np.take_along_axis(p, np.argsort(x, axis=-1, kind="stable"), axis=-1)
+                    assert np.diff(ordered, axis=-1).min() >= 0
+
+
+# %% book/smooth_topk/thresholds.ipynb: test_the_long_way_agrees_with_the_general_one
+def test_the_long_way_agrees_with_the_general_one():
+    rng = np.random.default_rng(6)
+    x = rng.standard_normal(50_000)
+    with np.errstate(all="ignore"):
+        for method in ("laplace", "sigmoid", "sparse"):
+            for k, T in ((5, 0.5), (1000, 1.0), (2500.5, 0.01), (49_000, 3.0)):
+                expected, _ = _threshold_values(_NUMPY, x, k, T, method)
+                found = _long_slice(x, k, T, method)
+                assert found is None or np.abs(found[0] - expected).max() < 1e-13
+                assert found is not None or method == "sparse"

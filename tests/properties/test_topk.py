@@ -1,0 +1,283 @@
+"""Smooth top-k: sums, order, limits, symmetry, gradients; masks, dtypes and libraries; the fast ways and the peers' faults."""
+
+import math
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from lowrank.simplex_maps import softmax, sparsemax
+from lowrank.topk import soft_topk, soft_topk_jvp, soft_topk_vjp, topk_temperature
+from tests.properties.libraries import LIBRARIES
+
+METHODS = ("laplace", "sparse", "subset", "sigmoid", "expclip")
+every_method = pytest.mark.parametrize("method", METHODS)
+every_library = pytest.mark.parametrize("library", LIBRARIES)
+CHAPTER = Path(__file__).parents[2] / "book/smooth_topk/topk.ipynb"
+
+
+def scores(seed, shape=(3, 40), scale=2.0):
+    return np.random.default_rng(seed).standard_normal(shape) * scale
+
+
+def hard(x, k):
+    return np.isin(np.arange(len(x)), np.argsort(-x, kind="stable")[:k]).astype(float)
+
+
+@settings(deadline=None)
+@given(arrays(float, st.integers(1, 40), elements=st.floats(-1e300, 1e300)), st.floats(0, 1), st.booleans(),
+       st.sampled_from(METHODS), st.floats(1e-300, 1e300))
+def test_sum_range_order(x, share, whole, method, T):
+    k = share * len(x)
+    k = round(k) if whole or method == "subset" else k
+    before = x.copy()
+    with np.errstate(all="raise"):
+        p = soft_topk(x, k, temperature=T, method=method)
+        gx, gk, gT = soft_topk_vjp(x, k, np.ones(len(x)), temperature=T, method=method)
+    assert np.array_equal(x, before)
+    assert p.min() >= 0 and p.max() <= 1 + 1e-14 and abs(p.sum() - k) <= 1e-12 * k + 1e-15
+    ordered = p[np.argsort(x, kind="stable")]
+    assert np.all(np.diff(ordered) >= -1e-14 if method == "subset" else np.diff(ordered) >= 0)
+    assert np.abs(gx).max() <= 1e-12 / T and not np.isnan(gT)       # J 1 = 0
+    assert gk is None if method == "subset" else abs(gk - 1) < 1e-12    # the sum is k
+
+
+@every_method
+def test_hard_and_uniform_limits(method):
+    x = scores(0)
+    for k in (1, 7, 39):
+        cold, warm = (soft_topk(x, k, temperature=T, method=method) for T in (1e-6, 1e9))
+        np.testing.assert_allclose(cold, np.stack([hard(row, k) for row in x]), atol=1e-12)
+        np.testing.assert_allclose(warm, k / 40, atol=1e-7)
+    assert np.array_equal(soft_topk(x, 0, method=method), np.zeros((3, 40)))
+    assert np.array_equal(soft_topk(x, 40, method=method), np.ones((3, 40)))
+
+
+@every_method
+def test_ties_share_and_shifts_do_nothing(method):
+    np.testing.assert_allclose(soft_topk(np.zeros(8), 3, method=method), 3 / 8, atol=1e-15)
+    p = soft_topk(np.array([2.0, 1, 1, 1, 0]), 2, temperature=1e-3, method=method)
+    np.testing.assert_allclose(p, [1, 1 / 3, 1 / 3, 1 / 3, 0], atol=1e-12)
+    x = np.round(scores(1), 6)
+    np.testing.assert_allclose(soft_topk(x + 2.0**20, 5, method=method), soft_topk(x, 5, method=method), atol=1e-9)
+    with np.errstate(all="raise"):
+        big = soft_topk(x * 1e300, 5, method=method)
+    np.testing.assert_array_equal(big, np.stack([hard(row, 5) for row in x]))
+
+
+@pytest.mark.parametrize("method", ("laplace", "sparse", "subset", "sigmoid"))
+def test_the_complement_is_chosen_by_the_negative_scores(method):
+    x = scores(2)
+    for k in (1, 13) if method == "subset" else (0.2, 1, 12.5):
+        a, b = soft_topk(x, k, method=method), soft_topk(-x, 40 - k, method=method)
+        np.testing.assert_allclose(a, 1 - b, atol=1e-14)
+
+
+def test_one_of_them_is_softmax_or_sparsemax():
+    x = scores(3)
+    for method in ("subset", "expclip"):
+        np.testing.assert_allclose(soft_topk(x, 1, temperature=0.6, method=method), softmax(x, temperature=0.6), atol=1e-15)
+    np.testing.assert_allclose(soft_topk(x, 1, temperature=0.6, method="sparse"), sparsemax(x, temperature=0.6), atol=1e-14)
+
+
+def dynamic_programme(x, k, T):
+    """Marginals of the subset law by prefixes and suffixes of the tilted product, positive terms only."""
+    p = soft_topk(x, k, temperature=T, method="sigmoid")
+
+    def prefixes(p):
+        rows = [np.eye(1, k + 1)[0]]
+        for v in p:
+            rows.append(rows[-1] * (1 - v) + np.concatenate([[0], rows[-1][:-1]]) * v)
+        return rows
+    left, right = prefixes(p), prefixes(p[::-1])[::-1]
+    return np.array([p[i] * left[i][:k] @ right[i + 1][:k][::-1] for i in range(len(x))]) / left[-1][k]
+
+
+@pytest.mark.parametrize("n, k", [(2, 1), (30, 4), (300, 150), (1000, 3), (1000, 990)])
+@pytest.mark.parametrize("T", [0.05, 1.0, 30.0])
+def test_subset_law_by_another_way(n, k, T):
+    x = scores(n + k, (n,))
+    np.testing.assert_allclose(soft_topk(x, k, temperature=T, method="subset"), dynamic_programme(x, k, T), rtol=2e-13, atol=1e-15)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from(METHODS), st.floats(0.3, 3), st.floats(0.05, 0.95))
+def test_gradients(seed, method, T, share):
+    rng = np.random.default_rng(seed)
+    (x, g), h = rng.standard_normal((2, 9)), 1e-6
+    k = max(1, round(share * 9)) if method == "subset" else share * 9
+    f = lambda x, k, T: g @ soft_topk(x, k, temperature=T, method=method)
+    same = lambda x, k=k, T=T: (soft_topk(x, k, temperature=T, method=method) % 1 > 0)
+    E = h * np.eye(9)
+    if any(np.any(same(x + s * e) != same(x)) for e in E for s in (-1, 1)):         # a kink
+        return
+    gx, gk, gT = soft_topk_vjp(x, k, g, temperature=T, method=method)
+    assert np.abs(gx - [(f(x + e, k, T) - f(x - e, k, T)) / (2 * h) for e in E]).max() < 1e-8
+    np.testing.assert_allclose(soft_topk_jvp(x, k, g, temperature=T, method=method), gx, atol=0)
+    if method != "subset" and np.array_equal(same(x, k + h), same(x, k - h)):
+        assert abs(gk - (f(x, k + h, T) - f(x, k - h, T)) / (2 * h)) < 1e-8
+    if np.array_equal(same(x, k, T + h), same(x, k, T - h)):
+        assert abs(gT - (f(x, k, T + h) - f(x, k, T - h)) / (2 * h)) < 1e-8
+
+
+@every_method
+def test_the_derivative_in_k_is_a_distribution_even_where_all_is_hard(method):
+    if method == "subset":
+        return
+    x = np.array([5.0, 4.0, 1.0, 0.0])
+    for k in (0, 1, 2, 3, 4):
+        for T in (1e-4, 1.0):
+            weights = [soft_topk_vjp(x, k, e, temperature=T, method=method)[1] for e in np.eye(4)]
+            assert min(weights) >= 0 and abs(sum(weights) - 1) < 1e-14
+    halves = [soft_topk_vjp(x, 2, e, temperature=1e-4, method=method)[1] for e in np.eye(4)]
+    assert halves == pytest.approx([0, 1, 0, 0] if method == "expclip" else [0, 0.5, 0.5, 0])
+
+
+@every_method
+def test_masks_are_left_out(method):
+    x = scores(4, (2, 9))
+    masked = np.insert(x, [0, 4, 9], [[-np.inf, np.inf, -np.inf]], axis=1)
+    with np.errstate(all="raise"):
+        p, q = soft_topk(masked, 4, method=method), soft_topk(x, 3, method=method)
+        gx, gk, gT = soft_topk_vjp(masked, 4, np.cos(np.arange(24.0).reshape(2, 12)), method=method)
+    kept = np.isfinite(masked)
+    np.testing.assert_allclose(p[kept].reshape(2, 9), q, atol=2e-15)
+    assert np.all(p[masked == np.inf] == 1) and np.all(p[masked == -np.inf] == 0)
+    assert np.all(gx[~kept] == 0) and np.isfinite(gT)
+    inner = soft_topk_vjp(x, 3, np.cos(np.arange(24.0).reshape(2, 12))[kept].reshape(2, 9), method=method)
+    np.testing.assert_allclose(gx[kept].reshape(2, 9), inner[0], atol=1e-14)
+    assert abs(gT - inner[2]) < 1e-13
+
+
+@every_library
+@every_method
+def test_every_library_agrees_with_numpy(library, method):
+    if library == "jax" and method != "laplace":        # it compiles every operation for every shape
+        return
+    convert, back = LIBRARIES[library]
+    x, g = scores(5, (2, 7, 5)), scores(6, (2, 7, 5))
+    x[0, 1, 2], x[1, 3, 3] = -np.inf, np.inf
+    k = np.array([[2.0, 3, 1, 4, 5], [2, 7, 1, 4, 5]])
+    for number in (k,) if library == "jax" else (k, 3):
+        expected = soft_topk(x, number, method=method, axis=1), *soft_topk_vjp(x, number, g, method=method, axis=1)
+        X, G = convert(x), convert(g)
+        K = convert(number) if number is k else number
+        found = soft_topk(X, K, method=method, axis=1), *soft_topk_vjp(X, K, G, method=method, axis=1)
+        assert all(type(b) is type(X) and b.dtype == X.dtype for b in found[:2])
+        for a, b in zip(expected, found):
+            assert (b is None) == (method == "subset" and a is None)
+            if a is not None:
+                np.testing.assert_allclose(back(b), a, rtol=0, atol=1e-13)
+    np.testing.assert_array_equal(back(X), x)
+
+
+@pytest.mark.parametrize("method", ("laplace", "sigmoid", "sparse", "subset"))
+def test_the_fast_way_for_long_slices_is_the_general_one(method):
+    """Integers written as another library's array take the general way."""
+    import array_api_strict
+
+    x = scores(7, (2, 20_000))
+    for k, T in ((3, 0.3), (1000, 1.0), (19_500, 0.05), (5, 1e-6)):
+        fast = soft_topk(x, k, temperature=T, method=method)
+        general = np.asarray(soft_topk(array_api_strict.asarray(x), k, temperature=T, method=method))
+        np.testing.assert_allclose(fast, general, rtol=0, atol=1e-13)
+        assert np.abs(fast.sum(axis=-1) - k).max() <= 1e-12 * k
+
+
+def test_blocks_of_rows_do_not_mix():
+    x, k = scores(8, (700, 64)), np.arange(700) % 65
+    P = soft_topk(x, k)
+    for i in (0, 64, 65, 511, 512, 699):
+        np.testing.assert_allclose(P[i], soft_topk(x[i], k[i]), atol=1e-15)
+
+
+@every_method
+def test_half_and_single_precision_are_rounded_once(method):
+    for dtype in (np.float16, np.float32):
+        x = scores(9).astype(dtype)
+        P = soft_topk(x, 5, method=method)
+        gx, _, _ = soft_topk_vjp(x, 5, x, method=method)
+        assert P.dtype == gx.dtype == dtype
+        np.testing.assert_array_equal(P, soft_topk(x.astype(float), 5, method=method).astype(dtype))
+    assert soft_topk([3, 1, 2], 2, method=method).dtype == float
+
+
+def test_empty_input():
+    assert soft_topk(np.zeros((0, 4)), 2).shape == (0, 4) and soft_topk(np.zeros((3, 0)), 0).shape == (3, 0)
+    gx, gk, gT = soft_topk_vjp(np.zeros((0, 4)), 2, np.zeros((0, 4)))
+    assert gx.shape == (0, 4) and gk == 0 and gT == 0
+    assert soft_topk_jvp(np.zeros((0, 4)), 2, np.zeros((0, 4))).shape == (0, 4)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from(("laplace", "sparse", "subset", "sigmoid")), st.floats(1e-6, 0.4))
+def test_the_rule_for_the_temperature_keeps_its_promise(seed, method, error):
+    x = scores(seed, (2, 12))
+    T = topk_temperature(x, 4, error=error, method=method)
+    for row, t in zip(x, T):
+        p = soft_topk(row, 4, temperature=t, method=method)
+        assert p[np.argsort(-row)[4:]].sum() <= error * (1 + 1e-9)
+
+
+def test_memory_of_a_long_slice():
+    import tracemalloc
+    x = scores(10, (400_000,))
+    for method in ("laplace", "sparse", "sigmoid"):
+        tracemalloc.start()
+        soft_topk(x, 1000, method=method)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 6 * x.nbytes
+
+
+@pytest.mark.parametrize("call, message", [
+    (lambda: soft_topk([1.0, 2.0], -1), r"k is -1; allowed are numbers from 0 to 2, one or an array of shape \(\)"),
+    (lambda: soft_topk([1.0, 2.0], 2.5), "k is 2.5"),
+    (lambda: soft_topk([1.0, 2.0], math.nan), "k is nan"),
+    (lambda: soft_topk([1.0, 2.0], 1.5, method="subset"), "k is 1.5; allowed are integers from 0 to 2"),
+    (lambda: soft_topk(np.zeros((3, 4)), np.ones(2)), r"k has shape \(2,\); allowed are .* an array of shape \(3,\)"),
+    (lambda: soft_topk([1.0, np.nan], 1), "x contains 1 NaN"),
+    (lambda: soft_topk([1.0, np.inf, np.inf], 1), "2 entries .inf and 3 above -inf; .* with 1 between"),
+    (lambda: soft_topk([1.0, -np.inf, -np.inf], 2), "0 entries .inf and 1 above -inf"),
+    (lambda: soft_topk([1.0, 2.0], 1, temperature=0.0), "temperature is 0.0"),
+    (lambda: soft_topk([1.0, 2.0], 1, temperature=np.inf), "temperature is inf"),
+    (lambda: soft_topk([1.0, 2.0], 1, method="softsort"), "method is 'softsort'; allowed are 'laplace', 'sparse'"),
+    (lambda: soft_topk([1.0, 2.0], 1, axis=1), "axis is 1; allowed is an axis of x"),
+    (lambda: soft_topk_vjp([1.0, 2.0], 1, [1.0]), r"g has shape \(1,\); allowed is the shape of x"),
+    (lambda: soft_topk_jvp([1.0, 2.0], 1, [1.0, np.nan]), "dx contains 1 NaN"),
+    (lambda: topk_temperature([1.0, 2.0], 2), "k is 2; allowed is one integer from 1 to 1"),
+    (lambda: topk_temperature([1.0, 2.0], 1, method="expclip"), "method is 'expclip'"),
+    (lambda: topk_temperature([1.0, 2.0], 1, error=0), "error is 0"),
+])
+def test_bad_input_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_k_that_is_no_number_is_named():
+    for k in ("two", None, [[1]], {}):
+        with pytest.raises((TypeError, ValueError), match="k "):
+            soft_topk([1.0, 2.0], k)
+
+
+def test_the_pytorch_block_of_the_chapter_runs():
+    torch = pytest.importorskip("torch")
+    cells = nbformat.read(CHAPTER, as_version=4).cells
+    (block,) = [c.source.split("```python\n")[1].split("```")[0] for c in cells if "class SoftTopK(" in c.source]
+    names = {}
+    exec(block, names)
+    x = torch.tensor(scores(11, (2, 6)), requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: names["SoftTopK"].apply(x, 2.5, 0.7), (x,))
+    assert names["SoftTopK"].apply(x.detach().float(), 2, 0.1).dtype == torch.float32
+
+
+def test_jax_traces():
+    jax = pytest.importorskip("jax")
+    convert, _ = LIBRARIES["jax"]
+    x = convert(scores(12, (3, 9)))
+    f = lambda x, k: soft_topk(x, k)
+    np.testing.assert_allclose(jax.jit(f)(x, 2.5), f(x, 2.5), atol=1e-14)

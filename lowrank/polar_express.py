@@ -1,7 +1,7 @@
 r"""The best composition of odd polynomials.
 
-Which odd polynomials $p_1,\dots,p_T$ bring all numbers in $[\ell,u]$ closest to 1,
-$\min_{p_1,\dots,p_T}\ \max_{\ell\le x\le u}\,\lvert 1-p_T(\dots p_2(p_1(x)))\rvert$?
+Which odd polynomials $p_1,\dots,p_T$ bring all numbers in $[\ell,u]$ closest to 1, with the
+smallest $\max_{\ell\le x\le u}\lvert1-p_T(\dots p_1(x))\rvert$?
 
 Generated from book/matrix_sign/polar_express.ipynb; edit the chapter.
 """

@@ -1,7 +1,7 @@
 r"""The best composition of odd polynomials.
 
-Which odd polynomials $p_1,\dots,p_T$ bring all numbers in $[\ell,u]$ closest to 1,
-$\min_{p_1,\dots,p_T}\ \max_{\ell\le x\le u}\,\lvert 1-p_T(\dots p_2(p_1(x)))\rvert$?
+Which odd polynomials $p_1,\dots,p_T$ bring all numbers in $[\ell,u]$ closest to 1, with the
+smallest $\max_{\ell\le x\le u}\lvert1-p_T(\dots p_1(x))\rvert$?
 
 Generated from book/matrix_sign/polar_express.ipynb; edit the chapter.
 """
@@ -45,7 +45,7 @@ def _interpolate(t, v):
 
 
 def _real_roots(g):
-    """The roots of g_0 + g_1 t + ..., all real and simple: found in floats, polished by Newton."""
+    """The roots of g_0 + g_1 t + ..., real and simple: found in floats, polished by Newton."""
     size = max(map(abs, g))
     g = [c / size for c in g]
     slope = [k * c for k, c in enumerate(g)][1:]
@@ -63,7 +63,7 @@ def _real_roots(g):
 
 # %% book/matrix_sign/polar_express.ipynb: _best_step
 def _best_step(l, u, q):
-    """(c, E): the odd polynomial of degree 2 q + 1 that is closest to 1 on [l, u], and its error."""
+    """(c, E): the odd polynomial of degree 2 q + 1 closest to 1 on [l, u], and its error."""
     m, r = (u * u + l * l) / 2, (u * u - l * l) / 2         # x^2 = m + r t with -1 <= t <= 1
     signs = [(-1)**i for i in range(q + 2)]
     nodes = [-mpmath.cospi(mpmath.mpf(i) / (q + 1)) for i in range(1, q + 1)]
@@ -126,7 +126,7 @@ class Schedule(tuple):
     Attributes
     ----------
     errors : tuple of float
-        ``errors[t]`` bounds |1 - x| for what the steps 0 to t make of the range.
+        ``errors[t]`` bounds abs(1 - x) for what the steps 0 to t make of the range.
     bounds : tuple of pairs of float
         ``bounds[t]`` is the range (l_t, u_t) of the values that come to step t.
     """
@@ -151,7 +151,7 @@ def _compose(degrees, steps, tol, lower, upper, cushion, safety, dps):
         made.append(tuple(float(z * scale**(2 * k + 1)) for k, z in enumerate(c)))
         if tol is not None and tol < error >= E:
             raise ValueError(f"tol is {tol} and out of reach: with degree {degrees}, cushion "
-                             f"{cushion} and safety {safety} the error stays near {float(E):.2g}")
+                             f"{cushion} and safety {safety} the error stays at {float(E):.1g}")
         E, scale = error, 1
         errors.append(float(E))
         bounds.append((float(1 - E), float(1 + E)))
@@ -174,7 +174,7 @@ def _check_range(lower, upper):
 
 def optimal_msign_schedule(steps=None, degree=5, lower=1e-3, *, upper=1.0, tol=None,
                            cushion=0.0, safety=0.0, dps=None):
-    r"""The odd p_1, ..., p_T that minimise max |1 - p_T(...p_1(x))| over lower <= x <= upper.
+    r"""The odd p_1, ..., p_T that minimise max abs(1 - p_T(...p_1(x))), lower <= x <= upper.
 
     Parameters
     ----------
@@ -199,15 +199,15 @@ def optimal_msign_schedule(steps=None, degree=5, lower=1e-3, *, upper=1.0, tol=N
     Returns
     -------
     Schedule
-        A tuple of T steps, each c_1, c_3, ..., the coefficients in ascending odd powers as floats:
-        what `apply_schedule` takes. ``.errors`` are E_1, ..., E_T, and ``.bounds`` the
-        intervals (l_t, u_t) from which the steps start.
+        A tuple of T steps, each c_1, c_3, ..., coefficients in ascending odd powers: what
+        `apply_schedule` takes. ``.errors`` are E_1, ..., E_T, and ``.bounds`` the intervals
+        (l_t, u_t) from which the steps start.
 
     Raises
     ------
     ValueError
-        An even degree, lower not in (0, upper], steps and tol both or neither, an option out of range,
-        a tol that cannot be reached with this cushion and safety.
+        An even degree, lower not in (0, upper], steps and tol both or neither, an option out
+        of range, a tol that cannot be reached with this cushion and safety.
     TypeError
         steps, degree or dps that are no integers, or another argument that is no number.
 
@@ -219,9 +219,9 @@ def optimal_msign_schedule(steps=None, degree=5, lower=1e-3, *, upper=1.0, tol=N
     Notes
     -----
     Without cushion and safety no composition of polynomials of these degrees has a smaller
-    error. The errors come from a computation with ``dps`` digits more than cancel in E_t, about
-    |log10(E_t)|; those of the rounded coefficients may differ in the tenth digit. Milliseconds per step;
-    the last 256 results are kept.
+    error. The errors come from a computation with ``dps`` digits more than cancel in E_t,
+    about abs(log10(E_t)); those of the rounded coefficients may differ in the tenth digit.
+    Milliseconds per step; the last 256 results are kept.
     Derived in :ref:`polar-express-one`, :prf:ref:`best-odd-step`, :prf:ref:`greedy-optimal` and
     :prf:ref:`range-with-margins`; Amsel, Persson, Musco and Gower (2025).
 
@@ -264,7 +264,7 @@ def _products(c):
 
 # %% book/matrix_sign/polar_express.ipynb: best_degrees
 def best_degrees(products, lower=1e-3, *, upper=1.0, degrees=(3, 5, 9, 17)):
-    r"""Degrees whose optimal steps minimise max |1 - p_T(...p_1(x))| at a cost of matrix products.
+    r"""Degrees whose best steps minimise max abs(1 - p_T(...p_1(x))) for a budget of products.
 
     Parameters
     ----------
@@ -290,6 +290,8 @@ def best_degrees(products, lower=1e-3, *, upper=1.0, degrees=(3, 5, 9, 17)):
     Notes
     -----
     Exact, by dynamic programming: ``products`` times ``len(degrees)`` steps are computed.
+    Rounding is not a part of the problem: degree 17 costs two digits in double precision, and
+    is of no use in bfloat16. Leave it out of ``degrees`` there.
     Derived in :ref:`polar-express-budget`, :prf:ref:`best-budget`.
 
     Examples

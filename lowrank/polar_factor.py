@@ -30,11 +30,12 @@ from lowrank.newton_schulz import (
     _check_choice,
     _check_schedule,
     _combine,
+    _gram_form,
     _normalized,
     _orthogonality,
+    _plain_form,
     _polynomial,
     _positive,
-    apply_schedule,
     pade_step,
 )
 from lowrank.polar_express import _products, optimal_msign_schedule
@@ -57,7 +58,7 @@ def _isometry(U, s, Vh, rtol):
 
 
 def _by_svd(X, rtol):
-    """The partial isometry of a wide X; for one NumPy matrix, of its triangular factor if that is smaller."""
+    """The partial isometry of a wide X; of a long NumPy matrix by its triangular factor."""
     if not is_numpy_array(X) or X.ndim > 2:
         return _isometry(*_svd(X), rtol)
     Q = None
@@ -69,13 +70,14 @@ def _by_svd(X, rtol):
 
 
 # %% book/matrix_sign/polar_factor.ipynb: _robust_schedule
-_MARGINS = {16: 1e-2, 32: 1e-4, 64: 1e-6}               # far above the rounding errors of a step
+_MARGINS = {16: 1e-2, 32: 1e-4, 64: 1e-6}           # far above the rounding errors of a step
 
 
 def _robust_schedule(X, degree, lower, cushion, **stop):
     """A schedule with a cushion, and a margin that suits the dtype of X."""
     safety = _MARGINS[array_namespace(X).finfo(X.dtype).bits]
-    return optimal_msign_schedule(degree=degree, lower=lower, cushion=cushion, safety=safety, **stop)
+    return optimal_msign_schedule(degree=degree, lower=lower, cushion=cushion, safety=safety,
+                                  **stop)
 
 
 def _worst_bound(Y):
@@ -86,7 +88,7 @@ def _worst_bound(Y):
 
 
 def _until(X, powers, schedule, tol):
-    """(X, taken): the steps of a schedule, then Padé's, until |s - 1| <= tol or nothing improves."""
+    """(X, taken): the steps of a schedule, then Padé's, until |s - 1| <= tol or no progress."""
     taken, pade = [], pade_step(2 * len(schedule[-1]) - 1)
     for c, promised in zip(schedule, (math.inf, *schedule.errors)):
         powers = powers or [X @ _adjoint(X)]
@@ -124,7 +126,7 @@ def _solve(Z, B):
 
 
 def _qdwh_step(X, a, b, c):
-    """X (a I + b X^H X) (I + c X^H X)^(-1) for tall X: by QR if c is large, else by Cholesky."""
+    """X (a I + b X^H X) (I + c X^H X)^(-1) for tall X: by QR if c is large, or by Cholesky."""
     xp, n = array_namespace(X), X.shape[-1]
     if c <= 100:
         Z = _combine((1.0, c), [_adjoint(X) @ X])
@@ -138,7 +140,7 @@ def _by_qdwh(X, lower):
     """(X, steps, products) for wide X with singular values up to 1."""
     X, Q, count = _adjoint(X), None, 0
     eps = float(array_namespace(X).finfo(X.dtype).eps)
-    if is_numpy_array(X) and X.ndim == 2:                   # X = Q R, and R tells its smallest value
+    if is_numpy_array(X) and X.ndim == 2:                   # X = Q R, and R tells a bound
         Q, R = scipy.linalg.qr(X, mode="economic", check_finite=False)
         if lower is None:
             inverse, failed = scipy.linalg.get_lapack_funcs("trtri", (R,))(R)
@@ -183,7 +185,7 @@ def _certify(A, X, isometry, tol):
     A = A / _power_of_two(_peaks(A))
     H = A @ _adjoint(X)
     hermitian = (_frobenius(H - _adjoint(H)) / _positive(_frobenius(A)))[..., 0, 0]
-    if isometry:                                # values near 0 are right too: P = X X^H, P - P^2
+    if isometry:                                            # values near 0 are right too
         P = X @ _adjoint(X)
         d = 4 * _frobenius(P - P @ P)
         d = xp.where(d < 1, d, xp.ones_like(d))
@@ -210,9 +212,10 @@ def _by_products(X, method, tol, schedule, steps, lower, degree, normalize):
         lower = 1e-3 if lower is None else lower
         schedule = _robust_schedule(X, degree, lower, 0.02, steps=steps)
     if schedule is not None:
-        form = "gram" if method == "gram" else "plain"
-        products = _gram_products(schedule) if method == "gram" else sum(map(_products, schedule))
-        return apply_schedule(X, schedule, normalize=normalize, form=form), len(schedule), products
+        X, powers = _normalized(X, normalize)
+        if method == "gram":
+            return _gram_form(X, schedule, powers, 3), len(schedule), _gram_products(schedule)
+        return _plain_form(X, schedule, powers), len(schedule), sum(map(_products, schedule))
     if method == "gram":
         raise ValueError("schedule and steps are both None; method='gram', which squares the "
                          "condition number, needs one of them")
@@ -234,19 +237,22 @@ def msign(A, *, method="auto", tol=None, rtol=None, schedule=None, steps=None, l
     method : {"auto", "svd", "polynomial", "gram", "qdwh"}
         "svd" is exact for every rank. "polynomial" takes matrix products alone, "gram" takes
         them in the Gram form of `apply_schedule`, "qdwh" takes QR and Cholesky
-        decompositions. "auto" is chosen by the table in :ref:`polar-factor-auto`: "svd"
-        on a processor, products where a schedule or steps are given, for 16 bits, and on an accelerator.
+        decompositions. "auto" follows the table in :ref:`polar-factor-auto`: "svd" on a
+        processor; products where a schedule or steps are given, for 16 bits, and on an
+        accelerator.
     tol : float, optional
-        "polynomial" stops as soon as |s - 1| <= tol is certified for every singular value of the
-        result. ``converged`` means ``bound <= tol``. Default ``16 * sqrt(min(m, n)) * eps``, and it aims lower; with ``schedule`` or
-        ``steps`` none, and ``converged`` means that the bound is finite.
+        "polynomial" stops as soon as abs(s - 1) <= tol is certified for every singular value
+        of the result. ``converged`` means ``bound <= tol``. Default
+        ``16 * sqrt(min(m, n)) * eps``, where it aims lower; with ``schedule`` or ``steps``
+        none, and ``converged`` means that the bound is finite.
     rtol : float, optional
-        "svd" only: singular values up to ``rtol * s_1`` count as zero. Default ``max(m, n) * eps``,
-        for 16 bits with the eps of float32.
+        "svd" only: singular values up to ``rtol * s_1`` count as zero. Default
+        ``max(m, n) * eps``, for 16 bits with the eps of float32.
     schedule : sequence of sequences of float, optional
         Take exactly these steps, such as those of `optimal_msign_schedule`.
     steps : int, optional
-        Take so many steps of a schedule for ``lower`` with a cushion of 0.02 and a margin for the dtype.
+        Take so many steps of a schedule for ``lower``, with a cushion of 0.02 and a margin for
+        the dtype.
     lower : float, optional
         A lower bound of the singular values of A / b, with b by ``normalize``. Default 1e-3 for
         ``steps`` and for 16 bits, else ``4 * eps``; "qdwh" computes it for a NumPy matrix.
@@ -262,10 +268,10 @@ def msign(A, *, method="auto", tol=None, rtol=None, schedule=None, steps=None, l
     X : array, shape (..., m, n)
         Of the same library, dtype and device as A. A zero matrix gives zero.
     info : SignInfo
-        Only with ``return_info``. ``bound`` certifies |s - 1| for every singular value of X, from
-        d = norm(I - X X^H); it is Inf where d >= 1. After "svd" it concerns those near 1.
-        ``hermitian`` is norm(H - H^H) / norm(A), H = A X^H: d alone does not
-        show that X belongs to this A. Both have shape (...), and so has ``converged``. ``steps`` and
+        Only with ``return_info``. ``bound`` certifies abs(s - 1) for every singular value of X,
+        from d = norm(I - X X^H); it is Inf where d >= 1. After "svd" it concerns those near 1.
+        ``hermitian`` is norm(H - H^H) / norm(A), H = A X^H: d alone does not show that X
+        belongs to this A. Both have shape (...), and so has ``converged``. ``steps`` and
         ``products`` are counts, without the products of the certificate.
 
     Raises
@@ -278,13 +284,12 @@ def msign(A, *, method="auto", tol=None, rtol=None, schedule=None, steps=None, l
 
     Notes
     -----
-    Of a matrix of rank r < min(m, n), only "svd" gives a partial isometry: products bring
-    back null directions as anything between 0 and 1, and "qdwh", like SciPy's
-    ``polar``, fills them with some orthonormal vectors. ``converged`` is False in the first case.
-    Backward error near eps for "svd", "qdwh" and degree 5, ten times that for degree 9;
-    the forward error of every method is near ``eps * s_1 / s_n``.
-    ``schedule`` and ``steps`` are differentiable and fit for ``vmap`` and ``jit``. Everything else looks
-    at values.
+    Of a matrix of rank r < min(m, n), only "svd" gives a partial isometry: products and "qdwh"
+    bring null directions back as anything between 0 and 1, and ``converged`` is False.
+    The backward error is near eps, ten times that for degree 9; the forward error of every
+    method is near ``eps * s_1 / s_n``.
+    With ``schedule`` or ``steps`` the function is differentiable and fit for ``vmap`` and
+    ``jit``. Everything else looks at values.
     Derived in :ref:`polar-factor-methods`, :prf:ref:`certified-stop` and :prf:ref:`qdwh-step`;
     Su (2025b), Nakatsukasa, Bai and Gygi (2010).
 
@@ -320,7 +325,7 @@ def msign(A, *, method="auto", tol=None, rtol=None, schedule=None, steps=None, l
 
     tall, count = A.shape[-2] > A.shape[-1], (0, 0)
     A = _adjoint(A) if tall else A
-    with np.errstate(all="ignore"):                         # what is not finite is reported below
+    with np.errstate(all="ignore"):                         # what is not finite is reported
         if 0 in A.shape[-2:]:
             X = xp.zeros_like(A)
         elif method == "svd":
@@ -330,8 +335,8 @@ def msign(A, *, method="auto", tol=None, rtol=None, schedule=None, steps=None, l
         else:
             X, *count = _by_products(A, method, goal, schedule, steps, lower, degree, normalize)
     if not _known(xp.all(xp.isfinite(X))):
-        raise ValueError(f"the iteration diverged: with normalize={normalize!r} a singular value of "
-                         "A was above 1")
+        raise ValueError(f"the iteration diverged: with normalize={normalize!r} A has a singular "
+                         "value above 1")
     if return_info:
         bound, hermitian, converged = _certify(A, X, method == "svd", tol)
         info = SignInfo(bound, hermitian, *count, converged)
@@ -349,7 +354,8 @@ def _derivative(A, G, name, rtol):
     a, g = _power_of_two(_peaks(A)), _power_of_two(_peaks(G))
     U, s, Vh = _svd(xp.astype(A, G.dtype, copy=False) / a)
     if not _known(xp.all(s[..., -1] > _cut_off(rtol, A) * s[..., 0])):
-        raise ValueError("A has a singular value of at most rtol * s_1; msign has no derivative there")
+        raise ValueError("A has a singular value of at most rtol * s_1, where msign has no "
+                         "derivative")
     G, s = G / g, s[..., None]
     GV, UhG = G @ _adjoint(Vh), _adjoint(U) @ G
     F = UhG @ _adjoint(Vh)
@@ -362,7 +368,7 @@ def _derivative(A, G, name, rtol):
 
 
 def msign_jvp(A, dA, *, rtol=None):
-    r"""The X with msign(A + t dA) = msign(A) + t X + O(t^2): the derivative in the direction dA.
+    r"""X with msign(A + t dA) = msign(A) + t X + O(t^2): the derivative in the direction dA.
 
     Parameters
     ----------
@@ -390,7 +396,7 @@ def msign_jvp(A, dA, *, rtol=None):
 
     Notes
     -----
-    One SVD and six products. Equal singular values do no harm: only sums of them are divided by.
+    One SVD and six products. Equal singular values do no harm: the divisors are sums.
     Its largest possible value is ``2 / (s_n + s_(n-1))`` for a real square A, else ``1 / s_n``.
     Derived in :ref:`polar-factor-derivative`, :prf:ref:`msign-derivative`.
 

@@ -284,6 +284,33 @@ def from_plain(name, steps, X):
     return linalg.norm(X - plain_result(name), 2)
 
 
+# --- msign: "auto" next to every method by name; then accuracy, where "rank" is the power of ten of the condition number
+
+def sign_by(method):
+    return lambda A, seed: lowrank.msign(A, method=method)
+
+
+@cache
+def ill_conditioned(name, power):
+    """n x n, singular values from 1 down to 10^-power, divided by a norm that is off by ten rounding errors."""
+    n = int(name)
+    U, V = np.linalg.qr(np.random.default_rng(power).standard_normal((2, n, n)))[0]
+    s = np.geomspace(1, 10.0**-power, n)
+    s[0] += 2e-15
+    return (U * s) @ V
+
+
+def sign_residual(which):
+    return lambda name, power, X: float(getattr(lowrank.polar_residuals(ill_conditioned(name, power), X), which))
+
+
+def uncached_schedule(steps, degree, lower, seed):
+    from lowrank import polar_express
+    polar_express._compose.cache_clear()
+    polar_express._next_step.cache_clear()
+    return lowrank.optimal_msign_schedule(steps, degree, lower)
+
+
 # --- sqrtm_newton_schulz: covariances of normal data; "rank" is the number of examples
 
 @cache
@@ -570,6 +597,52 @@ CASES = [
         aim="time <= 0.75x the plain form, and within 1e-12 of it",
         targets=lambda name, r: within(0.75, "plain") + [Target("from plain", 1e-12)],
         given=lambda name, steps: (gaussian(name),),
+    ),
+    Case(
+        "optimal_msign_schedule",
+        [("1e-3", 5), ("1e-7", 9), ("1e-13", 9)],
+        ours=uncached_schedule,
+        peers={},
+        measures={"E_10": lambda l, d, schedule: schedule.errors[-1]},
+        aim="ten steps, not cached, in at most 2 s; E_10 is the error that is left, rank the degree",
+        targets=lambda l, d: [Target("time", 2.0)],
+        given=lambda l, d: (10, d, float(l)),
+    ),
+    Case(
+        "msign, auto",
+        [(name, 0) for name in ("64x64", "256x256", "1024x1024", "128x512", "512x2048", "2048x256", "64x16x16", "16x128x128")],
+        ours=lambda A, seed: lowrank.msign(A),
+        peers={
+            "svd": sign_by("svd"), "qdwh": sign_by("qdwh"), "polynomial": sign_by("polynomial"),
+            "scipy polar": lambda A, seed: linalg.polar(A)[0],
+        },
+        measures={},
+        aim="time <= 1.15x the best of the methods",
+        targets=lambda name, r: within(1.15, "svd", "qdwh", "polynomial"),
+        given=lambda name, r: (gaussian(name),),
+    ),
+    Case(
+        "msign, steps",
+        [("1024x1024", 6), ("512x2048", 6)],
+        ours=lambda A, steps, seed: lowrank.msign(A, method="polynomial", steps=steps, normalize="frobenius"),
+        peers={"bare products": bare_products},
+        measures={},
+        aim="time <= 1.1x the bare products, symmetric ones as Y @ Y.T",
+        targets=lambda name, r: within(1.1, "bare products"),
+        given=lambda name, steps: (gaussian(name), steps),
+    ),
+    *(
+        Case(
+            f"msign, to full accuracy by degree {degree}",
+            [("100", 5), ("100", 13), ("1000", 10), ("1000", 13)],
+            ours=lambda A, seed, degree=degree: lowrank.msign(A, method="polynomial", degree=degree),
+            peers={"svd": sign_by("svd"), "qdwh": sign_by("qdwh")},
+            measures={"backward": sign_residual("backward"), "orthogonality": sign_residual("orthogonality")},
+            aim=f"backward error <= {limit:.0e}, orthogonality <= 1e-13; rank is the power of ten of the condition",
+            targets=lambda name, power, limit=limit: [Target("backward", limit), Target("orthogonality", 1e-13)],
+            given=lambda name, power: (ill_conditioned(name, power),),
+        )
+        for degree, limit in ((5, 1e-14), (9, 1e-13))
     ),
     Case(
         "sqrtm_newton_schulz",

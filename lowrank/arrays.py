@@ -9,7 +9,7 @@ Generated from book/foundations/arrays.ipynb; edit the chapter.
 
 from array_api_compat import array_namespace, is_array_api_obj, is_numpy_array
 
-from lowrank.conventions import _to_floats
+from lowrank.conventions import _check_tol, _to_floats
 
 __all__ = []
 
@@ -84,9 +84,11 @@ def _peaks(A):
 
 
 def _power_of_two(peak):
-    """The largest power of two up to peak, 1 where peak is 0; its derivative is zero."""
+    """A power of two near peak, none below the normal numbers; 1 where peak is 0."""
     xp = array_namespace(peak)
-    return 2.0 ** xp.floor(xp.log2(xp.where(peak > 0, peak, xp.ones_like(peak))))
+    info = xp.finfo(peak.dtype)
+    inside = xp.clip(peak, min=float(info.smallest_normal), max=float(info.max) / 2)
+    return 2.0 ** xp.floor(xp.log2(xp.where(peak > 0, inside, xp.ones_like(peak))))
 
 
 def _frobenius(A):
@@ -102,3 +104,12 @@ def _svd(A):
     half = xp.finfo(A.dtype).bits == 16
     factors = xp.linalg.svd(xp.astype(A, xp.float32) if half else A, full_matrices=False)
     return tuple(xp.astype(F, A.dtype) for F in factors) if half else tuple(factors)
+
+
+# %% book/foundations/arrays.ipynb: _cut_off
+def _cut_off(rtol, A):
+    """rtol, by default max(m, n) * eps of the dtype in which A is decomposed."""
+    if rtol is None:
+        eps = float(array_namespace(A).finfo(A.dtype).eps)
+        return max(1, *A.shape[-2:]) * min(eps, 2.0**-23)
+    return _check_tol(rtol, "rtol")

@@ -16,6 +16,7 @@ from lowrank.arrays import (
     _adjoint,
     _as_stack,
     _check_finite,
+    _cut_off,
     _known,
     _matching,
     _peaks,
@@ -23,16 +24,22 @@ from lowrank.arrays import (
     _svd,
 )
 from lowrank.newton_schulz import _check_choice
-from lowrank.polar_factor import _cut_off, msign
+from lowrank.polar_factor import msign
 
 __all__ = ["svfun", "mclip", "mstep", "svfun_jvp", "svfun_vjp"]
 
 
 # %% book/matrix_sign/clipping.ipynb: svfun
-def _values(f, s, name="f"):
-    """f(s), which must be real, finite and of the shape of s."""
+def _scaled_svd(A):
+    """U, s, Vh and a power of two c with A = c U S V^H: s does not overflow, c s may."""
+    c = _power_of_two(_peaks(A))
+    return *_svd(A / c), c[..., 0]
+
+
+def _values(f, s, c, name="f"):
+    """f(c s), which must be real, finite and of the shape of s."""
     with np.errstate(all="ignore"):                         # Inf and NaN are refused below
-        y = f(s)
+        y = f(s * c)
     if getattr(y, "shape", None) != s.shape:
         raise ValueError(f"{name} maps an array of shape {tuple(s.shape)} to {y!r:.60}; "
                          "allowed is a function that acts on every entry of an array")
@@ -61,7 +68,7 @@ def svfun(A, f, *, rtol=None):
     Returns
     -------
     array, shape (..., m, n)
-        Of the same library, dtype and device as A.
+        f(A), of the same library, dtype and device as A.
 
     Raises
     ------
@@ -93,10 +100,10 @@ def svfun(A, f, *, rtol=None):
     rtol = _cut_off(rtol, A)
     if 0 in A.shape[-2:]:
         return A
-    U, s, Vh = _svd(A)
+    U, s, Vh, c = _scaled_svd(A)
     counts = s > rtol * s[..., :1]
     largest = xp.where(s[..., :1] > 0, s[..., :1], 1.0)
-    y = _values(f, xp.where(counts, s, largest))            # f never sees what does not count
+    y = _values(f, xp.where(counts, s, largest), c)         # f never sees what does not count
     y = xp.where(counts, y, 0.0)
     return (U * y[..., None, :]) @ Vh
 
@@ -177,6 +184,14 @@ def _step(A, t, method, sign):
     return _split(A, t, sign(A) if method == "msign" else None, method, sign)[0]
 
 
+def _made_wide(f, A, *arguments):
+    """f(A), by way of A^H if A is tall; A itself if it is empty."""
+    if 0 in A.shape[-2:]:
+        return A
+    tall = A.shape[-2] > A.shape[-1]
+    return _adjoint(f(_adjoint(A), *arguments)) if tall else f(A, *arguments)
+
+
 # %% book/matrix_sign/clipping.ipynb: mclip
 def mclip(A, lo=0.0, hi=1.0, *, method="auto", rtol=None,
           tol=None, schedule=None, steps=None, lower=None, degree=None):
@@ -201,8 +216,8 @@ def mclip(A, lo=0.0, hi=1.0, *, method="auto", rtol=None,
 
     Returns
     -------
-    array, shape (..., m, n)
-        Of the same library, dtype and device as A.
+    X : array, shape (..., m, n)
+        The clipped matrix, of the same library, dtype and device as A.
 
     Raises
     ------
@@ -249,11 +264,7 @@ def mclip(A, lo=0.0, hi=1.0, *, method="auto", rtol=None,
     if method == "svd":
         rtol = 0.0 if rtol is None and lo == 0 else rtol
         return svfun(A, lambda s: xp.clip(s, lo, hi), rtol=rtol)
-    if 0 in A.shape[-2:]:
-        return A
-    if A.shape[-2] > A.shape[-1]:
-        return _adjoint(_clip(_adjoint(A), lo, hi, method, sign))
-    return _clip(A, lo, hi, method, sign)
+    return _made_wide(_clip, A, lo, hi, method, sign)
 
 
 def mstep(A, threshold=1.0, *, method="auto", rtol=None,
@@ -307,11 +318,7 @@ def mstep(A, threshold=1.0, *, method="auto", rtol=None,
                                     schedule=schedule, steps=steps, lower=lower, degree=degree)
     if method == "svd":
         return svfun(A, lambda s: s > threshold, rtol=rtol)
-    if 0 in A.shape[-2:]:
-        return A
-    if A.shape[-2] > A.shape[-1]:
-        return _adjoint(_step(_adjoint(A), threshold, method, sign))
-    return _step(A, threshold, method, sign)
+    return _made_wide(_step, A, threshold, method, sign)
 
 
 # %% book/matrix_sign/clipping.ipynb: _slope
@@ -324,10 +331,10 @@ def _slope(x, y, fx, fy, mean):
     return xp.where((gap == 0) | (xp.abs(quotient - mean) <= noise), mean, quotient)
 
 
-def _multipliers(A, s, f, df, rtol):
-    """f[s_i, s_j], f[s_i, -s_j] and f[s_i, 0] for the odd continuation of f."""
-    xp, y, dy = array_namespace(s), _values(f, s), _values(df, s, "df")
-    if not (_known(xp.all(s > rtol * s[..., :1])) or _known(xp.all(_values(f, 0 * s) == 0))):
+def _multipliers(s, c, f, df, rtol):
+    """c f[c s_i, c s_j], and so for s_i, -s_j and s_i, 0: f is continued as an odd function."""
+    xp, y, dy = array_namespace(s), _values(f, s, c), c * _values(df, s, c, "df")
+    if not (_known(xp.all(s > rtol * s[..., :1])) or _known(xp.all(_values(f, 0 * s, c) == 0))):
         raise ValueError("A has singular values of at most rtol * s_1 and f(0) is not 0; "
                          "svfun is not differentiable there")
     row = lambda v: v[..., None, :]
@@ -340,18 +347,22 @@ def _multipliers(A, s, f, df, rtol):
 
 def _derivative(A, E, name, f, df, rtol):
     """The derivative of svfun(A, f) in the direction E; it is its own adjoint."""
-    _, A = _as_stack(A)
+    xp, A = _as_stack(A)
     E, rtol = _matching(E, name, A), _cut_off(rtol, A)
     if 0 in A.shape[-2:]:
         return E
-    U, s, Vh = _svd(A)
-    same, opposite, alone = _multipliers(A, s, f, df, rtol)
+    U, s, Vh, c = _scaled_svd(xp.astype(A, E.dtype, copy=False))
+    same, opposite, alone = _multipliers(s, c, f, df, rtol)
+    unit = _power_of_two(_peaks(E))
+    E = E / unit
     UE, EV = _adjoint(U) @ E, E @ _adjoint(Vh)
     F = UE @ _adjoint(Vh)
     F_H = _adjoint(F)
     middle = same * (F + F_H) / 2 + opposite * (F - F_H) / 2
     right = alone[..., :, None] * (UE - F @ Vh)
-    return U @ (middle @ Vh + right) + ((EV - U @ F) * alone[..., None, :]) @ Vh
+    X = U @ (middle @ Vh + right) + ((EV - U @ F) * alone[..., None, :]) @ Vh
+    with np.errstate(over="ignore", under="ignore"):        # as large or small as it is
+        return X * (unit / c[..., None])
 
 
 # %% book/matrix_sign/clipping.ipynb: svfun_jvp

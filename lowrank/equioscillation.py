@@ -9,6 +9,7 @@ Generated from book/matrix_sign/equioscillation.ipynb; edit the chapter.
 from bisect import bisect_left
 from collections import namedtuple
 from contextlib import nullcontext
+from functools import lru_cache
 
 import numpy as np
 from numpy.polynomial.chebyshev import chebval, chebvander
@@ -83,15 +84,33 @@ class _Space(namedtuple("_Space", "degree parity lo hi dps")):
         np.fill_diagonal(differences, 1)
         return 1 / (differences.prod(axis=1) * self.factor(x))
 
+    def powers(self, c):
+        """The coefficients of 1, x, ..., x^degree, for the Chebyshev coefficients c of h."""
+        lo, hi = (t * t if self.parity else t for t in (self.lo, self.hi))
+        times_s = lambda b: (np.append(0 * b[:1], 2 * b[:-1]) - b * (hi + lo)) / (hi - lo)
+        h = c * 0
+        T = h + np.eye(1, self.size, dtype=int)[0]
+        after = times_s(T)
+        for coefficient in c:
+            h, T, after = h + T * coefficient, after, 2 * times_s(after) - T
+        powers = self.numbers([0] * (self.degree + 1))
+        powers[int(self.parity == "odd")::2 if self.parity else 1] = h
+        return powers
+
 
 # %% book/matrix_sign/equioscillation.ipynb: _nodes
-def _nodes(space):
-    """The zeros of the Chebyshev polynomial of degree space.size."""
-    k = np.arange(1, 2 * space.size, 2)
-    if space.dps is None:
-        return np.cos(np.pi * k / (2 * space.size))
-    import mpmath
-    return space.numbers([mpmath.cospi(mpmath.mpf(int(i)) / (2 * space.size)) for i in k])
+@lru_cache(maxsize=256)
+def _nodes(size, dps):
+    """The zeros of T_size, and the matrix from values there to Chebyshev coefficients."""
+    k = np.arange(1, 2 * size, 2)
+    if dps is None:
+        nodes = np.cos(np.pi * k / (2 * size))
+    else:
+        import mpmath
+        nodes = np.array([mpmath.cospi(mpmath.mpf(int(i)) / (2 * size)) for i in k])
+    transform = chebvander(nodes, size - 1).T * 2 / size
+    transform[0] = transform[0] / 2
+    return nodes, transform
 
 
 def _levelled(space, x, w, rest, f):
@@ -99,7 +118,8 @@ def _levelled(space, x, w, rest, f):
 
     Also how far p may move if each value of f changes by as much as f itself.
     """
-    dual, s, g, nodes = space.dual(x), space.position(x), space.factor(x), _nodes(space)
+    dual, s, g = space.dual(x), space.position(x), space.factor(x)
+    nodes, transform = _nodes(space.size, space.dps)
     level = (dual * rest).sum() / (abs(dual) / w).sum()
     signs = np.where(dual > 0, 1, -1) * (1 if level >= 0 else -1)
     values = rest - signs * abs(level) / w
@@ -107,9 +127,7 @@ def _levelled(space, x, w, rest, f):
     gaps = nodes[:, None] - s
     kernel = dual / np.where(gaps == 0, space.eps**3, gaps)       # a node on a point: its value
     bottom = (kernel * g).sum(axis=1)
-    h = (kernel * values).sum(axis=1) / bottom
-    c = (chebvander(nodes, space.size - 1) * h[:, None]).sum(axis=0) * 2 / space.size
-    c[0] = c[0] / 2
+    c = transform @ ((kernel * values).sum(axis=1) / bottom)
     spread = (abs(kernel * f).sum(axis=1) / abs(bottom)).max() * abs(w * g).max()
     return signs, abs(level), c, spread
 
@@ -236,7 +254,7 @@ def _exchange(space, f, w, x, tol, maxiter):
         least = (signs * e[at]).min()                      # the level, but for rounding
         roundoff = min(16 * space.eps * spread, space.eps**0.5 * abs(wx * fx).max())
         seen = abs(e).max()
-        goal = max((seen - level)**2 / seen if seen else 0, roundoff / 8)
+        goal = max((seen - level) * (1 - level / seen) if seen else 0, roundoff / 8)
         points, heights, signs = _peaks(space, error, t, e, sampled_signs, goal)
 
         largest = heights.max()
@@ -379,18 +397,8 @@ class Minimax(namedtuple("Minimax", "coefficients error points iterations conver
         In float64 they lose digits for high degrees, and on short intervals far from 0: use
         ``dps`` there.
         """
-        space, h = self.space, self.coefficients * 0
-        with _precision(space.dps):
-            lo, hi = (t * t if space.parity else t for t in self.interval)
-            times_s = lambda b: (np.append(0 * b[:1], 2 * b[:-1]) - b * (hi + lo)) / (hi - lo)
-            T = h + np.eye(1, space.size, dtype=int)[0]
-            after = times_s(T)
-            for c in self.coefficients:
-                h, T, after = h + T * c, after, 2 * times_s(after) - T
-            every, first = (2 if space.parity else 1), int(space.parity == "odd")
-            powers = space.numbers([0] * (space.degree + 1))
-            powers[first::every] = h
-            return powers
+        with _precision(self.space.dps):
+            return self.space.powers(self.coefficients)
 
     def __repr__(self):
         space, end = self.space, "" if self.converged else "not "
@@ -569,7 +577,7 @@ def alternation_points(f, p, degree, interval=(-1, 1), *, weight=None, odd=False
         e = error(t)
         goal = space.eps * abs(w(t) * f(t)).max()
         points, heights, signs = _peaks(space, error, t, e, np.where(e > 0, 1, -1), goal)
-        upper = heights.max()
+        upper = abs(heights).max()
         levels = np.sort(heights)
         enough = lambda level: len(_alternating(heights, signs, level)) > space.size
         k = bisect_left(levels, True, key=lambda level: not enough(level))

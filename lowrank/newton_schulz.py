@@ -83,14 +83,16 @@ def _normalized(X, normalize):
         return X, ()
     xp = array_namespace(X)
     X = X / _power_of_two(_peaks(X))
-    powers = [X @ _adjoint(X)]
-    b2 = _positive(xp.real(xp.linalg.trace(powers[0]))[..., None, None])
-    powers[0] = powers[0] / b2
+    if xp.finfo(X.dtype).bits == 16:                        # a sum of squares may overflow float16
+        X = X / 2.0**(max(1, X.shape[-1]).bit_length() // 2)
+    Y = X @ _adjoint(X)
+    trace = xp.real(xp.linalg.trace(Y))[..., None, None]
+    b2 = _positive(trace if normalize == "frobenius" else _frobenius(Y))
+    powers = [Y / b2]
     if normalize == "schatten8":
-        powers.append(powers[0] @ _adjoint(powers[0]))
-    if normalize != "frobenius":
-        c = _positive(_frobenius(powers[-1]))**(1 / len(powers))
-        b2, powers = b2 * c, [P / c**k for k, P in enumerate(powers, 1)]
+        Y2 = powers[0] @ _adjoint(powers[0])
+        c = _positive(_frobenius(Y2))**0.5
+        b2, powers = b2 * c, [powers[0] / c, Y2 / c**2]
     return X / b2**0.5, powers
 
 
@@ -119,7 +121,7 @@ def schatten_norm(A, p=4):
     Notes
     -----
     Products of the smaller side: O(m n min(m, n)) operations. Safe for entries of any
-    size, if the norm is a number of the format.
+    size; Inf if the norm is above the largest number of the dtype.
     Derived in :ref:`newton-schulz-normalise`, :prf:ref:`schatten-bounds`; Su (2025b).
 
     Examples
@@ -142,7 +144,8 @@ def schatten_norm(A, p=4):
         X = X @ _adjoint(X)
         c = _positive(_frobenius(X))
         X, b = X / c, b * c**(0.5**k)
-    return (b * unit)[..., 0, 0]
+    with np.errstate(over="ignore"):
+        return (b * unit)[..., 0, 0]
 
 
 # %% book/matrix_sign/newton_schulz.ipynb: _combine
@@ -177,21 +180,25 @@ def _polynomial(Y, c, powers=()):
 
 # %% book/matrix_sign/newton_schulz.ipynb: _three_products
 def _three_products(c):
-    """The numbers `_degree_eight` needs for c_0 + ... + c_8 y^8, or None if there are none."""
+    """The numbers `_degree_eight` needs for c_0 + ... + c_8 y^8, or None if they do not exist."""
     sign = math.copysign(1.0, c[8])
     b3, b4, b5, b6, b7, b8 = (sign * x for x in c[3:])
-    if b7 == 0 or b8 == 0:
-        return None
     r = math.sqrt(b8)
-    t = b7 / (2 * r)
-    g = (b6 - t**2) / r
+    t = b7 / (2 * r) if r else 0.0
+    if t == 0:
+        return None
+    g = (b6 - t * t) / r
     u = (b5 - g * t) / r
     half = (g - r * u / t) / 2
-    square = half**2 - b4 + u * t + r * b3 / t
-    if square < 0:
+    square = half * half - b4 + u * t + r * b3 / t
+    if not square >= 0:
         return None
     e = half - math.copysign(math.sqrt(square), half)
-    return r, t, g - e, u, e, (b3 - u * e) / t, sign
+    d, f = g - e, (b3 - u * e) / t
+    size = (r + abs(t) + abs(d) + abs(u)) * (r + abs(t) + abs(e)) + abs(f) * (r + abs(t))
+    whole = sum(map(abs, c))
+    safe = size <= 2 * whole and abs(d * e + u * t + f * r - b4) <= 1e-15 * whole
+    return (r, t, d, u, e, f, sign) if safe else None
 
 
 def _degree_eight(c, Y, Y2, r, t, d, u, e, f, sign):
@@ -345,9 +352,11 @@ def _lowest(S):
     xp = array_namespace(S)
     if S.shape[-1] == 0:
         return _frobenius(S)
+    finite = xp.all(xp.isfinite(S), axis=(-2, -1), keepdims=True)
+    S = xp.where(finite, S, xp.zeros_like(S))
     half = xp.finfo(S.dtype).bits == 16                     # LAPACK knows no such numbers
     values = xp.linalg.eigvalsh(xp.astype(S, xp.float32) if half else S)[..., :1, None]
-    return xp.astype(values, S.dtype) if half else values
+    return xp.where(finite, xp.astype(values, S.dtype) if half else values, -math.inf)
 
 
 def polar_residuals(A, X):
@@ -368,6 +377,7 @@ def polar_residuals(A, X):
         ``bound`` is 1 - sqrt(1 - d), a bound of abs(s - 1) for every singular value s of X,
         or Inf if d >= 1; ``hermitian`` is norm(H - H^H) / norm(A); ``backward`` is
         norm(A - S X) / norm(A); ``smallest`` is the smallest eigenvalue of S over norm(A).
+        Where the products of X overflow they are Inf, and ``smallest`` is -Inf.
 
     Raises
     ------
@@ -393,6 +403,7 @@ def polar_residuals(A, X):
     """
     xp, A = _as_stack(A)
     X = _matching(X, "X", A)
+    A = xp.astype(A, X.dtype, copy=False)
     if A.shape[-2] > A.shape[-1]:
         A, X = _adjoint(A), _adjoint(X)
     with np.errstate(all="ignore"):                         # X may be far off

@@ -10,11 +10,13 @@ Generated from book/matrix_sign/norms.ipynb; edit the chapter.
 import math
 from collections import namedtuple
 
+import numpy as np
 from array_api_compat import array_namespace, device
 
-from lowrank.arrays import _adjoint, _as_stack, _peaks, _power_of_two, _svd
+from lowrank.arrays import _adjoint, _as_stack, _cut_off, _peaks, _power_of_two, _svd
 from lowrank.conventions import _check_count, _check_tol, _generator
-from lowrank.polar_factor import msign
+from lowrank.newton_schulz import _check_choice, _positive
+from lowrank.polar_factor import _refuse, msign
 
 __all__ = [
     "PowerInfo",
@@ -32,9 +34,10 @@ def _singular_values(X):
     xp = array_namespace(X)
     if 0 in X.shape[-2:]:
         return _peaks(X)[..., 0]
-    half = xp.finfo(X.dtype).bits == 16
-    s = xp.linalg.svdvals(xp.astype(X, xp.float32) if half else X)
-    return xp.astype(s, X.dtype) if half else s
+    c, half = _power_of_two(_peaks(X)), xp.finfo(X.dtype).bits == 16
+    s = xp.linalg.svdvals(xp.astype(X / c, xp.float32) if half else X / c)
+    with np.errstate(over="ignore"):
+        return c[..., 0] * (xp.astype(s, X.dtype) if half else s)
 
 
 def _top_by_svd(X, rtol):
@@ -60,9 +63,12 @@ def _top_by_power(X, tol, steps, rng):
     """s_1, of shape (..., 1, 1), u x^H, and PowerInfo, for X scaled to entries near 1."""
     xp, n = array_namespace(X), X.shape[-1]
     start = _generator(rng).standard_normal((n, 1))
+    if 0 in X.shape[-2:]:
+        zero = _peaks(X)
+        return zero, X, PowerInfo(zero[..., 0, 0], 0, zero[..., 0, 0] == 0)
     x = xp.astype(xp.asarray(start, device=device(X)), X.dtype)
     length = lambda x: xp.linalg.vector_norm(x, axis=-2, keepdims=True)
-    unit = lambda x: x / xp.where(length(x) > 0, length(x), xp.ones_like(length(x)))
+    unit = lambda x: x / _positive(length(x))
     y, most = x + xp.zeros_like(X[..., :1, :1]), steps or 1000
     for step in range(1, most + 1):
         x = unit(y)
@@ -72,7 +78,7 @@ def _top_by_power(X, tol, steps, rng):
         residual = length(y - theta * x)
         if steps is None and bool(xp.all(residual <= tol * theta)):
             break
-    info = PowerInfo((residual / xp.where(theta > 0, theta, xp.ones_like(theta)))[..., 0, 0], step,
+    info = PowerInfo((residual / _positive(theta))[..., 0, 0], step,
                      (residual <= tol * theta)[..., 0, 0])
     return theta, u @ _adjoint(x), info
 
@@ -81,21 +87,18 @@ def _top_by_power(X, tol, steps, rng):
 def _top(A, method, rtol, tol, steps, rng):
     """s_1, of shape (..., 1, 1), its gradient, and PowerInfo (None by decomposition)."""
     xp, X = _as_stack(A)
-    eps = float(xp.finfo(X.dtype).eps)
-    if method == "svd":
-        if (tol, steps, rng) != (None, None, None):
-            raise ValueError("tol, steps and rng belong to method='power'")
-        rtol = max(1, *X.shape[-2:]) * eps if rtol is None else _check_tol(rtol, "rtol")
-        return *_top_by_svd(X, rtol), None
-    if method != "power":
-        raise ValueError(f"method is {method!r}; allowed are 'svd', 'power'")
-    if rtol is not None:
-        raise ValueError("rtol belongs to method='svd'")
-    tol = math.sqrt(eps) if tol is None else _check_tol(tol)
-    steps = steps if steps is None else _check_count(steps, "steps", 1)
+    _check_choice(method, "method", ("svd", "power"))
     c = _power_of_two(_peaks(X))
-    theta, G, info = _top_by_power(X / c, tol, steps, rng)
-    return c * theta, G, info
+    if method == "svd":
+        _refuse("method='svd'", tol=tol, steps=steps, rng=rng)
+        theta, G, info = *_top_by_svd(X / c, _cut_off(rtol, X)), None
+    else:
+        _refuse("method='power'", rtol=rtol)
+        tol = math.sqrt(float(xp.finfo(X.dtype).eps)) if tol is None else _check_tol(tol)
+        steps = steps if steps is None else _check_count(steps, "steps", 1)
+        theta, G, info = _top_by_power(X / c, tol, steps, rng)
+    with np.errstate(over="ignore"):
+        return c * theta, G, info
 
 
 def spectral_norm(A, *, method="svd", tol=None, steps=None, rng=None, return_info=False):
@@ -120,7 +123,8 @@ def spectral_norm(A, *, method="svd", tol=None, steps=None, rng=None, return_inf
     Returns
     -------
     norm : array, shape (...)
-        Zero for a zero or empty matrix. "power" returns a lower bound.
+        Zero for a zero or empty matrix, Inf above the largest number of the dtype. "power"
+        returns a lower bound.
     info : PowerInfo
         Only with ``return_info``: ``residual``, of shape (...), relative to theta, ``steps``, and
         ``converged``, of shape (...). A small residual says that theta is near *some*
@@ -167,7 +171,8 @@ def spectral_norm_grad(A, *, method="svd", rtol=None, tol=None, steps=None, rng=
     method : {"svd", "power"}
         "power" returns u x^H from power iteration, a subgradient if it has found s_1.
     rtol : float, optional
-        "svd": singular values from ``(1 - rtol) * s_1`` on count as tied. Default ``max(m, n) * eps``.
+        "svd": singular values from ``(1 - rtol) * s_1`` on count as tied. Default
+        ``max(m, n) * eps``, for 16 bits with the eps of float32.
     tol, steps, rng
         For "power", as in `spectral_norm`.
 
@@ -178,10 +183,8 @@ def spectral_norm_grad(A, *, method="svd", rtol=None, tol=None, steps=None, rng=
 
     Raises
     ------
-    ValueError
-        NaN, Inf or fewer than two axes; an option out of range or of the other method.
-    TypeError
-        A dtype without meaning.
+    ValueError, TypeError
+        As for `spectral_norm`.
 
     Notes
     -----

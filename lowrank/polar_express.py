@@ -10,79 +10,47 @@ from functools import lru_cache
 
 import mpmath
 import numpy as np
+from numpy.polynomial.chebyshev import chebadd, chebder, chebmulx, chebroots, chebval
 
 from lowrank.conventions import _check_count, _check_tol
+from lowrank.equioscillation import _Space, _first_points, _levelled
 from lowrank.newton_schulz import _three_products, pade_step
 
 __all__ = ["Schedule", "optimal_msign_schedule", "best_degrees"]
 
 
-# %% book/matrix_sign/polar_express.ipynb: _horner
-def _horner(b, t):
-    """b_0 + b_1 t + b_2 t^2 + ..."""
-    value = b[-1]
-    for c in b[-2::-1]:
-        value = value * t + c
-    return value
-
-
-def _times_linear(b, slope, shift):
-    """The coefficients of (slope y + shift) (b_0 + b_1 y + ...)."""
-    return [shift * p + slope * q for p, q in zip([*b, 0], [0, *b])]
-
-
-def _interpolate(t, v):
-    """The coefficients b_0, b_1, ... of the polynomial with the values v_i at t_i."""
-    v = list(v)
-    for k in range(1, len(t)):                              # Newton's divided differences
-        for i in range(len(t) - 1, k - 1, -1):
-            v[i] = (v[i] - v[i - 1]) / (t[i] - t[i - k])
-    b = v[-1:]
-    for node, value in zip(t[-2::-1], v[-2::-1]):
-        b = _times_linear(b, 1, -node)
-        b[0] += value
-    return b
-
-
-def _real_roots(g):
-    """The roots of g_0 + g_1 t + ..., real and simple: found in floats, polished by Newton."""
-    size = max(map(abs, g))
-    g = [c / size for c in g]
-    slope = [k * c for k, c in enumerate(g)][1:]
-    roots, close = [], mpmath.sqrt(mpmath.eps)
-    for t in np.sort(np.roots([float(c) for c in g[::-1]]).real).tolist():
-        t = mpmath.mpf(t)
-        for _ in range(100):
-            step = _horner(g, t) / _horner(slope, t)
-            t -= step
-            if abs(step) < close:                           # the next one would be its square
-                break
-        roots.append(t)
-    return roots
+# %% book/matrix_sign/polar_express.ipynb: _turning_points
+def _turning_points(space, c):
+    """The ends, and between them the zeros of p' for p(x) = x h(s), h with coefficients c."""
+    l, u, dh = space.lo, space.hi, chebder(c)
+    slope = chebadd(c, 2 * chebadd(chebmulx(dh), (u * u + l * l) / (u * u - l * l) * dh))
+    s = space.numbers(np.sort(chebroots((slope / abs(slope).max()).astype(float)).real))
+    bend = chebder(slope)
+    for _ in range(((space.dps or 0) // 30).bit_length()):          # each doubles the digits
+        s = s - chebval(s, slope) / chebval(s, bend)
+    return np.concatenate([[l], space.point(s), [u]])
 
 
 # %% book/matrix_sign/polar_express.ipynb: _best_step
 def _best_step(l, u, q):
     """(c, E): the odd polynomial of degree 2 q + 1 closest to 1 on [l, u], and its error."""
-    m, r = (u * u + l * l) / 2, (u * u - l * l) / 2         # x^2 = m + r t with -1 <= t <= 1
-    signs = [(-1)**i for i in range(q + 2)]
-    nodes = [-mpmath.cospi(mpmath.mpf(i) / (q + 1)) for i in range(1, q + 1)]
-    x = [l, *((u + l) / 2 + (u - l) / 2 * z for z in nodes), u]
-    t = [-1, *((z * z - m) / r for z in x[1:-1]), 1]
+    space, one = _Space(2 * q + 1, "odd", l, u, mpmath.mp.dps), np.full(q + 2, 1)
+    x = _first_points(space)
+    if l < u / 10:
+        rough = space._replace(lo=max(float(l / u), 1e-8), hi=1.0, dps=None)
+        x = _first_points(rough)
+        for _ in range(4):
+            x = _turning_points(rough, _levelled(rough, x, one, one, one)[2])
+        x = np.concatenate([[l], space.numbers(x[1:-1]) * u, [u]])
+    before = -1
     for _ in range(50):
-        dual = [1 / (z * mpmath.fprod(a - b for b in t if b != a)) for a, z in zip(t, x)]
-        E = mpmath.fsum(dual) / mpmath.fdot(signs, dual)
-        b = _interpolate(t[1:], [(1 - s * E) / z for s, z in zip(signs[1:], x[1:])])
-        steep = [2 * m / r * k * b[k] for k in range(1, q + 1)] + [0]
-        t = [-1, *_real_roots([(2 * k + 1) * b[k] + steep[k] for k in range(q + 1)]), 1]
-        x = [l, *(mpmath.sqrt(m + r * z) for z in t[1:-1]), u]
-        if max(abs(1 - z * _horner(b, a)) for a, z in zip(t, x)) - E <= 1e-20 * E:
+        _, E, c, _ = _levelled(space, x, one, one, one)
+        if E <= before:                                     # the level rises, but for rounding
             break
-    c = b[-1:]
-    for value in b[-2::-1]:                                 # from t = (y - m) / r back to y
-        c = _times_linear(c, 1 / r, -m / r)
-        c[0] += value
-    return c, E
+        x, before = _turning_points(space, c), E
+        if abs(1 - space(c, x)).max() - E <= 1e-20 * min(E, 1 - E):
+            break
+    return space.powers(c)[1::2].tolist(), E
 
 
 # %% book/matrix_sign/polar_express.ipynb: _half_width
@@ -111,9 +79,9 @@ def _next_step(E, q, cushion, safety, dps=30):
     with mpmath.workdps(dps + _lost_digits(E, q)):
         l, u = 1 - E, (1 + E) * (1 + mpmath.mpf(safety))
         c, error = _best_step(max(l, cushion * u), u, q)
-        low, high = min(1 - error, l * _horner(c, l * l)), 1 + error
+        low, high = min(1 - error, l * mpmath.polyval(c[::-1], l * l)), 1 + error
         if safety:                                          # near 1 Padé's step needs no room
-            far = max(abs(1 - x * _horner(pade, x * x)) for x in (1 - E, 1 + E))
+            far = max(abs(1 - x * mpmath.polyval(pade[::-1], x * x)) for x in (1 - E, 1 + E))
             if far <= (high - low) / (high + low):
                 return pade, far
         return [z * 2 / (high + low) for z in c], (high - low) / (high + low)
@@ -136,6 +104,9 @@ class Schedule(tuple):
         vars(self).update(errors=tuple(errors), bounds=tuple(bounds))
         return self
 
+    def __getnewargs__(self):                               # for copies and pickles
+        return tuple(self), self.errors, self.bounds
+
     def __setattr__(self, name, value):
         raise AttributeError(f"{name} of a Schedule cannot be set")
 
@@ -149,6 +120,9 @@ def _compose(degrees, steps, tol, lower, upper, cushion, safety, dps):
         q = degrees[min(len(made), len(degrees) - 1)] // 2
         c, error = _next_step(E, q, cushion, safety, dps)
         made.append(tuple(float(z * scale**(2 * k + 1)) for k, z in enumerate(c)))
+        if not np.isfinite(made[-1]).all():
+            raise ValueError(f"upper is {upper} and the degree {2 * q + 1}; allowed is what keeps "
+                             "the coefficients below the largest float")
         if tol is not None and tol < error >= E:
             raise ValueError(f"tol is {tol} and out of reach: with degree {degrees}, cushion "
                              f"{cushion} and safety {safety} the error stays at {float(E):.1g}")
@@ -159,6 +133,14 @@ def _compose(degrees, steps, tol, lower, upper, cushion, safety, dps):
 
 
 # %% book/matrix_sign/polar_express.ipynb: optimal_msign_schedule
+def _check_degrees(degree):
+    """The degree, or a sequence of degrees, as a tuple of odd integers from 3."""
+    degrees = tuple(degree) if np.ndim(degree) else (degree,)
+    for d in degrees:
+        pade_step(d)                                        # refuses all others
+    return degrees
+
+
 def _check_range(lower, upper):
     """Two floats with 0 < lower <= upper."""
     said = (f"lower is {lower!r} and upper is {upper!r}; "
@@ -192,7 +174,7 @@ def optimal_msign_schedule(steps=None, degree=5, lower=1e-3, *, upper=1.0, tol=N
     safety : float, 0 <= safety < 1, default 0
         Room for rounding errors: each step is made for, and its range computed on, an interval
         that ends at ``(1 + safety) * u``, and Padé's step is taken as soon as it is better.
-        1e-6, 1e-4 and 1e-2 suit float64, float32 and bfloat16.
+        1e-6, 1e-4 and 2e-2 suit float64, float32 and bfloat16.
     dps : int, optional
         Compute E_T to at least so many digits. Default 30.
 
@@ -236,9 +218,7 @@ def optimal_msign_schedule(steps=None, degree=5, lower=1e-3, *, upper=1.0, tol=N
     >>> len(optimal_msign_schedule(tol=1e-3, degree=9, lower=1e-5))
     7
     """
-    degrees = tuple(degree) if np.ndim(degree) else (degree,)
-    for d in degrees:
-        pade_step(d)                                        # refuses what is no odd degree
+    degrees = _check_degrees(degree)
     if steps is None and tol is None and np.ndim(degree):
         steps = len(degrees)
     if (steps is None) == (tol is None) or not degrees:
@@ -290,8 +270,8 @@ def best_degrees(products, lower=1e-3, *, upper=1.0, degrees=(3, 5, 9, 17)):
     Notes
     -----
     Exact, by dynamic programming: ``products`` times ``len(degrees)`` steps are computed.
-    Rounding is not a part of the problem: degree 17 costs two digits in double precision, and
-    is of no use in bfloat16. Leave it out of ``degrees`` there.
+    Rounding is not a part of the problem: degree 9 costs one digit in double precision and
+    degree 17 two, and both are of no use in bfloat16: give ``degrees=(3, 5)`` there.
     Derived in :ref:`polar-express-budget`, :prf:ref:`best-budget`.
 
     Examples
@@ -301,7 +281,7 @@ def best_degrees(products, lower=1e-3, *, upper=1.0, degrees=(3, 5, 9, 17)):
     (3, 9, 17, 17)
     """
     products = _check_count(products, "products", 0)
-    costs = {d: _products(pade_step(d)) for d in degrees}
+    costs = {d: _products(pade_step(d)) for d in _check_degrees(degrees)}
     best = [(_half_width(*_check_range(lower, upper)), ())]
     for budget in range(1, products + 1):
         best.append(best[-1])

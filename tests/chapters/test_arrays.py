@@ -32,11 +32,12 @@ def test_the_scale_is_exact():
     rng = np.random.default_rng(0)
     for shape, kind in (((3, 4, 5), float), ((4, 5), complex), ((2, 0, 3), float)):
         A = rng.standard_normal(shape).astype(kind)
-        for power in (-1000, -30, 0, 30, 1000):
+        for power in (-1074, -1000, -30, 0, 30, 1000):
             scaled = np.ldexp(1.0, power) * A
             c = _power_of_two(_peaks(scaled))
             assert c.shape == (*shape[:-2], 1, 1) and np.all(np.frexp(c)[0] == 0.5)
             assert np.all(_peaks(scaled / c) < 2) and np.array_equal(scaled / c * c, scaled)
+            assert np.all(np.isfinite(1 / c))
     assert _power_of_two(_peaks(np.zeros((2, 3)))).item() == 1
 
 

@@ -27,7 +27,8 @@ def test_msign_on_everything():
         ({"method": "gram"}, "schedule and steps are both None"),
         ({"steps": -1}, "steps is -1"), ({"steps": 3, "degree": 4}, "degree is 4"),
         ({"schedule": [(1.5, -0.5)], "lower": 0.1}, "lower is 0.1; a given schedule does not"),
-        ({"steps": 3, "lower": 2.0}, "lower is 2.0"),
+        ({"steps": 3, "lower": 2.0}, "lower is 2.0"), ({"lower": 0}, "lower is 0"),
+        ({"method": "qdwh", "lower": 2.0}, "lower is 2.0"), ({"degree": 4}, "degree is 4"),
         ({"normalize": "trace"}, "normalize is 'trace'"),
     ]:
         with pytest.raises(ValueError, match=message):

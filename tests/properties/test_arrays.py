@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from lowrank.arrays import (_adjoint, _as_stack, _check_finite, _frobenius, _matching, _peaks,
+from lowrank.arrays import (_adjoint, _as_stack, _check_finite, _cut_off, _frobenius, _matching, _peaks,
                             _power_of_two, _svd)
 from tests.properties.libraries import LIBRARIES
 from tests.properties.matrices import FLOATS
@@ -63,6 +63,25 @@ def test_two_libraries_do_not_mix(library):
 def test_what_is_no_array_is_refused(not_an_array):
     with pytest.raises(TypeError, match="A is a"):
         _as_stack(not_an_array)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_scales_of_subnormal_numbers_have_a_reciprocal(dtype):
+    info = np.finfo(dtype)
+    for peak in (info.smallest_subnormal, info.smallest_subnormal * 100, info.tiny, info.max):
+        A = np.full((2, 2), peak, dtype)
+        c = _power_of_two(_peaks(A))
+        assert np.isfinite(A / c).all() and np.all(A / c * c == A) and np.all(1 / c > 0)
+
+
+def test_the_default_cut_off_belongs_to_the_decomposition():
+    assert _cut_off(None, np.ones((3, 5))) == 5 * 2.0**-52
+    assert _cut_off(None, np.ones((2, 7, 4), np.float32)) == 7 * 2.0**-23
+    assert _cut_off(0.5, np.ones((3, 5))) == 0.5
+    with pytest.raises(ValueError, match="rtol is 1; allowed"):
+        _cut_off(1, np.ones((3, 5)))
+    torch = pytest.importorskip("torch")
+    assert _cut_off(None, torch.ones(3, 200, dtype=torch.bfloat16)) == 200 * 2.0**-23
 
 
 @pytest.mark.parametrize("power", [-70, 0, 70])

@@ -111,6 +111,20 @@ def test_zero_and_extreme_thresholds(method):
         np.testing.assert_allclose(X, mclip(B, 0.3, 1.7, **options), rtol=0, atol=1e-13)
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_entries_near_the_largest_number(dtype):
+    A = np.full((4, 5), np.finfo(dtype).max, dtype)             # its norm is not a number of the format
+    B = (np.ones((4, 5)) + np.eye(4, 5)).astype(dtype)
+    np.testing.assert_allclose(mclip(A), np.ones((4, 5)) / 20**0.5, rtol=1e-5)
+    np.testing.assert_allclose(mstep(A), np.ones((4, 5)) / 20**0.5, rtol=1e-5)
+    assert np.abs(svfun_jvp(A, A, *CLIP)).max() <= 1e-5 * np.finfo(dtype).max and np.isfinite(svfun_jvp(A, B, *CLIP)).all()
+    big = np.finfo(dtype).max / 64
+    identity = lambda s: s, np.ones_like
+    np.testing.assert_allclose(svfun_jvp(B * big, B * big, *identity) / big, B, rtol=1e-5)
+    with pytest.raises(ValueError, match="f of the singular values contains"):
+        svfun(A, lambda s: s)
+
+
 @pytest.mark.parametrize("shape", [(0, 3, 2), (2, 0, 4), (3, 0)])
 def test_empty_stacks_pass(shape):
     A = np.zeros(shape)
@@ -137,6 +151,8 @@ def test_every_library_agrees_with_numpy(library, dtype, options):
         df = lambda s: 1 - s**2
         X = call(convert(A), convert(dA), lambda s: s - s**3 / 3, df)
         np.testing.assert_allclose(back(X), call(A, dA, lambda s: s - s**3 / 3, df), rtol=0, atol=2000 * eps(A))
+        for B, dB in ((A, dA.astype(np.complex128)), (A.astype(np.complex128), dA)):           # of two dtypes
+            assert back(call(convert(B), convert(dB), lambda s: s - s**3 / 3, df)).dtype == np.complex128
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.complex128])

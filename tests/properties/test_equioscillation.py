@@ -157,6 +157,13 @@ def test_precision_of_mpmath_is_left_alone():
     assert mpmath.mp.dps == before
 
 
+@pytest.mark.parametrize("size", [1e-300, 1e300])
+def test_functions_whose_squares_leave_the_range(size):
+    r, unit = remez(lambda x: size * np.exp(x), 3), remez(np.exp, 3)
+    assert r.converged and abs(r.error / size / unit.error - 1) < 1e-12
+    assert str(alternation_points(np.exp, np.exp, 2).upper) == "0.0"           # and not -0.0
+
+
 def test_warm_start_and_honest_stop():
     cold = remez(lambda x: 1, 9, (1e-3, 1), odd=True)
     warm = remez(lambda x: 1, 9, (1.1e-3, 1), odd=True, start=np.clip(cold.points, 1.1e-3, 1))

@@ -48,6 +48,25 @@ def test_any_scale(power):
         np.testing.assert_allclose(found / 10.0**power, spectral_norm(A), rtol=1e-8)
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_the_largest_and_the_smallest_numbers(dtype):
+    info = np.finfo(dtype)
+    for size in (info.max, info.max / 64, info.tiny, info.smallest_subnormal):
+        A = np.full((3, 4), size, dtype)
+        for options in ({}, {"method": "power", "rng": 0}):
+            np.testing.assert_allclose(spectral_norm_grad(A, **options), np.ones((3, 4)) / 12**0.5, rtol=1e-3)
+            assert spectral_norm(A, **options) >= size                                  # Inf where it is too large
+        np.testing.assert_allclose(nuclear_norm_grad(A), np.ones((3, 4)) / 12**0.5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(3, 0), (0, 3), (2, 0, 3), (0, 2, 3)])
+def test_power_iteration_on_nothing(shape):
+    norm, info = spectral_norm(np.zeros(shape), method="power", rng=0, return_info=True)
+    assert norm.shape == info.residual.shape == shape[:-2] and not norm.any() and np.all(info.converged)
+    assert spectral_norm_grad(np.zeros(shape), method="power", steps=2).shape == shape
+    assert spectral_decay(np.zeros(shape), 0.5, method="power").shape == shape
+
+
 @every_library
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_every_library_agrees(library, dtype):
@@ -91,10 +110,10 @@ def test_power_iteration_counts_its_steps_and_says_when_it_gave_up():
     (lambda: spectral_norm([1.0, 2.0]), ValueError, r"A has shape \(2,\)"),
     (lambda: nuclear_norm([[np.nan]]), ValueError, "A contains 1 NaN"),
     (lambda: spectral_norm([[1.0]], method="lanczos"), ValueError, "method is 'lanczos'; allowed are 'svd', 'power'"),
-    (lambda: spectral_norm([[1.0]], steps=3), ValueError, "belong to method='power'"),
+    (lambda: spectral_norm([[1.0]], steps=3), ValueError, "steps is 3; method='svd' does not take it"),
     (lambda: spectral_norm([[1.0]], method="power", steps=0), ValueError, "steps is 0"),
     (lambda: spectral_norm_grad([[1.0]], rtol=-1), ValueError, "rtol is -1"),
-    (lambda: spectral_norm_grad([[1.0]], method="power", rtol=0.1), ValueError, "rtol belongs to method='svd'"),
+    (lambda: spectral_norm_grad([[1.0]], method="power", rtol=0.1), ValueError, "rtol is 0.1; method='power' does not take it"),
     (lambda: spectral_decay([[1.0]], 1.5), ValueError, "rate is 1.5; allowed is a number with 0 <= rate <= 1"),
     (lambda: spectral_decay([[1.0]], "a"), TypeError, "rate is 'a'"),
     (lambda: spectral_decay([[np.inf]], 0.1), ValueError, "W contains 0 NaN and 1 Inf"),
@@ -113,6 +132,9 @@ def test_torch_differentiates_the_norms():
     power = lambda A: spectral_norm(A, method="power", steps=200, rng=0)
     found, = torch.autograd.grad(power(A), A)
     assert torch.allclose(found, spectral_norm_grad(A.detach()), atol=1e-6)
+    wide = torch.randn(200, 300, generator=torch.manual_seed(0)).to(torch.bfloat16)     # 300 eps > 1: all would be tied
+    assert abs(float(torch.linalg.svdvals(spectral_norm_grad(wide).float()).sum()) - 1) < 0.1
+    assert float(torch.linalg.svdvals(spectral_norm_grad(wide).float())[0]) > 0.2
     half = spectral_norm(A.detach().to(torch.bfloat16))
     assert half.dtype == torch.bfloat16 and abs(float(half) / float(spectral_norm(A.detach())) - 1) < 0.01
 

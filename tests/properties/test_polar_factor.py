@@ -14,7 +14,7 @@ from lowrank import (SignInfo, msign, msign_jvp, msign_vjp, optimal_msign_schedu
 from tests.properties.libraries import LIBRARIES
 from tests.properties.matrices import FLOATS, HARD, any_matrix, assert_unchanged, double, eps
 
-SCHEDULE = optimal_msign_schedule(8, degree=5, lower=1e-3, cushion=0.02, safety=1e-4)
+HALF = optimal_msign_schedule(8, degree=5, lower=1e-3, cushion=0.02, safety=1e-2)
 every_library = pytest.mark.parametrize("library", LIBRARIES)
 
 
@@ -164,10 +164,13 @@ def test_pytorch_differentiates_maps_and_keeps_bfloat16():
         torch.testing.assert_close(mapped, msign(stack, **options))
     half = torch.asarray(gaussian(32, 64)).bfloat16()
     for X, bits in ((msign(half), 0.03), (msign(half, steps=6), 0.03), (msign(half, method="svd"), 0.02),
-                    (msign(half, schedule=SCHEDULE), 0.03)):
+                    (msign(half, schedule=HALF), 0.03)):
         assert X.dtype == torch.bfloat16
         s = torch.linalg.svdvals(X.float())
         assert float((s - 1).abs().max()) < bits
+    orthogonal = torch.linalg.qr(torch.randn(600, 600, generator=torch.manual_seed(0)))[0]
+    X = msign((0.62 * orthogonal).bfloat16(), normalize=False)                      # d < 1 is not the end
+    assert float((torch.linalg.svdvals(X.float()) - 1).abs().max()) < 0.03
 
 
 @pytest.mark.skipif(not find_spec("jax"), reason="JAX is not installed")
@@ -185,7 +188,7 @@ def test_jax_compiles_maps_and_differentiates():
         info = jax.jit(lambda Z: msign(Z, return_info=True, **options)[1].bound)(A)
         assert float(info) < 1e-12
     half = jnp.asarray(gaussian(32, 64)).astype(jnp.bfloat16)
-    assert msign(half, schedule=SCHEDULE).dtype == jnp.bfloat16 and msign(half).dtype == jnp.bfloat16
+    assert msign(half, schedule=HALF).dtype == jnp.bfloat16 and msign(half).dtype == jnp.bfloat16
 
 
 # --- the derivative
@@ -238,6 +241,21 @@ def test_scales_cancel_and_low_rank_is_refused():
 def test_bad_matrices_are_named(A, kind, message, method):
     with pytest.raises(kind, match=message):
         msign(A, method=method)
+
+
+@pytest.mark.parametrize("method", ["auto", "svd", "polynomial", "qdwh"])
+@pytest.mark.parametrize("options, kind, message", [
+    ({"lower": 2.0}, ValueError, "lower is 2.0"), ({"lower": -1}, ValueError, "lower is -1"), ({"lower": np.nan}, ValueError, "lower is nan"),
+    ({"lower": "a"}, TypeError, "lower is 'a'"), ({"degree": 4}, ValueError, "degree is 4"), ({"degree": 2.5}, TypeError, "degree is 2.5"),
+])
+def test_bad_hints_are_refused_by_every_method(method, options, kind, message):
+    with pytest.raises(kind, match=message):
+        msign(np.eye(2), method=method, **options)
+
+
+def test_a_tolerance_of_zero_asks_for_all_digits():
+    X, info = msign(gaussian(6, 9), method="polynomial", tol=0, return_info=True)
+    assert not info.converged and info.bound < 1e-14
 
 
 def test_divergence_is_an_error_and_integers_are_numbers():

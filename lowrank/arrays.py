@@ -7,6 +7,7 @@ such a library finds by itself.
 Generated from book/foundations/arrays.ipynb; edit the chapter.
 """
 
+import numpy as np
 from array_api_compat import array_namespace, is_array_api_obj, is_numpy_array
 
 from lowrank.conventions import _check_tol, _to_floats
@@ -89,6 +90,13 @@ def _power_of_two(peak):
     info = xp.finfo(peak.dtype)
     inside = xp.clip(peak, min=float(info.smallest_normal), max=float(info.max) / 2)
     return 2.0 ** xp.floor(xp.log2(xp.where(peak > 0, inside, xp.ones_like(peak))))
+
+
+def _rescaled(X, up, down):
+    """X up / down for two powers of two, where nothing but the result may leave the range."""
+    half_up, half_down = (_power_of_two(c**0.5) for c in (up, down))
+    with np.errstate(over="ignore", under="ignore"):        # as large or small as it is
+        return X * (half_up / half_down) * ((up / half_up) / (down / half_down))
 
 
 def _frobenius(A):

@@ -21,6 +21,7 @@ from lowrank.arrays import (
     _matching,
     _peaks,
     _power_of_two,
+    _rescaled,
     _svd,
 )
 from lowrank.newton_schulz import _check_choice
@@ -188,14 +189,17 @@ def _made_wide(f, A, *arguments):
     """f(A), by way of A^H if A is tall; A itself if it is empty."""
     if 0 in A.shape[-2:]:
         return A
-    tall = A.shape[-2] > A.shape[-1]
-    return _adjoint(f(_adjoint(A), *arguments)) if tall else f(A, *arguments)
+    tall, xp = A.shape[-2] > A.shape[-1], array_namespace(A)
+    X = f(_adjoint(A) if tall else A, *arguments)
+    if not _known(xp.all(xp.isfinite(X))):
+        raise ValueError("the signs diverged: their schedule is not for this precision")
+    return _adjoint(X) if tall else X
 
 
 # %% book/matrix_sign/clipping.ipynb: mclip
 def mclip(A, lo=0.0, hi=1.0, *, method="auto", rtol=None,
           tol=None, schedule=None, steps=None, lower=None, degree=None):
-    r"""U min(max(S, lo), hi) V^H for A = U S V^H; for lo = 0 the projection on norm(X, 2) <= hi.
+    r"""U min(max(S, lo), hi) V^H for A = U S V^H; with lo = 0 the nearest X, norm(X, 2) <= hi.
 
     Parameters
     ----------
@@ -223,7 +227,7 @@ def mclip(A, lo=0.0, hi=1.0, *, method="auto", rtol=None,
     ------
     ValueError
         NaN, Inf or fewer than two axes; bounds or options out of range; an option of another
-        method.
+        method; a schedule that diverges.
     TypeError
         A dtype without meaning, or bounds that are no numbers.
 
@@ -269,7 +273,7 @@ def mclip(A, lo=0.0, hi=1.0, *, method="auto", rtol=None,
 
 def mstep(A, threshold=1.0, *, method="auto", rtol=None,
           tol=None, schedule=None, steps=None, lower=None, degree=None):
-    r"""The sum of u_i v_i^H over s_i > threshold, for A = U S V^H: 1 for large s_i, 0 for small ones.
+    r"""The sum of u_i v_i^H over s_i > threshold, for A = U S V^H.
 
     Parameters
     ----------
@@ -339,7 +343,7 @@ def _multipliers(s, c, f, df, rtol):
                          "svfun is not differentiable there")
     row = lambda v: v[..., None, :]
     column = lambda v: v[..., :, None]
-    mean = (row(dy) + column(dy)) / 2
+    mean = row(dy) / 2 + column(dy) / 2
     same = _slope(column(s), row(s), column(y), row(y), mean)
     opposite = _slope(column(s), -row(s), column(y), -row(y), mean)
     return same, opposite, xp.where(s > 0, y / xp.where(s > 0, s, 1.0), dy)
@@ -361,8 +365,7 @@ def _derivative(A, E, name, f, df, rtol):
     middle = same * (F + F_H) / 2 + opposite * (F - F_H) / 2
     right = alone[..., :, None] * (UE - F @ Vh)
     X = U @ (middle @ Vh + right) + ((EV - U @ F) * alone[..., None, :]) @ Vh
-    with np.errstate(over="ignore", under="ignore"):        # as large or small as it is
-        return X * (unit / c[..., None])
+    return _rescaled(X, unit, c[..., None])
 
 
 # %% book/matrix_sign/clipping.ipynb: svfun_jvp

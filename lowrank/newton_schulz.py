@@ -83,7 +83,7 @@ def _normalized(X, normalize):
         return X, ()
     xp = array_namespace(X)
     X = X / _power_of_two(_peaks(X))
-    if xp.finfo(X.dtype).bits == 16:                        # a sum of squares may overflow float16
+    if xp.finfo(X.dtype).bits == 16:                        # squares may add up to too much
         X = X / 2.0**(max(1, X.shape[-1]).bit_length() // 2)
     Y = X @ _adjoint(X)
     trace = xp.real(xp.linalg.trace(Y))[..., None, None]
@@ -180,7 +180,7 @@ def _polynomial(Y, c, powers=()):
 
 # %% book/matrix_sign/newton_schulz.ipynb: _three_products
 def _three_products(c):
-    """The numbers `_degree_eight` needs for c_0 + ... + c_8 y^8, or None if they do not exist."""
+    """The numbers `_degree_eight` needs for c_0 + ... + c_8 y^8, or None if it cannot be used."""
     sign = math.copysign(1.0, c[8])
     b3, b4, b5, b6, b7, b8 = (sign * x for x in c[3:])
     r = math.sqrt(b8)

@@ -30,7 +30,7 @@ __all__ = [
 
 # %% book/matrix_sign/norms.ipynb: _singular_values
 def _singular_values(X):
-    """Singular values (..., k), k = min(m, n) or 1 where that is 0; half precision through float32."""
+    """Singular values (..., k), k = min(m, n), or 1 if that is 0; 16 bits through float32."""
     xp = array_namespace(X)
     if 0 in X.shape[-2:]:
         return _peaks(X)[..., 0]
@@ -126,8 +126,8 @@ def spectral_norm(A, *, method="svd", tol=None, steps=None, rng=None, return_inf
         Zero for a zero or empty matrix, Inf above the largest number of the dtype. "power"
         returns a lower bound.
     info : PowerInfo
-        Only with ``return_info``: ``residual``, of shape (...), relative to theta, ``steps``, and
-        ``converged``, of shape (...). A small residual says that theta is near *some*
+        Only with ``return_info``: ``residual``, of shape (...), relative to theta, ``steps``,
+        and ``converged``, of shape (...). A small residual says that theta is near *some*
         singular value; None for "svd".
 
     Raises
@@ -140,8 +140,8 @@ def spectral_norm(A, *, method="svd", tol=None, steps=None, rng=None, return_inf
     Notes
     -----
     With "svd", or with ``steps``, fit for automatic differentiation, ``vmap`` and ``jit``.
-    For sparse matrices and linear operators take ``truncated_svd(A, 1).s``; for an upper bound by
-    products, `schatten_norm`. O(m n min(m, n)) operations, or 4 m n a step.
+    For sparse matrices and linear operators take ``truncated_svd(A, 1).s``; for an upper bound
+    by products, `schatten_norm`. O(m n min(m, n)) operations, or 4 m n a step.
     Derived in :ref:`norms-power`, :prf:ref:`power-iteration`.
 
     Examples
@@ -179,7 +179,8 @@ def spectral_norm_grad(A, *, method="svd", rtol=None, tol=None, steps=None, rng=
     Returns
     -------
     G : array, shape (..., m, n)
-        ``u_1 v_1^H`` where s_1 is simple, ``U_1 V_1^H / k`` where k values are tied, and 0 where A = 0.
+        ``u_1 v_1^H`` where s_1 is simple, ``U_1 V_1^H / k`` where k values are tied, and 0
+        where A = 0.
 
     Raises
     ------
@@ -230,8 +231,9 @@ def nuclear_norm(A):
 
     Notes
     -----
-    O(m n min(m, n)) operations. By products alone, ``Re <msign(A, ...), A>`` is a lower bound, since
-    every X with norm(X, 2) <= 1 gives one. Derived in :ref:`norms-dual`, :prf:ref:`norm-duality`.
+    O(m n min(m, n)) operations. By products alone, ``Re <msign(A, ...), A>`` is a lower bound,
+    since every X with norm(X, 2) <= 1 gives one.
+    Derived in :ref:`norms-dual`, :prf:ref:`norm-duality`.
 
     Examples
     --------
@@ -245,7 +247,7 @@ def nuclear_norm(A):
 
 
 def nuclear_norm_grad(A, *, rtol=None):
-    r"""The G of least Frobenius norm with norm(B, "nuc") >= norm(A, "nuc") + Re <G, B - A>: msign(A).
+    r"""msign(A), the least G with norm(B, "nuc") >= norm(A, "nuc") + Re <G, B - A> for all B.
 
     Parameters
     ----------
@@ -285,7 +287,7 @@ def nuclear_norm_grad(A, *, rtol=None):
 
 # %% book/matrix_sign/norms.ipynb: spectral_decay
 def spectral_decay(W, rate, *, method="svd", rtol=None, tol=None, steps=None, rng=None):
-    r"""W - rate * norm(W, 2) * G with G = `spectral_norm_grad` (W): decay of the top direction only.
+    r"""W - rate * norm(W, 2) * G, G = `spectral_norm_grad` (W): the top direction decays.
 
     Parameters
     ----------

@@ -121,8 +121,8 @@ def _compose(degrees, steps, tol, lower, upper, cushion, safety, dps):
         c, error = _next_step(E, q, cushion, safety, dps)
         made.append(tuple(float(z * scale**(2 * k + 1)) for k, z in enumerate(c)))
         if not np.isfinite(made[-1]).all():
-            raise ValueError(f"upper is {upper} and the degree {2 * q + 1}; allowed is what keeps "
-                             "the coefficients below the largest float")
+            raise ValueError(f"upper is {upper} and the degree {2 * q + 1}; allowed is what "
+                             "keeps the coefficients below the largest float")
         if tol is not None and tol < error >= E:
             raise ValueError(f"tol is {tol} and out of reach: with degree {degrees}, cushion "
                              f"{cushion} and safety {safety} the error stays at {float(E):.1g}")
@@ -176,7 +176,7 @@ def optimal_msign_schedule(steps=None, degree=5, lower=1e-3, *, upper=1.0, tol=N
         that ends at ``(1 + safety) * u``, and Padé's step is taken as soon as it is better.
         1e-6, 1e-4 and 2e-2 suit float64, float32 and bfloat16.
     dps : int, optional
-        Compute E_T to at least so many digits. Default 30.
+        Digits to compute with besides those that cancel, at least and by default 30.
 
     Returns
     -------
@@ -201,8 +201,8 @@ def optimal_msign_schedule(steps=None, degree=5, lower=1e-3, *, upper=1.0, tol=N
     Notes
     -----
     Without cushion and safety no composition of polynomials of these degrees has a smaller
-    error. The errors come from a computation with ``dps`` digits more than cancel in E_t,
-    about abs(log10(E_t)); those of the rounded coefficients may differ in the tenth digit.
+    error. About abs(log10(E_t)) digits cancel in E_t, so the computation takes as many more.
+    The errors are those of the exact steps; rounded coefficients may change the tenth digit.
     Milliseconds per step; the last 256 results are kept.
     Derived in :ref:`polar-express-one`, :prf:ref:`best-odd-step`, :prf:ref:`greedy-optimal` and
     :prf:ref:`range-with-margins`; Amsel, Persson, Musco and Gower (2025).

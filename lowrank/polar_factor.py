@@ -23,6 +23,7 @@ from lowrank.arrays import (
     _matching,
     _peaks,
     _power_of_two,
+    _rescaled,
     _svd,
 )
 from lowrank.conventions import _check_tol
@@ -238,8 +239,8 @@ def msign(A, *, method="auto", tol=None, rtol=None, schedule=None, steps=None, l
     tol : float, optional
         "polynomial" stops as soon as abs(s - 1) <= tol is certified for every singular value
         of the result. ``converged`` means ``bound <= tol``. Default
-        ``min(16 * sqrt(min(m, n)) * eps, 0.5)``, where it aims lower; with ``schedule`` or ``steps``
-        none, and ``converged`` means that the bound is finite.
+        ``min(16 * sqrt(min(m, n)) * eps, 0.5)``, where it aims lower; with ``schedule`` or
+        ``steps`` none, and ``converged`` means that the bound is finite.
     rtol : float, optional
         "svd" only: singular values up to ``rtol * s_1`` count as zero. Default
         ``max(m, n) * eps``, for 16 bits with the eps of float32.
@@ -275,7 +276,7 @@ def msign(A, *, method="auto", tol=None, rtol=None, schedule=None, steps=None, l
         NaN, Inf or fewer than two axes; an option out of range, or one that the method does not
         take; a schedule that diverges on A.
     TypeError
-        A dtype without meaning.
+        A dtype without meaning; 16 bits with "qdwh".
 
     Notes
     -----
@@ -310,6 +311,8 @@ def msign(A, *, method="auto", tol=None, rtol=None, schedule=None, steps=None, l
         _refuse(f"method={method!r}", rtol=rtol)
     if method in ("svd", "qdwh"):
         _refuse(f"method={method!r}", schedule=schedule, steps=steps)
+    if method == "qdwh" and xp.finfo(A.dtype).bits == 16:
+        raise TypeError(f"A has dtype {A.dtype}; method='qdwh' takes 32 and 64 bits")
     if schedule is not None:
         _refuse("a given schedule", steps=steps, lower=lower)
     if lower is not None:
@@ -333,8 +336,8 @@ def msign(A, *, method="auto", tol=None, rtol=None, schedule=None, steps=None, l
         else:
             X, *count = _by_products(A, method, goal, schedule, steps, lower, degree, normalize)
     if not _known(xp.all(xp.isfinite(X))):
-        raise ValueError(f"the iteration diverged: with normalize={normalize!r} A has a singular "
-                         "value above 1")
+        raise ValueError(f"the iteration diverged: with normalize={normalize!r} A has a "
+                         "singular value above 1")
     if return_info:
         bound, hermitian, converged = _certify(A, X, method == "svd", tol)
         info = SignInfo(bound, hermitian, *count, converged)
@@ -362,8 +365,7 @@ def _derivative(A, G, name, rtol):
         X = X + ((GV - U @ F) / s.mT) @ Vh
     if A.shape[-2] < A.shape[-1]:
         X = X + U @ ((UhG - F @ Vh) / s)
-    with np.errstate(over="ignore", under="ignore"):        # as large or small as it is
-        return X * (g / a)
+    return _rescaled(X, g, a)
 
 
 def msign_jvp(A, dA, *, rtol=None):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lowrank.arrays import _as_stack, _known, _matching, _peaks, _power_of_two, _svd
+from lowrank.arrays import _as_stack, _known, _matching, _peaks, _power_of_two, _rescaled, _svd
 
 
 # %% book/foundations/arrays.ipynb: test_values_are_checked_where_there_are_any
@@ -38,6 +38,7 @@ def test_the_scale_is_exact():
             assert c.shape == (*shape[:-2], 1, 1) and np.all(np.frexp(c)[0] == 0.5)
             assert np.all(_peaks(scaled / c) < 2) and np.array_equal(scaled / c * c, scaled)
             assert np.all(np.isfinite(1 / c))
+            assert np.array_equal(_rescaled(A, c, c), A)
     assert _power_of_two(_peaks(np.zeros((2, 3)))).item() == 1
 
 

@@ -168,6 +168,8 @@ def test_pytorch_differentiates_maps_and_keeps_bfloat16():
         assert X.dtype == torch.bfloat16
         s = torch.linalg.svdvals(X.float())
         assert float((s - 1).abs().max()) < bits
+    with pytest.raises(TypeError, match="A has dtype torch.bfloat16; method='qdwh' takes 32 and 64 bits"):
+        msign(half, method="qdwh")
     orthogonal = torch.linalg.qr(torch.randn(600, 600, generator=torch.manual_seed(0)))[0]
     X = msign((0.62 * orthogonal).bfloat16(), normalize=False)                      # d < 1 is not the end
     assert float((torch.linalg.svdvals(X.float()) - 1).abs().max()) < 0.03
@@ -221,6 +223,9 @@ def test_scales_cancel_and_low_rank_is_refused():
     for scale in (1e-150, 1e150):
         np.testing.assert_allclose(msign_jvp(scale * A, scale * D), X, rtol=1e-10)
         np.testing.assert_allclose(msign_jvp(A, scale * D) / scale, X, rtol=1e-10)
+    np.testing.assert_allclose(msign_jvp(1e-305 * A, 1e-305 * D), X, rtol=1e-10)
+    D[0] = 0
+    assert not np.isnan(msign_jvp(1e-200 * A, 1e200 * D)).any() and not msign_jvp(1e200 * A, 1e-200 * D).any()
     B, _ = with_values(np.array([1, 1e-8]))
     msign_jvp(B, B)
     with pytest.raises(ValueError, match="singular value of at most rtol"):

@@ -8,6 +8,7 @@ PARTS = (
     "offline_mathjax",
     "theme_repairs",
     "bare_pages",
+    "repository_buttons",
     "page_data",
     "cell_badges",
     "claims",

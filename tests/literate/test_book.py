@@ -131,16 +131,37 @@ def test_build_says_nothing_wrong(build_report):
     assert "WARNING" not in build_report.stdout
 
 
-def test_claim_without_check_fails_the_build(book, tmp_path):
+@pytest.fixture
+def small_book(book):
+    """A book of two chapters with the configuration and the extension of ours."""
     for path in ("_config.yml", "book/references.bib", "book/_literate", "book/_static"):
         copy = shutil.copytree if (ROOT / path).is_dir() else shutil.copyfile
         copy(ROOT / path, book.root / path)
-    book["svd"] = book["svd"][:-1]
-    book.save()
-    report = build(book.root, tmp_path / "out")
+    return book
+
+
+def test_claim_without_check_fails_the_build(small_book, tmp_path):
+    small_book["svd"] = small_book["svd"][:-1]
+    small_book.save()
+    report = build(small_book.root, tmp_path / "out")
     assert report.returncode == 2
     assert "ERROR: book/low_rank/svd.ipynb, cell 4 (eckart-young), line 1:" in report.stdout
     assert "Traceback" not in report.stdout
+
+
+def test_an_address_brings_the_buttons(small_book, built_book, tmp_path):
+    address = "https://github.com/someone/lowrank"
+    config = small_book.root / "_config.yml"
+    config.write_text(config.read_text().replace('repository_url: ""', f"repository_url: {address}"))
+    small_book.save()
+    report = build(small_book.root, tmp_path / "out")
+    html = tmp_path / "out" / "_build" / "html" / "book" / "low_rank" / "svd.html"
+    assert html.is_file(), report.stdout
+    links = PageReader(html.read_text()).links
+    assert address in links
+    assert any(link.startswith("https://mybinder.org/v2/gh/someone/lowrank/main") for link in links)
+    ours = page_file(built_book, CHAPTERS[0]).read_text()
+    assert "mybinder" not in ours and "repository-button" not in ours
 
 
 def test_mathjax_is_local_and_small(built_book):

@@ -76,6 +76,15 @@ def keep_bars(app, what, name, obj, options, lines):
             lines[number] = "".join(part if part.startswith("``") else BAR.sub(r"\\|", part) for part in PARTS.findall(text))
 
 
+def find_public_name(app, env, node, content):
+    """Let a docstring name a function of any chapter, as in its See Also, without the module."""
+    name = node.get("reftarget")
+    for chapter in book_of(app).chapters if node.get("refdomain") == "py" else ():
+        if any(item.name == name for item in chapter.public):
+            target = f"lowrank.{chapter.module}.{name}"
+            return env.domains["py"].resolve_xref(env, node["refdoc"], app.builder, "obj", target, node, content)
+
+
 def section_title(doctree, target):
     """The title of the section around the node with this id."""
     node = next(doctree.findall(lambda node: target in getattr(node, "attributes", {}).get("ids", ())))
@@ -87,5 +96,6 @@ def section_title(doctree, target):
 def setup(app):
     app.add_directive("literate-api", ApiPage)
     app.connect("autodoc-process-docstring", keep_bars)
+    app.connect("missing-reference", find_public_name)
     app.connect("doctree-resolved", link_to_origins)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

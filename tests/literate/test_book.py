@@ -211,6 +211,12 @@ def test_exported_cells_lead_to_their_api_entries_and_back(built_book, chapter):
         assert any(link.endswith(f"{page.name}#{badge}") for link in read_page(api).links)
 
 
+def test_see_also_leads_to_other_chapters(built_book):
+    api = page_file(built_book, "book/reference/api")
+    entry = api.read_text().split('id="lowrank.svd.truncated_svd"')[1].split("See also")[1][:2000]
+    assert {"#lowrank.pseudo_inverse.pinv", "#lowrank.conventions.estimate_error"} <= set(PageReader(entry).links)
+
+
 @pytest.mark.parametrize("chapter, claim", CLAIMS, ids=lambda value: getattr(value, "label", None))
 def test_claims_lead_to_their_checks_and_back(built_book, chapter, claim):
     page, ledger = page_file(built_book, chapter.docname), page_file(built_book, "book/reference/checks")

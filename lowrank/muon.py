@@ -13,9 +13,9 @@ from collections import namedtuple
 import numpy as np
 from array_api_compat import array_namespace
 
-from lowrank.arrays import _as_floats, _as_stack, _matching, _peaks, _power_of_two
+from lowrank.arrays import _as_floats, _as_stack, _check_finite, _matching, _peaks, _power_of_two
 from lowrank.conventions import _check_tol
-from lowrank.newton_schulz import _check_choice
+from lowrank.newton_schulz import _NORMALIZE, _check_choice
 from lowrank.polar_factor import msign
 
 __all__ = ["MuonUpdate", "muon_update", "MuonState", "Muon"]
@@ -136,6 +136,7 @@ def muon_update(grad, momentum=None, *, beta=0.95, nesterov=True, scale="rms", s
     """
     xp, G = _as_stack(grad, "grad")
     beta, c = _check_tol(beta, "beta"), _factor(scale, *G.shape[-2:])
+    _check_choice(normalize, "normalize", _NORMALIZE[:3])
     M = new = (1 - beta) * G
     if momentum is not None:
         M = beta * _matching(momentum, "momentum", G, "grad") + new
@@ -245,15 +246,19 @@ class Muon(namedtuple("Muon", "lr weight_decay adam_lr betas kinds options")):
                 **options):
         lr = _check_size(lr, "lr")
         adam_lr = lr if adam_lr is None else _check_size(adam_lr, "adam_lr")
-        b1, b2 = (_check_tol(b, "each of betas") for b in betas)
+        if np.shape(betas) != (2,):
+            raise ValueError(f"betas is {betas!r}; allowed is a pair of numbers")
+        betas = tuple(_check_tol(b, "each of betas") for b in betas)
         kinds = None if kinds is None else tuple(kinds)
         muon_update(np.ones((1, 1)), **{**options, "dtype": None})      # refuses bad options
         return super().__new__(cls, lr, _check_size(weight_decay, "weight_decay"), adam_lr,
-                               (b1, b2), kinds, options)
+                               betas, kinds, options)
 
     def _plan(self, params):
         """The parameters as arrays of floats, and the kind of each."""
         params = [_as_floats(W, f"params[{i}]")[1] for i, W in enumerate(params)]
+        for i, W in enumerate(params):
+            _check_finite(W, f"params[{i}]")
         kinds = (None,) * len(params) if self.kinds is None else self.kinds
         if len(kinds) != len(params) or not params:
             raise ValueError(f"params has {len(params)} arrays and kinds has {len(kinds)} "

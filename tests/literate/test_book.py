@@ -195,6 +195,7 @@ class Visit:
     errors: list = field(default_factory=list)
     foreign: list = field(default_factory=list)
     failed: list = field(default_factory=list)
+    barriers: list = field(default_factory=list)
     facts: dict = field(default_factory=dict)
 
 
@@ -210,7 +211,42 @@ LOOK = """async () => {
         raw: prose.textContent.split("\\n").filter(line => /\\\\[()\\[\\]]|\\$\\$/.test(line)),
     };
 }"""
+# Half of a page's elements are parts of its formulas, which MathJax makes all alike: axe-core sees ten of them.
+FEWER_FORMULAS = """() => [...document.querySelectorAll("mjx-container")].slice(10)
+    .forEach(formula => formula.replaceChildren("formula"))"""
+# It is asked for colours at one element of each look, in light and in dark; for all else once, of every element.
+JUDGE = """async (allRules) => {
+    const COLOURS = ["color-contrast", "link-in-text-block"];
+    const looks = new Map();
+    const style = (element) => getComputedStyle(element);
+    const ground = (element) => !element ? "" : style(element).backgroundColor + " " + ground(element.parentElement);
+    for (const element of document.body.querySelectorAll("*")) {
+        const holdsText = [...element.childNodes].some(node => node.nodeType === Node.TEXT_NODE && node.data.trim());
+        if (!holdsText || !element.checkVisibility()) continue;
+        const {color, fontSize, fontWeight, opacity, textDecoration} = style(element);
+        const around = style(element.parentElement).color;
+        const look = [element.tagName, color, fontSize, fontWeight, opacity, textDecoration, around, ground(element)];
+        if (!looks.has(look.join())) looks.set(look.join(), element);
+    }
+    const others = Object.fromEntries(COLOURS.map(rule => [rule, {enabled: false}]));
+    const options = {resultTypes: ["violations"], preload: false};      // it would fetch the style sheets once more
+    const reports = [await axe.run({include: [...looks.values()]}, {...options, runOnly: COLOURS})];
+    if (allRules) reports.push(await axe.run(document, {...options, rules: others}));
+    return reports.flatMap(({violations}) => violations)
+        .filter(({impact}) => impact === "critical" || impact === "serious")
+        .map(({id, nodes}) => `${id}: ${nodes.map(node => node.html.slice(0, 120)).join(" ")}`);
+}"""
+# The theme gives what scrolls a place in the tab order .3 seconds after a resize.
+SETTLED = """scheme => document.documentElement.dataset.theme === scheme && [...document.querySelectorAll("pre, .output")]
+    .every(box => box.scrollWidth <= box.clientWidth || box.tabIndex === 0)"""
 OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+@cache
+def accessibility_rules():
+    """The source of axe-core, the rules for readers who do not see the page or use no mouse."""
+    package = pytest.importorskip("axe_playwright_python", reason="axe-core is not installed (requirements.txt)")
+    return Path(package.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
 
 
 def visit(browser, address):
@@ -236,6 +272,13 @@ def visit(browser, address):
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         record.facts[width] = page.evaluate(OVERFLOW)
+    page.evaluate(accessibility_rules())
+    page.evaluate(FEWER_FORMULAS)
+    for scheme, width, all_rules in (("light", WIDTHS[-1], False), ("dark", WIDTHS[0], True)):
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_function(SETTLED, arg=scheme)
+        record.barriers += [f"{scheme}, {width} px, {fault}" for fault in page.evaluate(JUDGE, all_rules)]
     context.close()
     return record
 
@@ -261,6 +304,7 @@ def assert_reads_well(record):
     assert not record.facts["raw"], "TeX that was not typeset"
     assert not record.facts["wrong"], "formulas that MathJax does not understand"
     assert record.facts["typeset"] == record.facts["marked"]
+    assert not record.barriers, "critical or serious for axe-core"
     assert {width: record.facts[width] for width in WIDTHS} == dict.fromkeys(WIDTHS, 0), "px wider than the window"
 
 
@@ -280,4 +324,63 @@ def test_bare_address_leads_to_the_front_page(browser, served_book):
     page = browser.new_page()
     page.goto(served_book)
     page.wait_for_url(f"**/{PAGES[0]}.html")
+    page.close()
+
+
+# Formulas that fit their column: the page about them holds a short, a long and a very long one
+
+FITTED = """() => [...document.querySelectorAll('mjx-container[display="true"]')].map(formula => ({
+    scale: parseFloat(formula.style.fontSize) / 127.3,
+    room: formula.clientWidth,
+    width: formula.scrollWidth,
+    focusable: formula.tabIndex === 0,
+    numbered: formula.parentElement.querySelector(".eqno") !== null,
+}))"""
+
+
+RESTED = """async () => {
+    const sizes = () => [...document.querySelectorAll("mjx-container")].map(formula => formula.style.fontSize).join();
+    for (let before = null, same = 0; same < 5; before = sizes()) {
+        await new Promise(done => setTimeout(() => requestAnimationFrame(done), 50));
+        same = sizes() === before ? same + 1 : 0;
+    }
+}"""
+
+
+def fitted(page, width):
+    """The displayed formulas after a resize, when they have come to rest."""
+    page.set_viewport_size({"width": width, "height": 900})
+    page.evaluate(RESTED)
+    return page.evaluate(FITTED)
+
+
+def test_formulas_fit_or_scroll_at_every_width(browser, served_book):
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(urljoin(served_book, "book/reference/formulas.html"))
+    page.evaluate("async () => await MathJax.startup.promise")
+    seen = {width: fitted(page, width) for width in (1280, 768, 500, 360)}
+    assert all(len(formulas) == 5 and sum(f["numbered"] for f in formulas) == 3 for formulas in seen.values())
+    for width, formulas in seen.items():
+        for formula in formulas:
+            scrolls = formula["width"] > formula["room"]
+            assert 0.7 - 1e-3 <= formula["scale"] <= 1.001, (width, formula)
+            assert scrolls == formula["focusable"], (width, formula)
+            assert not scrolls or formula["scale"] == pytest.approx(0.7, abs=1e-3), (width, formula)
+    scales = {width: [round(f["scale"], 2) for f in formulas] for width, formulas in seen.items()}
+    assert scales[1280][0] == scales[500][0] == 1
+    assert 0.7 < scales[500][1] < 1 and 0.7 < scales[768][3] < 1 and scales[360][4] == 0.7
+    for width in (500, 768, 1280, 360):                         # and the same on the way back
+        assert [round(f["scale"], 2) for f in fitted(page, width)] == scales[width]
+    page.close()
+
+
+def test_a_wide_formula_scrolls_by_keyboard(browser, served_book):
+    page = browser.new_page(viewport={"width": 360, "height": 900})
+    page.goto(urljoin(served_book, "book/reference/formulas.html"))
+    page.evaluate("async () => await MathJax.startup.promise")
+    fitted(page, 360)
+    formula = page.locator("mjx-container[tabindex='0']").last
+    formula.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("formula => formula.scrollLeft > 0", arg=formula.element_handle())
     page.close()

@@ -254,6 +254,9 @@ class Muon(namedtuple("Muon", "lr weight_decay adam_lr betas kinds options")):
         return super().__new__(cls, lr, _check_size(weight_decay, "weight_decay"), adam_lr,
                                betas, kinds, options)
 
+    def __getnewargs_ex__(self):                            # what copy and pickle call
+        return self[:1], {**dict(zip(self._fields[1:5], self[1:5])), **self.options}
+
     def _plan(self, params):
         """The parameters as arrays of floats, and the kind of each."""
         params = [_as_floats(W, f"params[{i}]")[1] for i, W in enumerate(params)]

@@ -1,5 +1,7 @@
 """Muon on every library, dtype, shape and scale; against PyTorch's and optax's; the optimizer of the text."""
 
+import copy
+import pickle
 import re
 from importlib.util import find_spec
 
@@ -237,6 +239,14 @@ def test_bad_input_of_the_optimizer_is_named(call, kind, message):
         call()
 
 
+def test_the_options_can_be_copied_stored_and_not_changed():
+    muon = Muon(0.3, weight_decay=0.2, adam_lr=0.1, betas=(0.5, 0.6), kinds=["adamw"], steps=None, scale=2.0)
+    for other in (copy.deepcopy(muon), pickle.loads(pickle.dumps(muon)), muon._replace(lr=0.3)):
+        assert isinstance(other, Muon) and other == muon
+    with pytest.raises(AttributeError):
+        muon.lr = 1.0
+
+
 # --- PyTorch and JAX
 
 @needs_torch
@@ -327,6 +337,13 @@ def test_pytorchs_muon_with_the_same_coefficients_is_equal():
         before = half.clone()
         f(half)
         assert torch.equal(half, before) != faulty                                     # normalised in place
+    W = torch.nn.Parameter(G.bfloat16())
+    W.grad = W.detach().clone()
+    theirs = torch.optim.Muon([W], lr=0.1, momentum=0.5, nesterov=False)
+    theirs.step()
+    momentum = theirs.state[W]["momentum_buffer"]
+    assert torch.linalg.vector_norm(momentum.float()) < 2 < torch.linalg.vector_norm(0.5 * W.grad.float())
+    assert torch.equal(muon_update(W.grad, beta=0.5, nesterov=False).momentum, 0.5 * W.grad)
 
 
 def test_optax_with_the_same_coefficients_is_equal():

@@ -280,8 +280,8 @@ class Muon(namedtuple("Muon", "lr weight_decay adam_lr betas kinds options")):
         params, kinds = self._plan(params)
         count = state.count + 1
         if not len(grads) == len(state.momenta) == len(params):
-            raise ValueError(f"grads has {len(grads)} arrays and state knows "
-                             f"{len(state.momenta)}; allowed is the number of params, {len(params)}")
+            raise ValueError(f"grads has {len(grads)} arrays and state {len(state.momenta)}; "
+                             f"allowed is the number of params, {len(params)}")
         moved = []
         for i, (W, kind, M, r) in enumerate(zip(params, kinds, state.momenta, state.sizes)):
             G = _matching(grads[i], f"grads[{i}]", W, f"params[{i}]")

@@ -231,7 +231,7 @@ def test_weight_decay_is_a_wall():
     (lambda: Muon(kinds=[None]).init([np.eye(3)] * 2), ValueError, "params has 2 arrays and kinds has 1"),
     (lambda: Muon().init([]), ValueError, "params has 0 arrays"),
     (lambda: Muon().init([np.array([1, np.nan])]), ValueError, r"params\[0\] contains 1 NaN"),
-    (lambda: Muon().step([np.eye(2)], [], Muon().init([np.eye(2)])), ValueError, "grads has 0 arrays and state knows 1"),
+    (lambda: Muon().step([np.eye(2)], [], Muon().init([np.eye(2)])), ValueError, "grads has 0 arrays and state 1"),
     (lambda: Muon().step([np.eye(2)], [np.eye(3)], Muon().init([np.eye(2)])), ValueError, r"grads\[0\] has shape \(3, 3\); allowed is the shape of params\[0\]"),
 ])
 def test_bad_input_of_the_optimizer_is_named(call, kind, message):

@@ -264,6 +264,11 @@ def test_pytorch_differentiates_maps_and_keeps_bfloat16():
         update, momentum = muon_update(1e-150 * G, 1e-150 * M, **options)
         assert update.dtype == momentum.dtype == torch.float64
         assert torch.linalg.matrix_norm(update - exact, 2) < 0.25 * torch.linalg.matrix_norm(exact, 2)
+    A = torch.asarray(gaussian(64, 256)).float()
+    exact = muon_update(A, scale=1, steps=None).update
+    off = [float(torch.linalg.matrix_norm(muon_update(A, scale=1, steps=T, dtype=torch.bfloat16).update - exact)
+                 / torch.linalg.matrix_norm(exact)) for T in (6, 7, 8)]
+    assert 0.005 < min(off) and max(off) < 0.03                     # "off by one per cent", says the chapter
     half = G.bfloat16()
     update, momentum = muon_update(half, M.float())
     assert update.dtype == torch.bfloat16 and momentum.dtype == torch.float32

@@ -1,5 +1,6 @@
 """The API page: what each chapter exports, from its docstrings, with a link to the section that derives it."""
 
+import ast
 import re
 
 from crosslinks import anchor, book_of, depend_on_book, link_to_cell
@@ -53,7 +54,19 @@ def link_to_origins(app, doctree, docname):
                 title = nodes.inline("", "", *(child.deepcopy() for child in section_title(chapter_tree, anchor(cell))))
                 link = link_to_cell(app, docname, chapter, cell, title)
                 origin = nodes.paragraph("", "", nodes.Text("Derived in "), link, classes=["derived-in"])
+                origin += links_to_tests(app, docname, chapter, item.name)
                 next(entry.findall(desc_content)).insert(0, origin)
+
+
+def links_to_tests(app, docname, chapter, name):
+    """`; held by test_shapes, test_bad_input`: the tests of the chapter that use a name, each a link to its cell."""
+    found = []
+    for cell in chapter.tests:
+        for test in (node for node in cell.tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")):
+            if any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(test)):
+                link = link_to_cell(app, docname, chapter, cell, nodes.literal("", test.name))
+                found += [nodes.Text(", " if found else "; held by "), link]
+    return found
 
 
 def keep_bars(app, what, name, obj, options, lines):

@@ -14,8 +14,8 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from lowrank.arrays import _as_floats, _as_stack, _check_finite, _matching, _peaks, _power_of_two
-from lowrank.conventions import _check_tol
-from lowrank.newton_schulz import _NORMALIZE, _check_choice
+from lowrank.conventions import _check_choice, _check_number, _check_tol
+from lowrank.newton_schulz import _NORMALIZE
 from lowrank.polar_factor import msign
 
 __all__ = ["MuonUpdate", "muon_update", "MuonState", "Muon"]
@@ -31,14 +31,7 @@ _SCALES = {
 
 def _check_size(value, name):
     """value as a finite float >= 0."""
-    allowed = "a finite number from 0"
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} is {value!r}; allowed is {allowed}") from None
-    if not 0 <= number < math.inf:
-        raise ValueError(f"{name} is {value!r}; allowed is {allowed}")
-    return number
+    return _check_number(value, name, "a finite number from 0", lambda x: 0 <= x < math.inf)
 
 
 def _factor(scale, m, n):
@@ -248,7 +241,7 @@ class Muon(namedtuple("Muon", "lr weight_decay adam_lr betas kinds options")):
         adam_lr = lr if adam_lr is None else _check_size(adam_lr, "adam_lr")
         if np.shape(betas) != (2,):
             raise ValueError(f"betas is {betas!r}; allowed is a pair of numbers")
-        betas = tuple(_check_tol(b, "each of betas") for b in betas)
+        betas = tuple(_check_tol(b, f"betas[{i}]") for i, b in enumerate(betas))
         kinds = None if kinds is None else tuple(kinds)
         muon_update(np.ones((1, 1)), **{**options, "dtype": None})      # refuses bad options
         return super().__new__(cls, lr, _check_size(weight_decay, "weight_decay"), adam_lr,

@@ -7,12 +7,20 @@ T}\rVert_F$ small?
 Generated from book/low_rank/column_row.ipynb; edit the chapter.
 """
 
-import operator
 from collections import namedtuple
 
 import numpy as np
 
-from lowrank.conventions import _exponent, _generator, _linear_map, _safe_norms, _scale
+from lowrank.conventions import (
+    _check_choice,
+    _check_count,
+    _check_indices,
+    _exponent,
+    _generator,
+    _linear_map,
+    _safe_norms,
+    _scale,
+)
 
 __all__ = ["CRInfo", "cr_multiply", "cr_weights"]
 
@@ -33,18 +41,6 @@ def _term_sizes(A, B):
         sizes = A.column_norms().astype(np.float64) * B.row_norms()
     e = _exponent(sizes.max()).item()
     return _scale(sizes, -e), e + (A.exponent or 0) + (B.exponent or 0)
-
-
-def _check_terms(k, largest):
-    """k as an int from 1 to largest."""
-    allowed = f"an integer from 1 to {largest}"
-    try:
-        value = operator.index(k)
-    except TypeError:
-        raise TypeError(f"k is {k!r}; allowed is {allowed}") from None
-    if isinstance(k, bool | np.bool) or not 1 <= value <= largest:
-        raise ValueError(f"k is {k!r}; allowed is {allowed}")
-    return value
 
 
 # %% book/low_rank/column_row.ipynb: _probabilities
@@ -198,11 +194,10 @@ def cr_multiply(A, B, k, *, method="sample", p=None, return_info=False, rng=None
     True
     """
     A, B = _operands(A, B)
-    if method not in ("sample", "topk"):
-        raise ValueError(f"method is {method!r}; allowed are 'sample' and 'topk'")
+    _check_choice(method, "method", ("sample", "topk"))
     if method == "topk" and p is not None:
         raise ValueError("p is given with method='topk'; allowed is p with method='sample' only")
-    k = _check_terms(k, A.shape[1] if method == "topk" else 2**63 - 1)
+    k = _check_count(k, "k", 1, A.shape[1] if method == "topk" else 2**63 - 1)
 
     sizes, e = _term_sizes(A, B)
     if method == "topk":
@@ -229,17 +224,6 @@ def cr_multiply(A, B, k, *, method="sample", p=None, return_info=False, rng=None
 
 
 # %% book/low_rank/column_row.ipynb: cr_weights
-def _check_indices(indices, n, name="indices"):
-    """indices as an array of distinct integers from 0 to n - 1."""
-    J = np.asarray(indices)
-    if J.size and J.dtype.kind not in "iu":
-        raise TypeError(f"{name} have dtype {J.dtype}; allowed are integers")
-    if J.ndim != 1 or not J.size or J.min() < 0 or J.max() >= n or len(np.unique(J)) < len(J):
-        raise ValueError(f"{name} are {indices!r:.60}; "
-                         f"allowed are distinct integers from 0 to {n - 1}, at least one")
-    return J
-
-
 def cr_weights(A, B, indices):
     r"""The weights d that minimise norm(A B - A[:, indices] diag(d) B[indices], "fro").
 
@@ -284,7 +268,7 @@ def cr_weights(A, B, indices):
     array([3.])
     """
     A, B = _operands(A, B)
-    J = _check_indices(indices, A.shape[1])
+    J = _check_indices(indices, A.shape[1], "indices")
     C, R = A.columns(J), B.rows(J).conj().T
     c, r = (np.where(norms > 0, norms, 1) for norms in (_safe_norms(C, 0), _safe_norms(R, 0)))
     C, R = C / c, R / r

@@ -116,41 +116,40 @@ def _as_array(A, name="A", *, stacked=False, empty=False):
     return A
 
 
-# %% book/foundations/conventions.ipynb: _check_rank
+# %% book/foundations/conventions.ipynb: _check_value
+def _check_value(value, name, allowed, convert, holds):
+    """The value as a number for which `holds` is true; `allowed` says in words which these are."""
+    try:
+        number = None if isinstance(value, bool | np.bool | str) else convert(value)
+    except (TypeError, ValueError):
+        number = None
+    if number is None:
+        raise TypeError(f"{name} is {value!r}; allowed is {allowed}")
+    if not holds(number):
+        raise ValueError(f"{name} is {value!r}; allowed is {allowed}")
+    return number
+
+
+def _check_number(value, name, allowed, holds):
+    """The value as a float."""
+    return _check_value(value, name, allowed, float, holds)
+
+
+def _check_count(count, name, lowest, highest=None, where=""):
+    """count as an int that is at least `lowest`, and at most `highest` if there is one."""
+    allowed = f"an integer from {lowest}" + ("" if highest is None else f" to {highest}") + where
+    high_enough = lambda value: lowest <= value and (highest is None or value <= highest)
+    return _check_value(count, name, allowed, operator.index, high_enough)
+
+
 def _check_rank(rank, shape, name="rank"):
     """rank as an int from 1 to min(m, n)."""
-    allowed = f"an integer from 1 to {min(shape[-2:])} for shape {tuple(shape)}"
-    try:
-        value = operator.index(rank)
-    except TypeError:
-        raise TypeError(f"{name} is {rank!r}; allowed is {allowed}") from None
-    if isinstance(rank, bool | np.bool) or not 1 <= value <= min(shape[-2:]):
-        raise ValueError(f"{name} is {rank!r}; allowed is {allowed}")
-    return value
-
-
-def _check_count(count, name, lowest):
-    """count as an int that is at least `lowest`."""
-    allowed = f"an integer from {lowest}"
-    try:
-        value = operator.index(count)
-    except TypeError:
-        raise TypeError(f"{name} is {count!r}; allowed is {allowed}") from None
-    if isinstance(count, bool | np.bool) or value < lowest:
-        raise ValueError(f"{name} is {count!r}; allowed is {allowed}")
-    return value
+    return _check_count(rank, name, 1, min(shape[-2:]), f" for shape {tuple(shape)}")
 
 
 def _check_tol(tol, name="tol"):
     """tol as a float with 0 <= tol < 1."""
-    allowed = f"a number with 0 <= {name} < 1"
-    try:
-        value = float(tol)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} is {tol!r}; allowed is {allowed}") from None
-    if not 0 <= value < 1:
-        raise ValueError(f"{name} is {tol!r}; allowed is {allowed}")
-    return value
+    return _check_number(tol, name, f"a number with 0 <= {name} < 1", lambda value: 0 <= value < 1)
 
 
 def _rank_or_tol(rank, tol, shape):
@@ -158,6 +157,23 @@ def _rank_or_tol(rank, tol, shape):
     if (rank is None) == (tol is None):
         raise ValueError(f"rank is {rank!r} and tol is {tol!r}; give exactly one of them")
     return (_check_rank(rank, shape), None) if tol is None else (None, _check_tol(tol))
+
+
+def _check_choice(value, name, allowed):
+    """Refuse what is not one of `allowed`."""
+    if value not in allowed:
+        raise ValueError(f"{name} is {value!r}; allowed are {', '.join(map(repr, allowed))}")
+
+
+def _check_indices(indices, n, name):
+    """indices as an array of distinct integers from 0 to n - 1."""
+    J = np.asarray(indices)
+    allowed = f"distinct integers from 0 to {n - 1}, at least one"
+    if J.size and J.dtype.kind not in "iu":
+        raise TypeError(f"{name} has dtype {J.dtype}; allowed are {allowed}")
+    if J.ndim != 1 or not J.size or J.min() < 0 or J.max() >= n or len(np.unique(J)) < len(J):
+        raise ValueError(f"{name} is {indices!r:.60}; allowed are {allowed}")
+    return J.astype(np.intp)
 
 
 def _generator(rng):
@@ -513,6 +529,12 @@ def _gaussian(rng, shape, dtype):
 
 
 # %% book/foundations/conventions.ipynb: ErrorEstimate
+def _bound_over_estimate(n_probe, dtype, delta):
+    """The factor sqrt(alpha / x_delta), a float, by which a bound exceeds the estimate."""
+    alpha = n_probe if dtype.kind == "c" else n_probe / 2
+    return float(np.sqrt(alpha / gammaincinv(alpha, delta)))
+
+
 class _Difference(_Operator):
     """The map of A - B for two linear maps, in the larger of their units."""
 
@@ -597,19 +619,16 @@ def estimate_error(A, approx, *, n_probe=10, norm="fro", confidence=0.999, rng=N
     if A.shape != B.shape:
         raise ValueError(f"approx has shape {B.shape}; allowed is the shape of A, {A.shape}")
     n_probe = _check_count(n_probe, "n_probe", 2)
-    if norm not in ("fro", 2):
-        raise ValueError(f"norm is {norm!r}; allowed are 'fro' and 2")
-    if not 0.5 <= confidence < 1:
-        raise ValueError(f"confidence is {confidence!r}; allowed is a number from 0.5 up to, "
-                         "not including, 1")
+    _check_choice(norm, "norm", ("fro", 2))
+    confidence = _check_number(confidence, "confidence", "a number with 0.5 <= confidence < 1",
+                               lambda value: 0.5 <= value < 1)
 
     D = _Difference(A, B)
     is_complex = D.dtype.kind == "c"
     Y = D.apply(_gaussian(_generator(rng).spawn(1)[0], (D.shape[1], n_probe), D.dtype))
     if norm == "fro":
-        shape = n_probe if is_complex else n_probe / 2
         estimate = np.linalg.norm(Y) / np.sqrt(n_probe)
-        bound = estimate * np.sqrt(shape / gammaincinv(shape, 1 - confidence))
+        bound = estimate * _bound_over_estimate(n_probe, D.dtype, 1 - confidence)
     else:
         p = (1 - confidence)**(1 / n_probe)
         tau = np.sqrt(-np.log1p(-p)) if is_complex else np.sqrt(2) * erfinv(p)

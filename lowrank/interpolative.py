@@ -11,12 +11,14 @@ from collections import namedtuple
 
 import numpy as np
 from scipy import linalg
-from scipy.special import gammaincinv
 
 from lowrank.conventions import (
     ErrorEstimate,
     _Dense,
     _Factored,
+    _bound_over_estimate,
+    _check_choice,
+    _check_number,
     _gaussian,
     _generator,
     _linear_map,
@@ -269,13 +271,7 @@ def _sketch_to_tol(M, tol, f, rng):
 # %% book/low_rank/interpolative.ipynb: interp_decomp
 def _check_f(f, dtype, name="f"):
     """The largest number of the real dtype that is not above f > 1."""
-    allowed = "a number above 1"
-    try:
-        value = float(f)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} is {f!r}; allowed is {allowed}") from None
-    if not value > 1:
-        raise ValueError(f"{name} is {f!r}; allowed is {allowed}")
+    value = _check_number(f, name, "a number above 1", lambda value: value > 1)
     rounded = np.finfo(dtype).dtype.type(value)
     return float(rounded if rounded <= value else np.nextafter(rounded, rounded.dtype.type(0)))
 
@@ -359,23 +355,22 @@ def interp_decomp(A, rank=None, *, tol=None, f=2.0, method="auto", rng=None):
     M = _linear_map(A)
     rank, tol = _rank_or_tol(rank, tol, M.shape)
     f, rng = _check_f(f, M.dtype), _generator(rng)
+    _check_choice(method, "method", ("auto", "qr", "sketch"))
     if method == "auto":
         in_memory = isinstance(getattr(M, "parent", M), _Dense)
         method = "qr" if in_memory and math.prod(M.shape) <= _SMALL else "sketch"
     with np.errstate(under="ignore"):
         if method == "qr":
             found = _by_qr(M, rank, tol, f)
-        elif method == "sketch" and tol is None:
+        elif tol is None:
             found = _by_sketch(M, rank, f, rng)
-        elif method == "sketch":
-            found = _sketch_to_tol(M, tol, f, rng)
         else:
-            raise ValueError(f"method is {method!r}; allowed are 'auto', 'qr' and 'sketch'")
+            found = _sketch_to_tol(M, tol, f, rng)
         J, C, Z, error, suboptimality = found
         factor, confidence = 1 + 2 * float(np.finfo(M.dtype).eps)**(1 / 3), 1.0
         if method == "sketch" and tol is None:
-            shape, confidence = _PROBES / (1 if M.dtype.kind == "c" else 2), 0.999
-            factor = math.sqrt(shape / gammaincinv(shape, 1 - confidence))
+            confidence = 0.999
+            factor = _bound_over_estimate(_PROBES, M.dtype, 1 - confidence)
         error, bound = (float(M.unscale(np.float64(x))) for x in (error, factor * error))
         return InterpolativeDecomposition(J, Z, C=M.unscale(C), suboptimality=suboptimality,
                                           error=ErrorEstimate(error, bound, confidence))

@@ -15,6 +15,7 @@ from scipy import linalg
 from lowrank.conventions import (
     _as_array,
     _check_count,
+    _check_number,
     _check_tol,
     _exponent,
     _finite_peak,
@@ -126,18 +127,6 @@ def _orthogonal_parts(A, name, rtol):
 
 
 # %% book/low_rank/pseudo_inverse.ipynb: pinv
-def _check_atol(atol):
-    """atol as a float with 0 <= atol < inf; 0 for None."""
-    allowed = "None or a number with 0 <= atol < inf"
-    try:
-        value = 0.0 if atol is None else float(atol)
-    except (TypeError, ValueError):
-        raise TypeError(f"atol is {atol!r}; allowed is {allowed}") from None
-    if not 0 <= value < math.inf:
-        raise ValueError(f"atol is {atol!r}; allowed is {allowed}")
-    return value
-
-
 def _check_hermitian(A, peak):
     """Refuse a matrix or stack, of largest entries `peak`, that is not Hermitian to round-off."""
     if A.shape[-2] != A.shape[-1]:
@@ -216,7 +205,8 @@ def pinv(A, *, rtol=None, atol=None, hermitian=False, return_rank=False):
     A = _to_array(A, "A", stacked=True, empty=True)
     peak = _finite_peak(A, "A")
     e = _exponent(peak)
-    atol = _check_atol(atol)
+    atol = 0.0 if atol is None else _check_number(
+        atol, "atol", "None or a number with 0 <= atol < inf", lambda value: 0 <= value < math.inf)
     if hermitian:
         _check_hermitian(A, peak)
         s, V = np.linalg.eigh(_scale(A, -e))            # A = V diag(s) V^H, where s may be negative

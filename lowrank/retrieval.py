@@ -15,6 +15,7 @@ import numpy as np
 from lowrank.conventions import (
     _as_array,
     _check_count,
+    _check_indices,
     _check_tol,
     _exponent,
     _generator,
@@ -71,26 +72,7 @@ def _top(x, k):
     return chosen[np.argsort(-x[chosen], kind="stable")]
 
 
-# %% book/low_rank/retrieval.ipynb: _check_items
-def _check_items(indices, n, name):
-    """indices as an array of distinct integers from 0 to n - 1."""
-    J = np.asarray(indices)
-    if J.size and J.dtype.kind not in "iu":
-        raise TypeError(f"{name} has dtype {J.dtype}; allowed are integers")
-    if J.ndim != 1 or not J.size or J.min() < 0 or J.max() >= n or len(np.unique(J)) < len(J):
-        raise ValueError(f"{name} is {indices!r:.60}; "
-                         f"allowed are distinct integers from 0 to {n - 1}, at least one")
-    return J.astype(int)
-
-
-def _check_at_most(count, name, lowest, highest):
-    """count as an int from lowest to highest."""
-    if _check_count(count, name, lowest) > highest:
-        raise ValueError(f"{name} is {count!r}; "
-                         f"allowed is an integer from {lowest} to {highest}")
-    return int(count)
-
-
+# %% book/low_rank/retrieval.ipynb: _real_scores
 def _real_scores(scores, name, empty=False):
     """Scores as a finite real matrix."""
     X = _as_array(scores, name, empty=empty)
@@ -189,7 +171,7 @@ class CURIndex(namedtuple("CURIndex", "anchors Z left right ridge error amplific
     def __new__(cls, anchors, Z, left, right, ridge, error, amplification):
         Z = _real_scores(Z, "Z")
         left, right = _real_scores(left, "left", True), _real_scores(right, "right", True)
-        anchors = _check_items(anchors, Z.shape[1], "anchors")
+        anchors = _check_indices(anchors, Z.shape[1], "anchors")
         if not len(anchors) == len(Z) == len(left) or left.shape[1] != len(right):
             raise ValueError("anchors, Z, left and right have shapes "
                              f"{anchors.shape}, {Z.shape}, {left.shape}, {right.shape}; "
@@ -249,12 +231,12 @@ class CURIndex(namedtuple("CURIndex", "anchors Z left right ridge error amplific
                              "give exactly one of them")
         rng = _generator(rng)
         if anchors is None:
-            J = _choose_anchors(R, _check_at_most(n_anchors, "n_anchors", 1, n), rng)
+            J = _choose_anchors(R, _check_count(n_anchors, "n_anchors", 1, n), rng)
         else:
-            J = _check_items(anchors, n, "anchors")
+            J = _check_indices(anchors, n, "anchors")
         Z, left, right, ridge, error, amplification = _fit(R, J, ridge)
         if queries is not None:
-            asked = R[_check_items(queries, q, "queries")]
+            asked = R[_check_indices(queries, q, "queries")]
             P, t, Wh, f = _orthogonal_parts(asked, "scores[queries]", None)
             left, right = _unscale_inverse((Z @ Wh.T) / t, f, "scores[queries]"), P.T
         left = _unscale_inverse(left, e, "scores")
@@ -303,7 +285,7 @@ class CURIndex(namedtuple("CURIndex", "anchors Z left right ridge error amplific
         O(c n) operations and O(n) numbers for a query, b times that for a batch.
         """
         x = self.scores(anchor_scores)
-        k = _check_at_most(k, "k", 1, x.shape[-1])
+        k = _check_count(k, "k", 1, x.shape[-1])
         items = np.array([_top(row, k) for row in np.atleast_2d(x)]).reshape(*x.shape[:-1], k)
         return Ranking(items, np.take_along_axis(x, items, axis=-1))
 
@@ -327,8 +309,8 @@ class CURIndex(namedtuple("CURIndex", "anchors Z left right ridge error amplific
             with the lower number.
         """
         c, n = self.Z.shape
-        budget = _check_at_most(budget, "budget", c, n)
-        k = _check_at_most(k, "k", 1, budget)
+        budget = _check_count(budget, "budget", c, n)
+        k = _check_count(k, "k", 1, budget)
         x = self.scores(_ask(score, self.anchors))
         scored = self.anchors
         if budget > c:

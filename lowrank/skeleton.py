@@ -12,16 +12,17 @@ from functools import cached_property
 
 import numpy as np
 from scipy import linalg
-from scipy.special import gammaincinv
 
-from lowrank.column_row import _check_indices
 from lowrank.conventions import (
     ErrorEstimate,
     _Dense,
     _Factored,
     _LinearMap,
     _as_array,
+    _bound_over_estimate,
+    _check_choice,
     _check_count,
+    _check_indices,
     _check_rank,
     _exponent,
     _gaussian,
@@ -249,8 +250,7 @@ def _best_core(C, R, rng):
     CU = Q @ X
     D = Y[len(s):] - (G.conj().T @ CU) @ R.C.conj().T
     estimate = np.linalg.norm(D) / _PROBES**0.5
-    shape = _PROBES / (1 if M.dtype.kind == "c" else 2)
-    bound = estimate * math.sqrt(shape / gammaincinv(shape, 0.001))
+    bound = estimate * _bound_over_estimate(_PROBES, M.dtype, 0.001)
     error = ErrorEstimate(*(float(M.unscale(np.float64(x))) for x in (estimate, bound)), 0.999)
     return CU, _unscale_inverse(Vh.conj().T @ (X / s[:, None]), e + (M.exponent or 0)), error
 
@@ -377,9 +377,8 @@ def cur(A, rank=None, *, rows=None, columns=None, core="optimal", select="id", f
     M = _linear_map(A)
     if rank is not None or rows is None or columns is None:
         rank = _check_rank(rank, M.shape)
-    for name, option, known in (("core", core, _CORES), ("select", select, _RULES)):
-        if option not in known:
-            raise ValueError(f"{name} is {option!r}; allowed are {', '.join(map(repr, known))}")
+    _check_choice(core, "core", _CORES)
+    _check_choice(select, "select", _RULES)
     f, rng = _check_f(f, M.dtype), _generator(rng)
     with np.errstate(under="ignore"):
         C, R, choose = None, None, _Chooser(M, rank, select, f, rng)

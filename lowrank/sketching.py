@@ -11,9 +11,10 @@ from collections import namedtuple
 
 import numpy as np
 from scipy import linalg
-from scipy.special import gammaincinv
 
 from lowrank.conventions import (
+    _bound_over_estimate,
+    _check_choice,
     _check_count,
     _check_rank,
     _gaussian,
@@ -133,8 +134,7 @@ def randomized_svd(A, rank, *, oversample=None, n_iter=2, method="subspace", rng
     M = _linear_map(A)
     rank, n_iter = _check_rank(rank, M.shape), _check_count(n_iter, "n_iter", 0)
     defaults = {"subspace": 10, "krylov": 2}
-    if method not in defaults:
-        raise ValueError(f"method is {method!r}; allowed are 'subspace' and 'krylov'")
+    _check_choice(method, "method", defaults)
     extra = defaults[method] if oversample is None else _check_count(oversample, "oversample", 0)
     width, rng = min(rank + extra, *M.shape), _generator(rng)
 
@@ -176,8 +176,7 @@ class _ProbeMeter:
 
     def __init__(self, M, rng, probes=30, delta=0.001 / 32):
         self.Y = M.apply(_gaussian(rng, (M.shape[1], probes), M.dtype))
-        shape = probes if M.dtype.kind == "c" else probes / 2
-        self.size, self.factor = probes**0.5, (shape / gammaincinv(shape, delta))**0.5
+        self.size, self.factor = probes**0.5, _bound_over_estimate(probes, M.dtype, delta)
 
     def __call__(self, Q, Bh):
         error = float(np.linalg.norm(self.Y - _combine(Q, _project(Q, self.Y)))) / self.size

@@ -110,7 +110,7 @@ def test_cr_refuses():
         (lambda: cr_weights(A, B, [1, 1]), ValueError, "distinct integers from 0 to 11"),
         (lambda: cr_weights(A, B, [12]), ValueError, "distinct integers"),
         (lambda: cr_weights(A, B, []), ValueError, "at least one"),
-        (lambda: cr_weights(A, B, [0.5]), TypeError, "indices have dtype float64"),
+        (lambda: cr_weights(A, B, [0.5]), TypeError, "indices has dtype float64"),
     ]
     for call, kind, message in cases:
         with pytest.raises(kind, match=message):

@@ -8,6 +8,9 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 from lowrank.conventions import (
     _Dense,
     _as_array,
+    _check_choice,
+    _check_count,
+    _check_indices,
     _check_rank,
     _check_tol,
     _exponent,
@@ -53,7 +56,13 @@ def test_bad_input_is_named():
         (lambda: _as_array(np.ma.masked_equal([[1, 2]], 2)), TypeError, "A is a masked array"),
         (lambda: _check_rank(5, (4, 9)), ValueError, "rank is 5; allowed is an integer from 1"),
         (lambda: _check_rank(2.0, (4, 9)), TypeError, "rank is 2.0"),
+        (lambda: _check_rank(True, (4, 9)), TypeError, "rank is True"),
+        (lambda: _check_count(7, "k", 1, 6), ValueError, "k is 7; allowed is an integer from 1 to 6$"),
         (lambda: _check_tol(-0.1), ValueError, "tol is -0.1; allowed is a number with 0 <="),
+        (lambda: _check_tol("0.1"), TypeError, "tol is '0.1'"),
+        (lambda: _check_choice("LU", "method", ("qr", "svd")), ValueError, "allowed are 'qr', 'svd'"),
+        (lambda: _check_indices([0, 3], 3, "rows"), ValueError, r"rows is \[0, 3\]; allowed are"),
+        (lambda: _check_indices([0.5], 3, "rows"), TypeError, "rows has dtype float64"),
         (lambda: _rank_or_tol(3, 0.1, (4, 9)), ValueError, "exactly one"),
         (lambda: _generator("seed"), TypeError, "rng is 'seed'"),
     ]

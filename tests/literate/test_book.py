@@ -10,7 +10,7 @@ from functools import cache, partial
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import pytest
 
@@ -77,6 +77,7 @@ class PageReader(HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.ids, self.links, self.sources, self.images, self.badges = set(), [], [], [], {}
+        self.descriptions = []
         self._badge = None
         self.feed(text)
 
@@ -90,6 +91,8 @@ class PageReader(HTMLParser):
             self.links.append(attributes["href"])
             if self._badge is not None:
                 self._badge.append(attributes["href"])
+        if tag == "meta" and attributes.get("name") == "description":
+            self.descriptions.append(attributes["content"])
         if tag == "img":
             self.images.append(attributes)
         if "src" in attributes or tag == "link":
@@ -128,16 +131,37 @@ def test_build_says_nothing_wrong(build_report):
     assert "WARNING" not in build_report.stdout
 
 
-def test_claim_without_check_fails_the_build(book, tmp_path):
+@pytest.fixture
+def small_book(book):
+    """A book of two chapters with the configuration and the extension of ours."""
     for path in ("_config.yml", "book/references.bib", "book/_literate", "book/_static"):
         copy = shutil.copytree if (ROOT / path).is_dir() else shutil.copyfile
         copy(ROOT / path, book.root / path)
-    book["svd"] = book["svd"][:-1]
-    book.save()
-    report = build(book.root, tmp_path / "out")
+    return book
+
+
+def test_claim_without_check_fails_the_build(small_book, tmp_path):
+    small_book["svd"] = small_book["svd"][:-1]
+    small_book.save()
+    report = build(small_book.root, tmp_path / "out")
     assert report.returncode == 2
     assert "ERROR: book/low_rank/svd.ipynb, cell 4 (eckart-young), line 1:" in report.stdout
     assert "Traceback" not in report.stdout
+
+
+def test_an_address_brings_the_buttons(small_book, built_book, tmp_path):
+    address = "https://github.com/someone/lowrank"
+    config = small_book.root / "_config.yml"
+    config.write_text(config.read_text().replace('repository_url: ""', f"repository_url: {address}"))
+    small_book.save()
+    report = build(small_book.root, tmp_path / "out")
+    html = tmp_path / "out" / "_build" / "html" / "book" / "low_rank" / "svd.html"
+    assert html.is_file(), report.stdout
+    links = PageReader(html.read_text()).links
+    assert address in links
+    assert any(link.startswith("https://mybinder.org/v2/gh/someone/lowrank/main") for link in links)
+    ours = page_file(built_book, CHAPTERS[0]).read_text()
+    assert "mybinder" not in ours and "repository-button" not in ours
 
 
 def test_mathjax_is_local_and_small(built_book):
@@ -162,6 +186,20 @@ def test_images_are_described(built_book, page):
         assert not alt.endswith((".png", ".svg", ".jpg"))
 
 
+def test_each_page_has_a_description_of_its_own(built_book):
+    found = [read_page(page_file(built_book, page)).descriptions for page in [*PAGES, "index", "404"]]
+    assert all(len(descriptions) == 1 for descriptions in found)
+    assert len({text for (text,) in found}) == len(found)
+    assert all(len(text.split()) > 5 and not set(text) & set("\\$") for (text,) in found)
+
+
+def test_the_map_leads_to_every_chapter(built_book):
+    map_of_chapters = page_file(built_book, PAGES[0]).read_text().split('<svg class="chapter-map"')[1].split("</svg>")[0]
+    links = PageReader(map_of_chapters).links
+    assert [urljoin(f"{PAGES[0]}.html", link) for link in links] == [f"{chapter}.html" for chapter in CHAPTERS]
+    assert "builds on The pseudo-inverse" in map_of_chapters
+
+
 @pytest.mark.parametrize("chapter", BOOK.chapters, ids=lambda chapter: chapter.module)
 def test_exported_cells_lead_to_their_api_entries_and_back(built_book, chapter):
     page, api = page_file(built_book, chapter.docname), page_file(built_book, "book/reference/api")
@@ -171,6 +209,12 @@ def test_exported_cells_lead_to_their_api_entries_and_back(built_book, chapter):
         assert any(link.endswith(f"/api.html#{entry}") for link in read_page(page).badges[badge])
         assert entry in read_page(api).ids
         assert any(link.endswith(f"{page.name}#{badge}") for link in read_page(api).links)
+
+
+def test_see_also_leads_to_other_chapters(built_book):
+    api = page_file(built_book, "book/reference/api")
+    entry = api.read_text().split('id="lowrank.svd.truncated_svd"')[1].split("See also")[1][:2000]
+    assert {"#lowrank.pseudo_inverse.pinv", "#lowrank.conventions.estimate_error"} <= set(PageReader(entry).links)
 
 
 @pytest.mark.parametrize("chapter, claim", CLAIMS, ids=lambda value: getattr(value, "label", None))
@@ -195,6 +239,7 @@ class Visit:
     errors: list = field(default_factory=list)
     foreign: list = field(default_factory=list)
     failed: list = field(default_factory=list)
+    barriers: list = field(default_factory=list)
     facts: dict = field(default_factory=dict)
 
 
@@ -210,7 +255,43 @@ LOOK = """async () => {
         raw: prose.textContent.split("\\n").filter(line => /\\\\[()\\[\\]]|\\$\\$/.test(line)),
     };
 }"""
+# Half of a page's elements are parts of its formulas, which MathJax makes all alike: axe-core sees ten of them.
+FEWER_FORMULAS = """() => [...document.querySelectorAll("mjx-container")].slice(10)
+    .forEach(formula => formula.replaceChildren("formula"))"""
+# It is asked for colours at one element of each look, in light and in dark; for all else once, of every element.
+JUDGE = """async (allRules) => {
+    const COLOURS = ["color-contrast", "link-in-text-block"];
+    const looks = new Map();
+    const style = (element) => getComputedStyle(element);
+    const ground = (element) => !element ? "" : style(element).backgroundColor + " " + ground(element.parentElement);
+    for (const element of document.body.querySelectorAll("*")) {
+        const holdsText = [...element.childNodes].some(node => node.nodeType === Node.TEXT_NODE && node.data.trim());
+        if (!holdsText || !element.checkVisibility()) continue;
+        const {color, fontSize, fontWeight, opacity, textDecoration} = style(element);
+        const around = style(element.parentElement).color;
+        const look = [element.tagName, color, fontSize, fontWeight, opacity, textDecoration, around, ground(element)];
+        if (!looks.has(look.join())) looks.set(look.join(), element);
+    }
+    const others = Object.fromEntries(COLOURS.map(rule => [rule, {enabled: false}]));
+    const options = {resultTypes: ["violations"], preload: false};      // it would fetch the style sheets once more
+    const reports = [await axe.run({include: [...looks.values()]}, {...options, runOnly: COLOURS})];
+    if (allRules) reports.push(await axe.run(document, {...options, rules: others}));
+    return reports.flatMap(({violations}) => violations)
+        .filter(({impact}) => impact === "critical" || impact === "serious")
+        .map(({id, nodes}) => `${id}: ${nodes.map(node => node.html.slice(0, 120)).join(" ")}`);
+}"""
+# The theme gives what scrolls a place in the tab order .3 seconds after a resize.
+SETTLED = """scheme => document.documentElement.dataset.theme === scheme
+    && [...document.querySelectorAll("pre, .cell_output > .output, .pst-scrollable-table-container")]
+        .every(box => box.scrollWidth <= box.clientWidth || box.tabIndex === 0)"""
 OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+@cache
+def accessibility_rules():
+    """The source of axe-core, the rules for readers who do not see the page or use no mouse."""
+    package = pytest.importorskip("axe_playwright_python", reason="axe-core is not installed (requirements.txt)")
+    return Path(package.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
 
 
 def visit(browser, address):
@@ -236,6 +317,13 @@ def visit(browser, address):
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         record.facts[width] = page.evaluate(OVERFLOW)
+    page.evaluate(accessibility_rules())
+    page.evaluate(FEWER_FORMULAS)
+    for scheme, width, all_rules in (("light", WIDTHS[-1], False), ("dark", WIDTHS[0], True)):
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_function(SETTLED, arg=scheme)
+        record.barriers += [f"{scheme}, {width} px, {fault}" for fault in page.evaluate(JUDGE, all_rules)]
     context.close()
     return record
 
@@ -247,6 +335,11 @@ def served_book(built_book):
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, *_):
             pass
+
+        def send_error(self, code, *_):                      # as the hosts of static pages do
+            self.send_response(code)
+            self.end_headers()
+            self.wfile.write((built_book / "404.html").read_bytes())
 
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=built_book)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -261,6 +354,7 @@ def assert_reads_well(record):
     assert not record.facts["raw"], "TeX that was not typeset"
     assert not record.facts["wrong"], "formulas that MathJax does not understand"
     assert record.facts["typeset"] == record.facts["marked"]
+    assert not record.barriers, "critical or serious for axe-core"
     assert {width: record.facts[width] for width in WIDTHS} == dict.fromkeys(WIDTHS, 0), "px wider than the window"
 
 
@@ -280,4 +374,106 @@ def test_bare_address_leads_to_the_front_page(browser, served_book):
     page = browser.new_page()
     page.goto(served_book)
     page.wait_for_url(f"**/{PAGES[0]}.html")
+    page.close()
+
+
+def test_wrong_address_leads_back(browser, served_book):
+    page = browser.new_page()
+    assert page.goto(urljoin(served_book, "book/low_rank/nowhere/svd.html")).status == 404
+    page.wait_for_function("() => document.links[0].pathname !== '/'")
+    page.fill("input", "skeleton")
+    page.click("button")
+    page.wait_for_url("**/search.html?q=skeleton")
+    page.go_back()
+    page.wait_for_function("() => document.links[0].pathname !== '/'")
+    page.click("a")
+    page.wait_for_url(f"**/{PAGES[0]}.html")
+    page.close()
+
+
+SEARCHES = {
+    "Eckart Young": "book/low_rank/svd",
+    "random range finder": "book/low_rank/sketching",
+    "column row sampling": "book/low_rank/column_row",
+    "Kahan matrix": "book/low_rank/interpolative",
+    "leverage scores": "book/low_rank/skeleton",
+    "kernel matrix": "book/low_rank/psd",
+    "Chebyshev alternation": "book/matrix_sign/equioscillation",
+    "optimal schedule": "book/matrix_sign/polar_express",
+    "clip singular values": "book/matrix_sign/clipping",
+    "nuclear norm gradient": "book/matrix_sign/norms",
+    "sparsemax": "book/smooth_topk/simplex_maps",
+    "soft_topk": "book/reference/api",
+}
+RESULTS = "() => [...document.querySelectorAll('#search-results ul.search > li > a')].map(link => link.href)"
+
+
+@pytest.mark.parametrize("from_disk", [False, True])
+def test_search_finds_the_page(browser, served_book, built_book, from_disk):
+    root = f"{built_book.as_uri()}/" if from_disk else served_book
+    page = browser.new_page()
+    for query, expected in SEARCHES.items():
+        page.goto(urljoin(root, f"search.html?q={quote(query)}"))
+        page.wait_for_function("() => document.querySelector('#search-results ul.search > li')")
+        page.wait_for_function("() => /found|match/.test(document.querySelector('.search-summary').textContent)")
+        assert any(f"/{expected}.html" in found for found in page.evaluate(RESULTS)[:4]), query
+    page.close()
+
+
+# Formulas that fit their column: the page about them holds a short, a long and a very long one
+
+FITTED = """() => [...document.querySelectorAll('mjx-container[display="true"]')].map(formula => ({
+    scale: parseFloat(formula.style.fontSize) / 127.3,
+    room: formula.clientWidth,
+    width: formula.scrollWidth,
+    focusable: formula.tabIndex === 0,
+    numbered: formula.parentElement.querySelector(".eqno") !== null,
+}))"""
+
+
+RESTED = """async () => {
+    const sizes = () => [...document.querySelectorAll("mjx-container")].map(formula => formula.style.fontSize).join();
+    for (let before = null, same = 0; same < 5; before = sizes()) {
+        await new Promise(done => setTimeout(() => requestAnimationFrame(done), 50));
+        same = sizes() === before ? same + 1 : 0;
+    }
+}"""
+
+
+def fitted(page, width):
+    """The displayed formulas after a resize, when they have come to rest."""
+    page.set_viewport_size({"width": width, "height": 900})
+    page.evaluate(RESTED)
+    return page.evaluate(FITTED)
+
+
+def test_formulas_fit_or_scroll_at_every_width(browser, served_book):
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(urljoin(served_book, "book/reference/formulas.html"))
+    page.evaluate("async () => await MathJax.startup.promise")
+    seen = {width: fitted(page, width) for width in (1280, 768, 500, 360)}
+    assert all(len(formulas) == 5 and sum(f["numbered"] for f in formulas) == 3 for formulas in seen.values())
+    for width, formulas in seen.items():
+        for formula in formulas:
+            scrolls = formula["width"] > formula["room"]
+            assert 0.7 - 1e-3 <= formula["scale"] <= 1.001, (width, formula)
+            assert scrolls == formula["focusable"], (width, formula)
+            assert not scrolls or formula["scale"] == pytest.approx(0.7, abs=1e-3), (width, formula)
+    scales = {width: [round(f["scale"], 2) for f in formulas] for width, formulas in seen.items()}
+    assert scales[1280][0] == scales[500][0] == 1
+    assert 0.7 < scales[500][1] < 1 and 0.7 < scales[768][3] < 1 and scales[360][4] == 0.7
+    for width in (500, 768, 1280, 360):                         # and the same on the way back
+        assert [round(f["scale"], 2) for f in fitted(page, width)] == scales[width]
+    page.close()
+
+
+def test_a_wide_formula_scrolls_by_keyboard(browser, served_book):
+    page = browser.new_page(viewport={"width": 360, "height": 900})
+    page.goto(urljoin(served_book, "book/reference/formulas.html"))
+    page.evaluate("async () => await MathJax.startup.promise")
+    fitted(page, 360)
+    formula = page.locator("mjx-container[tabindex='0']").last
+    formula.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("formula => formula.scrollLeft > 0", arg=formula.element_handle())
     page.close()

@@ -146,7 +146,7 @@ def test_nothing_signals_under_strict_arithmetic():
     (np.ones((2, 3)), np.ones((2, 3)), 1, {}, ValueError, r"B has shape \(2, 3\); allowed is \(3, q\)"),
     (np.ones((2, 3)), np.ones((3, 2)), 4, {"method": "topk"}, ValueError, "k is 4; allowed is an integer from 1 to 3"),
     (np.ones((2, 3)), np.ones((3, 2)), 0, {}, ValueError, "k is 0"),
-    (np.ones((2, 3)), np.ones((3, 2)), True, {}, ValueError, "k is True"),
+    (np.ones((2, 3)), np.ones((3, 2)), True, {}, TypeError, "k is True"),
     (np.ones((2, 3)), np.ones((3, 2)), 2**63, {}, ValueError, "k is"),
     (np.ones((2, 3)), np.ones(3), 1, {}, ValueError, r"B has shape \(3,\)"),
     (np.ones((2, 3)), np.ones((3, 2)), 1, {"p": [1, 1, -1]}, ValueError, "3 finite numbers >= 0"),

@@ -4,7 +4,7 @@ from hashlib import sha256
 from pathlib import Path
 import sys
 
-PARTS = ("offline_mathjax", "theme_repairs", "cell_badges", "claims", "api_page")
+PARTS = ("offline_mathjax", "theme_repairs", "cell_badges", "claims", "api_page", "interactive")
 
 
 def own_version():

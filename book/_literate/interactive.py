@@ -23,7 +23,7 @@ import numpy as np
 from sphinx.util.docutils import SphinxDirective
 
 WIDTH, HEIGHT = 320, 240  # of a chart: about as many pixels on a phone, so that letters keep their size
-LEFT, RIGHT, TOP, BOTTOM = 42, 312, 10, 198  # the frame in it
+LEFT, RIGHT, TOP, BOTTOM = 50, 308, 10, 198  # the frame in it
 
 
 class Drawn(NamedTuple):
@@ -85,7 +85,7 @@ def curve(kind, x, y):
 
 def powers(*exponents):
     """Ticks at powers of ten."""
-    return [(10.0**n, power(n) if n else "1") for n in exponents]
+    return [(10.0**n, power(n) if n not in (0, 1) else 10**n) for n in exponents]
 
 
 def slider(name, label, low, high, value):
@@ -123,7 +123,7 @@ def ranks(first=20, most=100):
     U, s, Vh = truncated_svd(picture, min(picture.shape))
     tails = np.sqrt(np.cumsum(s[::-1] ** 2))[::-1] / np.linalg.norm(s)
     left, right = np.abs(U).max(axis=0) / 127, np.abs(Vh).max(axis=1) / 127
-    x, y = across(1, 256, log=True), up(1e-3, 1, log=True)
+    x, y = across(1, 256, log=True), up(4e-4, 1, log=True)
     rank = np.arange(1, len(s) + 1)
     values = chart(
         "Singular values of the picture relative to the first, falling from 1 to one thousandth over the ranks 1 to "
@@ -222,23 +222,23 @@ def temperatures(method="laplace", first=40):
     """Ten scores, three to be chosen: their weights while the temperature falls."""
     from lowrank.topk import soft_topk
 
-    scores, k = [2.1, 1.7, 1.4, 1.1, 0.8, 0.3, -0.1, -0.5, -1.2, -2.0], 3
+    scores, k = [2.4, 2.0, 1.6, 1.3, 1.0, 0.8, 0.5, 0.3, 0.1, 0.0], 3
     T = np.geomspace(0.01, 10, 61)
     weights, says = {}, {}
     for name in ("sparse", "laplace", "sigmoid"):
         p = np.array([soft_topk(scores, k, temperature=t, method=name) for t in T])
         weights[name] = p.round(4).tolist()
         says[name] = [
-            f"T = {t:#.3g}: the weights add up to {row.sum():.3f}, outside the three largest {row[k:].sum():.3f}"
+            f"T = {t:#.3g}: the weights add up to {row.sum():.3f}, of which {row[k:].sum():.3f} outside the three largest"
             for t, row in zip(T, p)
         ]
-    y, wide = up(0, 1), (RIGHT - LEFT) / len(scores)
+    x, y, wide = across(T[0], T[-1], log=True), up(0, 1), (RIGHT - LEFT) / len(scores)
     places = [LEFT + wide * (i + 0.15) for i in range(len(scores))]
     bars = chart(
         "Ten bars for the weights of the scores in falling order, and outlines of height 1 around the first three: "
         "the hard choice, which the bars become when the temperature falls.",
-        "".join(text(place + 0.35 * wide, BOTTOM + 15, minus(score), "middle") for place, score in zip(places, scores)),
-        frame(across(0, 1), y, [], [(n, n) for n in (0, 0.5, 1)], "score", "weight"),
+        *(text(place + 0.35 * wide, BOTTOM + 15, score, "middle") for place, score in zip(places, scores)),
+        frame(x, y, [], [(n, n) for n in (0, 0.5, 1)], "score", "weight"),
         *(
             f'<rect class="bar" x="{place:.1f}" y="{y(p):.1f}" width="{0.7 * wide:.1f}" height="{BOTTOM - y(p):.1f}"/>'
             for place, p in zip(places, weights[method][first])
@@ -248,11 +248,18 @@ def temperatures(method="laplace", first=40):
             for place in places[:k]
         ),
     )
+    lines = chart(
+        "The ten weights as lines over a logarithmic axis of temperatures from 0.01 to 10. On the left three are at 1 "
+        "and seven at 0; on the right all approach 0.3. An upright line marks the temperature of the slider.",
+        frame(x, y, powers(-2, -1, 0, 1), [(n, n) for n in (0, 0.5, 1)], "temperature", "weight"),
+        *(curve("line weight", x(T), y(row)) for row in zip(*weights[method])),
+        f'<path class="now" d="M{x(T[first]):.1f},{BOTTOM}V{TOP}"/>',
+    )
     return Drawn(
-        [bars],
+        [bars, lines],
         [slider("temperature", "Temperature", 0, len(T) - 1, first), choice("method", "Method", weights, method)],
         says[method][first],
-        {"weights": weights, "says": says, "values": [f"{t:#.3g}" for t in T], "y": y._asdict()},
+        {"weights": weights, "says": says, "T": [f"{t:#.3g}" for t in T], "x": x._asdict(), "y": y._asdict()},
         ("topk", "thresholds", "simplex_maps"),
     )
 
@@ -269,10 +276,6 @@ def number(value):
 
 def power(exponent):
     return "10" + str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-
-
-def minus(value):
-    return f"{value}".replace("-", "−")
 
 
 # The directive

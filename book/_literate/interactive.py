@@ -69,8 +69,8 @@ def frame(x, y, x_ticks, y_ticks, x_label, y_label):
     parts += [text(x(value), BOTTOM + 15, name, "middle") for value, name in x_ticks]
     parts += [text(LEFT - 6, y(value) + 4, name, "end") for value, name in y_ticks]
     parts.append(text((LEFT + RIGHT) / 2, HEIGHT - 7, x_label, "middle"))
-    parts.append(f'<text transform="translate(11,{(TOP + BOTTOM) / 2}) rotate(-90)" text-anchor="middle">{y_label}</text>')
-    return "".join(parts)
+    upright = f"translate(11,{(TOP + BOTTOM) / 2}) rotate(-90)"
+    return "".join([*parts, f'<text transform="{upright}" text-anchor="middle">{y_label}</text>'])
 
 
 def text(x, y, words, anchor, kind=""):
@@ -152,7 +152,8 @@ def ranks(first=20, most=100):
         "y": y._asdict(),
         "says": says,
     }
-    return Drawn([as_image(grey, alt), values], [slider("rank", "Rank", 1, most, first)], says[first - 1], data, ("svd",))
+    control = slider("rank", "Rank", 1, most, first)
+    return Drawn([as_image(grey, alt), values], [control], says[first - 1], data, ("svd",))
 
 
 def eight_bits(values):
@@ -200,22 +201,24 @@ def schedules(products=12, most=24, degree=5, low=1e-3):
         *(f'<path class="band" d="M{LEFT},{value(end):.1f}H{RIGHT}"/>' for end in (1 - error, 1 + error)),
         curve("line on composed", argument(grid), value(z)),
     )
+    axes = {"x": x, "y": y, "argument": argument, "value": value}
     return Drawn(
         [errors, composed],
         [slider("products", "Matrix products", 4, most, products), choice("degree", "Degree", degrees, degree)],
         f"{products} matrix products: {degrees[degree]['says'][count - 1]}",
-        {"degrees": degrees, "x": x._asdict(), "y": y._asdict(), "argument": argument._asdict(), "value": value._asdict()},
+        {"degrees": degrees, **{name: axis._asdict() for name, axis in axes.items()}},
         ("polar_express", "newton_schulz"),
     )
 
 
 def staircase(degree, x, y, on, cost, errors, **_):
-    """The error of each budget, down to the lower edge of the chart."""
-    path = f"M{x(cost):.1f},{y(errors[0]):.1f}" if cost >= x.low else f"M{LEFT},{y(errors[x.low // cost - 1]):.1f}"
-    for t, E in enumerate(errors[1:], 2):
-        if cost * t > x.low:
-            path += f"H{x(cost * t):.1f}V{y(max(E, y.low)):.1f}"
-    return f'<path class="line{" on" if on else ""}" data-degree="{degree}" d="{path}{f"H{RIGHT}" if errors[-1] > y.low else ""}"/>'
+    """The error of each budget, down to the lower edge of the chart; the first budget pays for one step or more."""
+    paid = int(x.low) // cost
+    path = f"M{LEFT},{y(errors[paid - 1]):.1f}"
+    for steps, error in enumerate(errors[paid:], paid + 1):
+        path += f"H{x(cost * steps):.1f}V{y(max(error, y.low)):.1f}"
+    end = f"H{RIGHT}" if errors[-1] > y.low else ""
+    return f'<path class="line{" on" if on else ""}" data-degree="{degree}" d="{path}{end}"/>'
 
 
 def temperatures(method="laplace", first=40):
@@ -229,7 +232,8 @@ def temperatures(method="laplace", first=40):
         p = np.array([soft_topk(scores, k, temperature=t, method=name) for t in T])
         weights[name] = p.round(4).tolist()
         says[name] = [
-            f"T = {t:#.3g}: the weights add up to {row.sum():.3f}, of which {row[k:].sum():.3f} outside the three largest"
+            f"T = {t:#.3g}: the weights add up to {row.sum():.3f}, "
+            f"of which {row[k:].sum():.3f} outside the three largest"
             for t, row in zip(T, p)
         ]
     x, y, wide = across(T[0], T[-1], log=True), up(0, 1), (RIGHT - LEFT) / len(scores)

@@ -144,7 +144,8 @@ def fit(top):
 
 def parts_of(toc):
     """The captions of the parts and the names of their pages; the first page belongs to no part."""
-    return [(None, [toc["root"]]), *((part["caption"], [entry["file"] for entry in part["chapters"]]) for part in toc["parts"])]
+    parts = [(part["caption"], [entry["file"] for entry in part["chapters"]]) for part in toc["parts"]]
+    return [(None, [toc["root"]]), *parts]
 
 
 def main():

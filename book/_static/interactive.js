@@ -56,8 +56,8 @@
       const { cost, steps, errors, says } = degrees[degree];
       const count = Math.floor(products / cost);
       const error = errors[count - 1];
-      const path = points.map((z) => `${argument(z).toFixed(1)},${value(steps.slice(0, count).reduce(apply, z)).toFixed(1)}`);
-      place(composed, { d: `M${path.join(" ")}` });
+      const heights = points.map((z) => value(steps.slice(0, count).reduce(apply, z)));
+      place(composed, { d: `M${points.map((z, i) => [argument(z), heights[i]]).join(" ")}` });
       bands.forEach((band, i) => place(band, { d: `M${as.start},${value(i ? 1 + error : 1 - error)}H${as.end}` }));
       stairs.forEach((stair) => stair.classList.toggle("on", stair.dataset.degree === degree));
       place(dot, { cx: x(products), cy: y(Math.max(error, ys.low)) });

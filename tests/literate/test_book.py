@@ -518,5 +518,6 @@ def test_pages_are_printed_and_joined(browser, built_book, tmp_path):
     assert "ran A" in text and "⟨X, Y ⟩" in text                    # formulas are letters, not pictures
     assert str(start + 1) in text.split()                           # the number of the sheet in the whole
     links = [link.get_object() for sheet in pdf.pages for link in sheet.get("/Annots", ())]
-    assert pdf.pages[start].indirect_reference in [link["/Dest"][0].indirect_reference for link in links if "/Dest" in link]
+    inside = [link["/Dest"][0].indirect_reference for link in links if "/Dest" in link]
+    assert pdf.pages[start].indirect_reference in inside
     assert not any("file:" in str(link) for link in links)

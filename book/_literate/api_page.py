@@ -1,5 +1,6 @@
 """The API page: what each chapter exports, from its docstrings, with a link to the section that derives it."""
 
+import ast
 import re
 
 from crosslinks import anchor, book_of, depend_on_book, link_to_cell
@@ -53,7 +54,19 @@ def link_to_origins(app, doctree, docname):
                 title = nodes.inline("", "", *(child.deepcopy() for child in section_title(chapter_tree, anchor(cell))))
                 link = link_to_cell(app, docname, chapter, cell, title)
                 origin = nodes.paragraph("", "", nodes.Text("Derived in "), link, classes=["derived-in"])
+                origin += links_to_tests(app, docname, chapter, item.name)
                 next(entry.findall(desc_content)).insert(0, origin)
+
+
+def links_to_tests(app, docname, chapter, name):
+    """`; held by test_shapes, test_bad_input`: the tests of the chapter that use a name, each a link to its cell."""
+    found = []
+    for cell in chapter.tests:
+        for test in (node for node in cell.tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")):
+            if any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(test)):
+                link = link_to_cell(app, docname, chapter, cell, nodes.literal("", test.name))
+                found += [nodes.Text(", " if found else "; held by "), link]
+    return found
 
 
 def keep_bars(app, what, name, obj, options, lines):
@@ -61,6 +74,15 @@ def keep_bars(app, what, name, obj, options, lines):
     for number, text in enumerate(lines):
         if not text.lstrip().startswith(">>>"):
             lines[number] = "".join(part if part.startswith("``") else BAR.sub(r"\\|", part) for part in PARTS.findall(text))
+
+
+def find_public_name(app, env, node, content):
+    """Let a docstring name a function of any chapter, as in its See Also, without the module."""
+    name = node.get("reftarget")
+    for chapter in book_of(app).chapters if node.get("refdomain") == "py" else ():
+        if any(item.name == name for item in chapter.public):
+            target = f"lowrank.{chapter.module}.{name}"
+            return env.domains["py"].resolve_xref(env, node["refdoc"], app.builder, "obj", target, node, content)
 
 
 def section_title(doctree, target):
@@ -74,5 +96,6 @@ def section_title(doctree, target):
 def setup(app):
     app.add_directive("literate-api", ApiPage)
     app.connect("autodoc-process-docstring", keep_bars)
+    app.connect("missing-reference", find_public_name)
     app.connect("doctree-resolved", link_to_origins)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -4,7 +4,19 @@ from hashlib import sha256
 from pathlib import Path
 import sys
 
-PARTS = ("offline_mathjax", "theme_repairs", "cell_badges", "claims", "api_page", "interactive")
+PARTS = (
+    "offline_mathjax",
+    "theme_repairs",
+    "bare_pages",
+    "repository_buttons",
+    "page_data",
+    "cell_badges",
+    "claims",
+    "code_links",
+    "chapter_map",
+    "api_page",
+    "interactive",
+)
 
 
 def own_version():

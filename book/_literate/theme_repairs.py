@@ -1,20 +1,6 @@
 """Mend what the theme and its companions get wrong on each page."""
 
-from pathlib import Path
-
 from docutils import nodes
-
-FRONT_PAGE = """<!doctype html>
-<html lang="{language}">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="refresh" content="0; url={page}">
-<title>{title}</title>
-</head>
-<body><main><h1>{title}</h1><p><a href="{page}">Open the book</a></p></main></body>
-</html>
-"""
 
 
 def leave_out_thebe(app, config):
@@ -41,17 +27,8 @@ def mend_citation_roles(app, pagename, templatename, context, doctree):
         context["body"] = body.replace('role="doc-biblioentry"', 'role="listitem"')
 
 
-def write_front_page(app, exception):
-    """Write the ``index.html`` that leads to the first page, with the title and language that the default one lacks."""
-    if exception is None and app.builder.format == "html" and app.config.root_doc != "index":
-        page = app.builder.get_target_uri(app.config.root_doc)
-        text = FRONT_PAGE.format(page=page, title=app.config.html_title, language=app.config.language)
-        Path(app.outdir, "index.html").write_text(text, encoding="utf-8")
-
-
 def setup(app):
     app.connect("config-inited", leave_out_thebe)
     app.connect("doctree-resolved", drop_repeated_ids)
     app.connect("html-page-context", mend_citation_roles)
-    app.connect("build-finished", write_front_page, priority=400)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

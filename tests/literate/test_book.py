@@ -11,7 +11,7 @@ from functools import cache, partial
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import numpy as np
 import pytest
@@ -74,6 +74,7 @@ class PageReader(HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.ids, self.links, self.sources, self.images, self.badges = set(), [], [], [], {}
+        self.descriptions = []
         self._badge = None
         self.feed(text)
 
@@ -87,6 +88,8 @@ class PageReader(HTMLParser):
             self.links.append(attributes["href"])
             if self._badge is not None:
                 self._badge.append(attributes["href"])
+        if tag == "meta" and attributes.get("name") == "description":
+            self.descriptions.append(attributes["content"])
         if tag == "img":
             self.images.append(attributes)
         if "src" in attributes or tag == "link":
@@ -125,16 +128,37 @@ def test_build_says_nothing_wrong(build_report):
     assert "WARNING" not in build_report.stdout
 
 
-def test_claim_without_check_fails_the_build(book, tmp_path):
+@pytest.fixture
+def small_book(book):
+    """A book of two chapters with the configuration and the extension of ours."""
     for path in ("_config.yml", "book/references.bib", "book/_literate", "book/_static"):
         copy = shutil.copytree if (ROOT / path).is_dir() else shutil.copyfile
         copy(ROOT / path, book.root / path)
-    book["svd"] = book["svd"][:-1]
-    book.save()
-    report = build(book.root, tmp_path / "out")
+    return book
+
+
+def test_claim_without_check_fails_the_build(small_book, tmp_path):
+    small_book["svd"] = small_book["svd"][:-1]
+    small_book.save()
+    report = build(small_book.root, tmp_path / "out")
     assert report.returncode == 2
     assert "ERROR: book/low_rank/svd.ipynb, cell 4 (eckart-young), line 1:" in report.stdout
     assert "Traceback" not in report.stdout
+
+
+def test_an_address_brings_the_buttons(small_book, built_book, tmp_path):
+    address = "https://github.com/someone/lowrank"
+    config = small_book.root / "_config.yml"
+    config.write_text(config.read_text().replace('repository_url: ""', f"repository_url: {address}"))
+    small_book.save()
+    report = build(small_book.root, tmp_path / "out")
+    html = tmp_path / "out" / "_build" / "html" / "book" / "low_rank" / "svd.html"
+    assert html.is_file(), report.stdout
+    links = PageReader(html.read_text()).links
+    assert address in links
+    assert any(link.startswith("https://mybinder.org/v2/gh/someone/lowrank/main") for link in links)
+    ours = page_file(built_book, CHAPTERS[0]).read_text()
+    assert "mybinder" not in ours and "repository-button" not in ours
 
 
 def test_mathjax_is_local_and_small(built_book):
@@ -159,6 +183,20 @@ def test_images_are_described(built_book, page):
         assert not alt.endswith((".png", ".svg", ".jpg"))
 
 
+def test_each_page_has_a_description_of_its_own(built_book):
+    found = [read_page(page_file(built_book, page)).descriptions for page in [*PAGES, "index", "404"]]
+    assert all(len(descriptions) == 1 for descriptions in found)
+    assert len({text for (text,) in found}) == len(found)
+    assert all(len(text.split()) > 5 and not set(text) & set("\\$") for (text,) in found)
+
+
+def test_the_map_leads_to_every_chapter(built_book):
+    map_of_chapters = page_file(built_book, PAGES[0]).read_text().split('<svg class="chapter-map"')[1].split("</svg>")[0]
+    links = PageReader(map_of_chapters).links
+    assert [urljoin(f"{PAGES[0]}.html", link) for link in links] == [f"{chapter}.html" for chapter in CHAPTERS]
+    assert "builds on The pseudo-inverse" in map_of_chapters
+
+
 @pytest.mark.parametrize("chapter", BOOK.chapters, ids=lambda chapter: chapter.module)
 def test_exported_cells_lead_to_their_api_entries_and_back(built_book, chapter):
     page, api = page_file(built_book, chapter.docname), page_file(built_book, "book/reference/api")
@@ -168,6 +206,12 @@ def test_exported_cells_lead_to_their_api_entries_and_back(built_book, chapter):
         assert any(link.endswith(f"/api.html#{entry}") for link in read_page(page).badges[badge])
         assert entry in read_page(api).ids
         assert any(link.endswith(f"{page.name}#{badge}") for link in read_page(api).links)
+
+
+def test_see_also_leads_to_other_chapters(built_book):
+    api = page_file(built_book, "book/reference/api")
+    entry = api.read_text().split('id="lowrank.svd.truncated_svd"')[1].split("See also")[1][:2000]
+    assert {"#lowrank.pseudo_inverse.pinv", "#lowrank.conventions.estimate_error"} <= set(PageReader(entry).links)
 
 
 @pytest.mark.parametrize("chapter, claim", CLAIMS, ids=lambda value: getattr(value, "label", None))
@@ -288,6 +332,11 @@ def served_book(built_book):
         def log_message(self, *_):
             pass
 
+        def send_error(self, code, *_):                      # as the hosts of static pages do
+            self.send_response(code)
+            self.end_headers()
+            self.wfile.write((built_book / "404.html").read_bytes())
+
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=built_book)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
@@ -321,6 +370,49 @@ def test_bare_address_leads_to_the_front_page(browser, served_book):
     page = browser.new_page()
     page.goto(served_book)
     page.wait_for_url(f"**/{PAGES[0]}.html")
+    page.close()
+
+
+def test_wrong_address_leads_back(browser, served_book):
+    page = browser.new_page()
+    assert page.goto(urljoin(served_book, "book/low_rank/nowhere/svd.html")).status == 404
+    page.wait_for_function("() => document.links[0].pathname !== '/'")
+    page.fill("input", "skeleton")
+    page.click("button")
+    page.wait_for_url("**/search.html?q=skeleton")
+    page.go_back()
+    page.wait_for_function("() => document.links[0].pathname !== '/'")
+    page.click("a")
+    page.wait_for_url(f"**/{PAGES[0]}.html")
+    page.close()
+
+
+SEARCHES = {
+    "Eckart Young": "book/low_rank/svd",
+    "random range finder": "book/low_rank/sketching",
+    "column row sampling": "book/low_rank/column_row",
+    "Kahan matrix": "book/low_rank/interpolative",
+    "leverage scores": "book/low_rank/skeleton",
+    "kernel matrix": "book/low_rank/psd",
+    "Chebyshev alternation": "book/matrix_sign/equioscillation",
+    "optimal schedule": "book/matrix_sign/polar_express",
+    "clip singular values": "book/matrix_sign/clipping",
+    "nuclear norm gradient": "book/matrix_sign/norms",
+    "sparsemax": "book/smooth_topk/simplex_maps",
+    "soft_topk": "book/reference/api",
+}
+RESULTS = "() => [...document.querySelectorAll('#search-results ul.search > li > a')].map(link => link.href)"
+
+
+@pytest.mark.parametrize("from_disk", [False, True])
+def test_search_finds_the_page(browser, served_book, built_book, from_disk):
+    root = f"{built_book.as_uri()}/" if from_disk else served_book
+    page = browser.new_page()
+    for query, expected in SEARCHES.items():
+        page.goto(urljoin(root, f"search.html?q={quote(query)}"))
+        page.wait_for_function("() => document.querySelector('#search-results ul.search > li')")
+        page.wait_for_function("() => /found|match/.test(document.querySelector('.search-summary').textContent)")
+        assert any(f"/{expected}.html" in found for found in page.evaluate(RESULTS)[:4]), query
     page.close()
 
 

@@ -1,0 +1,81 @@
+"""The map of the chapters on the front page: one line a chapter, an arc to each earlier chapter that it builds on."""
+
+import ast
+from html import escape
+from pathlib import Path
+
+import yaml
+from crosslinks import book_of, depend_on_book
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
+
+LINE, HEADING, MIDDLE, WIDTH = 27, 38, 84, 430  # px: heights of a line and of a part's name; where the dots stand
+
+
+class ChapterMap(SphinxDirective):
+    """``{literate-map}``: the parts and chapters of the book, each chapter a link."""
+
+    def run(self):
+        depend_on_book(self.env)
+        app = self.env.app
+        parts = chapters_by_part(app, book_of(app))
+        link = lambda chapter: app.builder.get_relative_uri(self.env.docname, chapter.docname)
+        return [nodes.raw("", "".join(draw(parts, builds_on(book_of(app)), link)), format="html")]
+
+
+def chapters_by_part(app, book):
+    """(name, chapters) of each part of `_toc.yml` that has chapters."""
+    toc = yaml.safe_load(Path(app.srcdir, "_toc.yml").read_text(encoding="utf-8"))
+    files = [(part["caption"], {entry["file"] for entry in part["chapters"]}) for part in toc.get("parts", ())]
+    parts = [(name, [chapter for chapter in book.chapters if chapter.docname in names]) for name, names in files]
+    return [(name, chapters) for name, chapters in parts if chapters]
+
+
+def builds_on(book):
+    """Module -> the modules that it imports, without those that another of them needs anyway."""
+    direct = {chapter.module: imported_modules(chapter) for chapter in book.chapters}
+    needed = {}  # directly or not; imports run from later to earlier chapters, so one pass finds all
+    for module, imports in direct.items():
+        needed[module] = imports.union(*(needed[name] for name in imports))
+    return {module: imports - set().union(*(needed[name] for name in imports)) for module, imports in direct.items()}
+
+
+def imported_modules(chapter):
+    """The chapters from which the exported cells of a chapter import."""
+    imports = (node for cell in chapter.exports for node in ast.walk(cell.tree) if isinstance(node, ast.ImportFrom))
+    return {node.module.removeprefix("lowrank.") for node in imports if (node.module or "").startswith("lowrank.")}
+
+
+def draw(parts, needs, link):
+    """The lines of the SVG. Every chapter is a group: its link, and the arcs that light up with it."""
+    place, titles, body, y = {}, {}, [], 0
+    for name, chapters in parts:
+        y += HEADING
+        body.append(f'<text class="part" x="{MIDDLE - 5}" y="{y}">{escape(name)}</text>')
+        for chapter in chapters:
+            y += LINE
+            place[chapter.module], titles[chapter.module] = y, chapter.title
+            earlier = sorted(needs[chapter.module] & place.keys(), key=place.get)
+            names = ", ".join(titles[module] for module in earlier) or "no other chapter"
+            body += [
+                '<g class="chapter">',
+                *(f'<path d="{arc(place[module], y)}"/>' for module in earlier),
+                f'<a href="{link(chapter)}" aria-label="{escape(chapter.title)}, builds on {escape(names)}">',
+                f'<circle cx="{MIDDLE}" cy="{y}" r="4"/>',
+                f'<text x="{MIDDLE + 14}" y="{y + 5}">{escape(chapter.title)}</text></a></g>',
+            ]
+    text = "Map of the chapters: an arc joins each chapter to those before it that it builds on."
+    yield f'<svg class="chapter-map" role="group" aria-label="{text}" viewBox="0 0 {WIDTH} {y + LINE}">'
+    yield from body
+    yield "</svg>"
+
+
+def arc(top, bottom):
+    """A path from an earlier chapter down to a later one; the farther, the wider, within the space there is."""
+    reach = MIDDLE - min(110, 16 + 0.3 * (bottom - top))
+    return f"M{MIDDLE} {top}C{reach:.0f} {top} {reach:.0f} {bottom} {MIDDLE} {bottom}"
+
+
+def setup(app):
+    app.add_directive("literate-map", ChapterMap)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,69 @@
+"""What a page says about itself: how long a chapter takes, what it holds, what it is about, and the package's version."""
+
+import re
+import tomllib
+from html import escape
+from pathlib import Path
+
+from crosslinks import chapter_of, link_to_api
+from docutils import nodes
+from sphinx.addnodes import download_reference
+
+WORDS, FORMULAS, LINES = 200, 6, 40  # read in a minute: words of prose, displayed formulas, lines of code
+OUTCOME = "You will be able to "
+
+
+def version(app):
+    with open(Path(app.srcdir, "pyproject.toml"), "rb") as file:
+        return tomllib.load(file)["project"]["version"]
+
+
+def sign_pages(app, config):
+    """At the foot of each page, the version of the package that it was built with."""
+    config.html_theme_options["extra_footer"] = f"<p>This page was built with lowrank {version(app)}.</p>"
+
+
+def introduce(app, doctree):
+    """Under the title of a chapter: reading time, claims, module, and the notebook to download."""
+    if not (chapter := chapter_of(app, app.env.docname)):
+        return
+    title = next(doctree.findall(nodes.title))
+    module = link_to_api("mod", f"lowrank.{chapter.module}", f"lowrank/{chapter.module}.py")
+    notebook = download_reference("", "", nodes.Text("the notebook"), reftarget=f"/{chapter.path}", refdoc=chapter.docname)
+    count = len(chapter.claims)
+    claims = [nodes.inline("", f"{count} claims, each checked" if count > 1 else "1 claim, checked")] if count else []
+    parts = [nodes.inline("", f"{reading_time(doctree)} minutes"), *claims, module, notebook]
+    line = nodes.paragraph("", "", *parts, classes=["page-data"])
+    title.parent.insert(title.parent.index(title) + 1, line)
+
+
+def reading_time(doctree):
+    """Minutes, to the next five."""
+    prose = sum(len(node.astext().split()) for node in doctree.findall(nodes.paragraph))
+    formulas = sum(1 for _ in doctree.findall(nodes.math_block))
+    code = sum(node.astext().count("\n") + 1 for node in doctree.findall(nodes.literal_block) if node.get("language"))
+    return 5 * round((prose / WORDS + formulas / FORMULAS + code / LINES) / 5 + 0.5)
+
+
+def describe(app, pagename, templatename, context, doctree):
+    """Give a chapter the description that search engines show: its title, and what a reader will be able to do."""
+    if doctree is None or not (chapter := chapter_of(app, pagename)):
+        return
+    outcome = next((text for text in map(plain_text, doctree.findall(nodes.paragraph)) if text.startswith(OUTCOME)), "")
+    text = f"{chapter.title}: {outcome[len(OUTCOME) :]}" if outcome else chapter.title
+    context["metatags"] = context.get("metatags", "") + f'\n<meta name="description" content="{escape(text)}">'
+
+
+def plain_text(paragraph):
+    """The text of a paragraph; what a formula says without TeX, such as A+ for the pseudo-inverse."""
+    copy = paragraph.deepcopy()
+    for formula in list(copy.findall(nodes.math)):
+        formula.replace_self(nodes.Text(re.sub(r"[{}^\\]", "", formula.astext())))
+    return copy.astext().replace("\n", " ")
+
+
+def setup(app):
+    app.connect("config-inited", sign_pages, priority=900)
+    app.connect("doctree-read", introduce, priority=100)
+    app.connect("html-page-context", describe)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

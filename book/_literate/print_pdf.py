@@ -152,6 +152,8 @@ def main():
     executable = chromium.find()
     if executable is None:
         sys.exit(f"lowrank: {chromium.MISSING}")
+    if not HTML.is_dir():
+        sys.exit(f"lowrank: there is no {HTML}: run make book first")
     config, toc = (yaml.safe_load((ROOT / name).read_text(encoding="utf-8")) for name in ("_config.yml", "_toc.yml"))
     with chromium.started(executable) as browser:
         writer = print_book(browser, HTML, parts_of(toc), config["title"], config["author"])

@@ -10,6 +10,7 @@ from lowrank import (
     conventions as conventions,
     equioscillation as equioscillation,
     interpolative as interpolative,
+    muon as muon,
     newton_schulz as newton_schulz,
     norms as norms,
     polar_express as polar_express,
@@ -46,6 +47,12 @@ from lowrank.equioscillation import (
 from lowrank.interpolative import (
     InterpolativeDecomposition as InterpolativeDecomposition,
     interp_decomp as interp_decomp,
+)
+from lowrank.muon import (
+    Muon as Muon,
+    MuonState as MuonState,
+    MuonUpdate as MuonUpdate,
+    muon_update as muon_update,
 )
 from lowrank.newton_schulz import (
     PolarResiduals as PolarResiduals,
@@ -177,6 +184,10 @@ __all__ = [
     "nuclear_norm",
     "nuclear_norm_grad",
     "spectral_decay",
+    "MuonUpdate",
+    "muon_update",
+    "MuonState",
+    "Muon",
     "softmax",
     "softmax_vjp",
     "sparsemax",

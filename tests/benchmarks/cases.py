@@ -267,8 +267,8 @@ def gaussian(name):
     return np.random.default_rng(0).standard_normal(tuple(map(int, name.split("x"))))
 
 
-def bare_products(A, steps, seed):
-    X = A / linalg.norm(A)
+def bare_products(A, steps, seed, norm=linalg.norm):
+    X = A / norm(A)
     for _ in range(steps):
         Y = X @ X.T
         Z = (Y @ Y.T) @ X
@@ -309,6 +309,32 @@ def uncached_schedule(steps, degree, lower, seed):
     polar_express._compose.cache_clear()
     polar_express._next_step.cache_clear()
     return lowrank.optimal_msign_schedule(steps, degree, lower)
+
+
+# --- muon_update: "rank" is the number of quintic steps; in PyTorch the products run in bfloat16
+
+@cache
+def tensor(name):
+    torch = use("torch")
+    torch.set_num_threads(1)
+    return torch.from_numpy(gaussian(name)).float()
+
+
+def torch_update(name, steps, seed):
+    G = tensor(name)
+    return lowrank.muon_update(G, G, schedule=[(3.4445, -4.7750, 2.0315)] * steps, normalize="frobenius",
+                               dtype=use("torch").bfloat16)
+
+
+def torch_zeropower(name, steps, seed):
+    """What torch.optim.Muon does to a momentum and a gradient."""
+    G = tensor(name)
+    M = G.clone().lerp_(G, 0.05)
+    return use("torch.optim._muon")._zeropower_via_newtonschulz(G.lerp(M, 0.95), (3.4445, -4.7750, 2.0315), steps, 1e-7)
+
+
+def torch_products(name, steps, seed):
+    return bare_products(tensor(name).bfloat16(), steps, seed, norm=use("torch").linalg.norm)
 
 
 # --- sqrtm_newton_schulz: covariances of normal data; "rank" is the number of examples
@@ -643,6 +669,25 @@ CASES = [
             given=lambda name, power: (ill_conditioned(name, power),),
         )
         for degree, limit in ((5, 1e-14), (9, 1e-13))
+    ),
+    Case(
+        "muon_update",
+        [("1024x1024", 5), ("512x2048", 5), ("256x256", 5)],
+        ours=lambda A, steps, seed: lowrank.muon_update(A, A, steps=steps, normalize="frobenius"),
+        peers={"bare products": bare_products, "by svd": lambda A, steps, seed: lowrank.muon_update(A, A, steps=None)},
+        measures={},
+        aim="time <= 1.15x the bare products where these are most of the work, from 512 on",
+        targets=lambda name, r: within(1.15, "bare products") if name != "256x256" else [],
+        given=lambda name, steps: (gaussian(name), steps),
+    ),
+    Case(
+        "muon_update, in PyTorch with products in bfloat16",
+        [("1024x1024", 5), ("512x2048", 5)],
+        ours=torch_update,
+        peers={"torch zeropower": torch_zeropower, "bare products": torch_products},
+        measures={},
+        aim="no target is stated; zeropower is what torch.optim.Muon computes, without checks of values",
+        given=lambda name, steps: (name, steps),
     ),
     Case(
         "sqrtm_newton_schulz",

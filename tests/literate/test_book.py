@@ -278,8 +278,9 @@ JUDGE = """async (allRules) => {
         .map(({id, nodes}) => `${id}: ${nodes.map(node => node.html.slice(0, 120)).join(" ")}`);
 }"""
 # The theme gives what scrolls a place in the tab order .3 seconds after a resize.
-SETTLED = """scheme => document.documentElement.dataset.theme === scheme && [...document.querySelectorAll("pre, .output")]
-    .every(box => box.scrollWidth <= box.clientWidth || box.tabIndex === 0)"""
+SETTLED = """scheme => document.documentElement.dataset.theme === scheme
+    && [...document.querySelectorAll("pre, .cell_output > .output, .pst-scrollable-table-container")]
+        .every(box => box.scrollWidth <= box.clientWidth || box.tabIndex === 0)"""
 OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 

@@ -11,10 +11,11 @@ export IPYTHONDIR := $(CURDIR)/$(VENV)/cache/ipython
 export JUPYTER_RUNTIME_DIR := $(CURDIR)/$(VENV)/cache/jupyter
 
 .DEFAULT_GOAL := help
-.PHONY: help book test bench check export run lab clean distclean
+.PHONY: help book pdf test bench check export run lab clean distclean
 
 help:
 	@echo "make book               build the book; ends with the path of its first page"
+	@echo "make pdf                build the book and print all of it into one PDF; needs chromium"
 	@echo "make test               check everything: package against book, stored outputs, tests, doctests, the built pages"
 	@echo "make bench [ONLY=svd]   time lowrank beside other libraries and print the targets met and missed; QUICK=1 is shorter"
 	@echo "make export             chapters -> lowrank/ and tests/chapters/"
@@ -56,6 +57,10 @@ book: check
 	@echo "==> building the book"
 	@$(BIN)/jupyter-book build . --all -W --keep-going
 	@echo "The book is ready: $(CURDIR)/_build/html/index.html"
+
+pdf: book
+	@echo "==> printing every page: a minute or two"
+	@$(BIN)/python book/_literate/print_pdf.py
 
 # One BLAS thread a worker: the workers share the cores.
 test: check

@@ -15,6 +15,7 @@ PARTS = (
     "code_links",
     "chapter_map",
     "api_page",
+    "interactive",
 )
 
 

@@ -28,8 +28,10 @@ def _centred(xp, d, v):
 def _as_slices(x, axis, **others):
     """(xp, back, finite, X, ...): x and arrays like it in double precision, their slices last; back undoes it."""
     xp, A = _as_floats(x, "x")
-    if not xp.isdtype(A.dtype, "real floating"):
-        raise TypeError(f"x has dtype {A.dtype}; allowed are real numbers")
+    arrays = A, *(_matching(other, name, A, "x") for name, other in others.items())
+    for B, name in zip(arrays, ("x", *others)):
+        if not xp.isdtype(B.dtype, "real floating"):
+            raise TypeError(f"{name} has dtype {B.dtype}; allowed are real numbers")
     try:
         place = operator.index(axis)
     except TypeError:
@@ -43,27 +45,31 @@ def _as_slices(x, axis, **others):
     half = isinstance(x, np.ndarray) and x.dtype == np.float16      # A is float32 then
     dtype = x.dtype if half else A.dtype
     double = xp.__array_namespace_info__().dtypes(kind="real floating").get("float64", A.dtype)
-    arrays = A, *(_matching(other, name, A, "x") for name, other in others.items())
     move = lambda B, old, new: B if place % A.ndim == A.ndim - 1 else xp.moveaxis(B, old, new)
     slices = [move(xp.astype(B, double, copy=False), place, -1) for B in arrays]
     return xp, lambda P: xp.astype(move(P, -1, place), dtype, copy=False), finite, *slices
 
 
-# %% book/smooth_topk/simplex_maps.ipynb: _check_temperature
-def _check_temperature(temperature):
-    """temperature as a positive finite number; a traced one as it is."""
-    allowed = "a number with 0 < temperature < inf"
-    if isinstance(temperature, str | bytes) or getattr(temperature, "ndim", 0):
-        raise TypeError(f"temperature is {temperature!r}; allowed is {allowed}")
+# %% book/smooth_topk/simplex_maps.ipynb: _check_number
+def _check_number(value, name, allowed, right):
+    """value as a float that is right; a traced one as it is."""
+    wrong = f"{name} is {value!r}; allowed is a number with {allowed}"
+    if isinstance(value, str | bytes) or getattr(value, "ndim", 0):
+        raise TypeError(wrong)
     try:
-        value = float(temperature)
+        number = float(value)
     except (TypeError, ValueError, RuntimeError):
-        if is_array_api_obj(temperature) and temperature.ndim == 0:
-            return temperature                                  # no value to look at
-        raise TypeError(f"temperature is {temperature!r}; allowed is {allowed}") from None
-    if not 0 < value < math.inf:
-        raise ValueError(f"temperature is {temperature!r}; allowed is {allowed}")
-    return value
+        if is_array_api_obj(value):
+            return value                                        # there is no number to look at
+        raise TypeError(wrong) from None
+    if not right(number):
+        raise ValueError(wrong)
+    return number
+
+
+def _check_temperature(T):
+    """The temperature, a positive finite number."""
+    return _check_number(T, "temperature", "0 < temperature < inf", lambda T: 0 < T < math.inf)
 
 
 def _count(xp, mask, dtype):
@@ -303,15 +309,8 @@ def sparsemax_vjp(x, g, *, temperature=1.0, axis=-1):
 
 # %% book/smooth_topk/simplex_maps.ipynb: entmax
 def _check_alpha(alpha):
-    """alpha as a float from 1 to 2."""
-    allowed = "a number with 1 <= alpha <= 2"
-    try:
-        value = float(alpha)
-    except (TypeError, ValueError):
-        raise TypeError(f"alpha is {alpha!r}; allowed is {allowed}") from None
-    if not 1 <= value <= 2:
-        raise ValueError(f"alpha is {alpha!r}; allowed is {allowed}")
-    return value
+    """The order of entmax, from 1 to 2."""
+    return _check_number(alpha, "alpha", "1 <= alpha <= 2", lambda alpha: 1 <= alpha <= 2)
 
 
 def _entmax_of_order(xp, Z, alpha):

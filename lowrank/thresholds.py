@@ -38,22 +38,23 @@ def _laplace_step(xp, k, m, a, b):
     return xp.where(m > k, r - a, xp.where(m < k, b - r, middle))
 
 
-def _split(xp, t, half):
-    """(m, a, b) for scores t from a level: how many are above, the logarithms of A and B."""
-    above, E = xp.astype(t > 0, t.dtype), xp.exp(half - xp.abs(t))
+def _tails(xp, t, above, half):
+    """The logarithms a, b of A and B for scores t from a level, with above = 1 for t > 0, else 0."""
+    E = xp.exp(half - xp.abs(t))
     upper = above * E
-    a, b = xp.log(_mass(xp, upper)) - half, xp.log(_mass(xp, E - upper)) - half
-    return _mass(xp, above), a, b
+    return xp.log(_mass(xp, upper)) - half, xp.log(_mass(xp, E - upper)) - half
 
 
 def _laplace_root(xp, Z, k, half):
     """lambda with sum F(z - lambda) = k for the laplace curve, from 0 in a gap of width 2 half."""
     level, last = xp.zeros_like(Z[..., :1]), -1.0
     for _ in range(16):                             # from here more than 4 were never needed
-        m, a, b = _split(xp, Z - level, half)
+        t = Z - level
+        above = xp.astype(t > 0, t.dtype)
+        m = _mass(xp, above)
         if not _known(xp.any(m != last)):
             break
-        level, last = level + _laplace_step(xp, k, m, a, b), m
+        level, last = level + _laplace_step(xp, k, m, *_tails(xp, t, above, half)), m
     return level
 
 
@@ -166,7 +167,7 @@ def _curve(xp, t, method):
     if method == "expclip":
         return xp.exp(xp.where(t < 0, t, 0.0))
     tail = xp.exp(-xp.abs(t)) / 2 if method == "laplace" else _sigmoid_parts(xp, t)[0]
-    return xp.where(t > 0, 1 - tail, tail)
+    return xp.abs(xp.astype(t > 0, t.dtype) - tail)             # 1 - tail above, tail below
 
 
 def _densities(xp, t, method):
@@ -243,18 +244,16 @@ def _exponentials(t, method):
 def _block_sums(t, method):
     """m, A, B of a block t, which is overwritten."""
     above, e = _exponentials(t, method)
-    m, A, total = above.sum(), np.dot(above, e), e.sum()
-    return np.array([m, A, total - A])
+    return np.array([above.sum(), np.dot(above, e), np.dot(1 - above, e)])
 
 
 def _block_step(sums, k, method):
     """The step to the root, for the sums of all blocks."""
     m, A, B = map(float, sums)
-    a, b = math.log(max(A, 5e-324)), math.log(max(B, 5e-324))
-    c = abs(m - k)
+    a, b, c = math.log(max(A, 5e-324)), math.log(max(B, 5e-324)), abs(m - k)
     if method == "expclip":
         return b - math.log(c) if m < k else math.nan
-    r = math.log(max(c + math.hypot(c, math.sqrt(A * max(B, 0.0))), 5e-324))
+    r = math.log(max(c + math.hypot(c, math.sqrt(A * B)), 5e-324))
     return r - a if m > k else b - r if m < k else (b - a) / 2
 
 
@@ -281,14 +280,14 @@ def _long_sigmoid(W, k):
     views = [W[i:i + _BLOCK] for i in range(0, len(W), _BLOCK)]
     c = 1.0
     for _ in range(30):
-        excess, slope = -k, 0.0
+        m = rest = slope = 0.0
         for w in views:
             above, small = (w > c).astype(float), np.minimum(w, c)
             small /= w + c                          # min(p, 1 - p)
             total = small.sum()
-            excess += above.sum() + total - 2 * np.dot(above, small)
+            m, rest = m + above.sum(), rest + total - 2 * np.dot(above, small)
             slope += total - np.dot(small, small)
-        step = min(max(excess / slope, -1.0), 1.0) if slope > 0 else 0.0
+        step = min(max((m - k + rest) / slope, -1.0), 1.0) if slope > 0 else 0.0
         c *= math.exp(step)
         if abs(step) < 1e-7:                        # the next is of its second power
             break

@@ -13,7 +13,7 @@ import numpy as np
 from array_api_compat import is_numpy_array
 
 from lowrank.arrays import _known
-from lowrank.simplex_maps import _as_slices, _check_room, _check_temperature
+from lowrank.simplex_maps import _as_slices, _check_number, _check_room, _check_temperature
 from lowrank.thresholds import (
     _BLOCK,
     _LONG,
@@ -63,7 +63,7 @@ def _marginals(xp, p, q, nodes):
     mean = 0.0
     for re, im, h, sine in nodes:
         mean = mean + (re * (1 - q * h) - im * q * sine) / (1 - 2 * h * p * q)
-    return xp.where(q > 0, p * mean, 1.0)
+    return xp.clip(xp.where(q > 0, p * mean, 1.0), 0.0, 1.0)
 
 
 # %% book/smooth_topk/topk.ipynb: _rho
@@ -76,14 +76,17 @@ def _rho(p, q, h, sine):
 def _covariance_times(xp, items, k, V):
     """Cov(1_i, 1_j) of the subset law times V, block by block."""
     nodes, sums = _circle(xp, items, k), []
+    level = sum(_mass(xp, p * q * v) for (p, q), v in zip(items, V)) / sum(_mass(xp, p * q) for p, q in items)
+    level = xp.where(xp.isfinite(level), level, 0.0)        # Cov 1 = 0: less to cancel
     for *_, h, sine in nodes:
         sum_re = sum_im = 0.0
         for (p, q), v in zip(items, V):
-            rho_re, rho_im = _rho(p, q, h, sine)
+            v, (rho_re, rho_im) = v - level, _rho(p, q, h, sine)
             sum_re, sum_im = sum_re + _mass(xp, rho_re * v), sum_im + _mass(xp, rho_im * v)
         sums.append((sum_re, sum_im))
     mean = sum(re * a - im * b for (re, im, *_), (a, b) in zip(nodes, sums))         # <p, V>
     for (p, q), v in zip(items, V):
+        v = v - level
         result = _marginals(xp, p, q, nodes) * (v - mean)
         for (re, im, h, sine), (sum_re, sum_im) in zip(nodes, sums):
             rho_re, rho_im = _rho(p, q, h, sine)
@@ -148,9 +151,10 @@ def _check_k(xp, X, k, method):
     kind = "integers" if method == "subset" else "numbers"
     allowed = f"{kind} from 0 to {n}, one or an array of shape {shape}"
     try:
-        K = xp.asarray(None if isinstance(k, str | bytes) else k, dtype=X.dtype)
-    except (TypeError, ValueError):
-        raise TypeError(f"k is {k!r}; allowed are {allowed}") from None
+        K = xp.asarray({} if isinstance(k, str | bytes | None) else k, dtype=X.dtype)
+    except (TypeError, ValueError, OverflowError) as error:
+        kind = ValueError if isinstance(error, OverflowError) else TypeError
+        raise kind(f"k is {k!r}; allowed are {allowed}") from None
     if K.ndim and tuple(K.shape) != shape:
         raise ValueError(f"k has shape {tuple(K.shape)}; allowed are {allowed}")
     right = (K >= 0) & (K <= n)
@@ -193,6 +197,7 @@ def _long_values(x, k, T, method, out):
     if found is None:
         return False
     _long_marginals(out, few)
+    np.minimum(np.maximum(out, 0, out=out), 1, out=out)             # rounding
     if k != few:
         np.subtract(1, out, out=out)
     return abs(out.sum() - k) <= 1e-12 * k
@@ -298,11 +303,14 @@ def _gradients(xp, X, K, T, method, certain, allowed, V):
     """(J V, dp/dk times V, dp/dT times V) of each slice."""
     t, edge = _levels(xp, X, K, T, method, certain, allowed)
     if method == "subset":
-        (product,), mean = _covariance_times(xp, [_mean_field(xp, t)], K, [V]), 0 * K
+        many = 2 * K > X.shape[-1]                  # then of those left out: the same covariance
+        items = [_mean_field(xp, xp.where(many, -t, t))]
+        (product,), mean = _covariance_times(xp, items, xp.where(many, X.shape[-1] - K, K), [V]), 0 * K
     else:
         product, mean = _products(xp, xp.where(xp.isfinite(X), t, X), method, V)
     product = xp.where(edge, 0.0, product)
-    return product / T, mean, -_mass(xp, t * product) / T
+    weighted = xp.where(product == 0, 0.0, t * product)             # a mask is at infinity
+    return product / T, mean, -_mass(xp, weighted) / T
 
 
 def _long_gradients(x, k, T, method, v):
@@ -314,10 +322,11 @@ def _long_gradients(x, k, T, method, v):
     centre, level = found
     parts = list(_blocks(x, centre, T, level, t))                   # t again
     if method == "subset":
-        items, mean = [_mean_field(_NUMPY, part) for part in parts], 0.0
+        sign, few = (1, k) if 2 * k <= len(x) else (-1, len(x) - k)
+        items, mean = [_mean_field(_NUMPY, sign * part) for part in parts], 0.0
         vs = [v[i:i + _BLOCK] for i in range(0, len(v), _BLOCK)]
         gx = np.empty_like(t)
-        for i, product in enumerate(_covariance_times(_NUMPY, items, k, vs)):
+        for i, product in enumerate(_covariance_times(_NUMPY, items, few, vs)):
             gx[i * _BLOCK:(i + 1) * _BLOCK] = product
     else:
         gx, mean = _products(_NUMPY, t, method, v)
@@ -376,7 +385,7 @@ def soft_topk_vjp(x, k, g, *, temperature=1.0, method="laplace", axis=-1):
 
     Notes
     -----
-    O(n) beyond `soft_topk`; about 29 passes for "subset". Derived in :ref:`simplex-maps-jacobian`
+    O(n) beyond `soft_topk`; up to 29 times as much for "subset". Derived in :ref:`simplex-maps-jacobian`
     and :ref:`topk-tilt`: :prf:ref:`centred-jacobian`, :prf:ref:`subset-covariance`.
 
     Examples
@@ -471,8 +480,7 @@ def topk_temperature(x, k, *, error=0.01, method="laplace", axis=-1):
     """
     if method == "expclip":
         raise ValueError("method is 'expclip'; allowed are 'laplace', 'sparse', 'subset', 'sigmoid'")
-    if not 0 < error < 0.5:
-        raise ValueError(f"error is {error!r}; allowed is a number with 0 < error < 0.5")
+    error = _check_number(error, "error", "0 < error < 0.5", lambda error: 0 < error < 0.5)
     xp, _, X, K, *_ = _setting(x, k, 1.0, method, axis)
     n = X.shape[-1]
     if K.ndim > 1 or not _known(xp.all((K > 0) & (K < n) & (xp.floor(K) == K))):

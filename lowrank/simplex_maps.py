@@ -26,7 +26,7 @@ def _centred(xp, d, v):
 
 # %% book/smooth_topk/simplex_maps.ipynb: _as_slices
 def _as_slices(x, axis, **others):
-    """(xp, back, finite, X, ...): x and arrays like it in double precision, their slices last; back undoes it."""
+    """(xp, back, finite, X, ...): x and its like in double precision, slices last; back undoes it."""
     xp, A = _as_floats(x, "x")
     arrays = A, *(_matching(other, name, A, "x") for name, other in others.items())
     for B, name in zip(arrays, ("x", *others)):
@@ -37,8 +37,9 @@ def _as_slices(x, axis, **others):
     except TypeError:
         raise TypeError(f"axis is {axis!r}; allowed is an integer") from None
     if not -A.ndim <= place < A.ndim:
-        raise ValueError(f"axis is {axis!r}; allowed is an axis of x, whose shape is {tuple(A.shape)}")
-    finite = not _known(~xp.isfinite(xp.sum(A)))        # then so is each term; False if it cannot be seen
+        raise ValueError(f"axis is {axis!r}; allowed is an axis of x, "
+                         f"whose shape is {tuple(A.shape)}")
+    finite = not _known(~xp.isfinite(xp.sum(A)))        # then so is each term; else look again
     if not finite and not _known(xp.all(~xp.isnan(A))):
         raise ValueError(f"x contains {int(xp.count_nonzero(xp.isnan(A)))} NaN; "
                          "allowed are numbers, -inf and +inf")
@@ -52,19 +53,19 @@ def _as_slices(x, axis, **others):
 
 # %% book/smooth_topk/simplex_maps.ipynb: _check_number
 def _check_number(value, name, allowed, right):
-    """value as a float that is right; a traced one as it is."""
+    """value as a float that is right; one that is traced or to be differentiated as it is."""
     wrong = f"{name} is {value!r}; allowed is a number with {allowed}"
     if isinstance(value, str | bytes) or getattr(value, "ndim", 0):
         raise TypeError(wrong)
     try:
-        number = float(value)
+        number = float(value.detach() if hasattr(value, "detach") else value)
     except (TypeError, ValueError, RuntimeError):
         if is_array_api_obj(value):
             return value                                        # there is no number to look at
         raise TypeError(wrong) from None
     if not right(number):
         raise ValueError(wrong)
-    return number
+    return value if getattr(value, "requires_grad", False) else number
 
 
 def _check_temperature(T):
@@ -78,9 +79,9 @@ def _count(xp, mask, dtype):
 
 
 def _check_room(xp, X, k, finite):
-    """(#certain, #allowed) of each slice: the entries +inf and those above -inf, with k between."""
+    """(#certain, #allowed) of each slice: how many are +inf and above -inf, with k between."""
     if finite and X.shape[-1]:
-        none = xp.zeros((*X.shape[:-1], 1), dtype=X.dtype)
+        none = xp.zeros_like(X[..., :1])
         return none, none + X.shape[-1]
     counts = [_count(xp, mask, X.dtype) for mask in (X == math.inf, X > -math.inf)]
     poor = xp.reshape((counts[0] > k) | (counts[1] < k), (-1,))
@@ -88,8 +89,8 @@ def _check_room(xp, X, k, finite):
         first = int(xp.argmax(xp.astype(poor, xp.int8)))
         certain, allowed = (int(xp.reshape(count, (-1,))[first]) for count in counts)
         given = float(xp.reshape(xp.broadcast_to(xp.asarray(k), counts[0].shape), (-1,))[first])
-        raise ValueError(f"x has a slice of length {X.shape[-1]} with {certain} entries +inf and {allowed} "
-                         f"above -inf; allowed are masks with {given:g} between these numbers")
+        raise ValueError(f"x has a slice of length {X.shape[-1]} with {certain} entries +inf and "
+                         f"{allowed} above -inf; allowed are masks with {given:g} between these numbers")
     return counts
 
 

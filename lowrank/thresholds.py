@@ -31,7 +31,7 @@ def _mass(xp, A):
 
 
 def _laplace_step(xp, k, m, a, b):
-    """The step to the root, for a known split with m above and the logarithms a, b of the sums."""
+    """The step to the root for a known split: m above, logarithms a, b of the sums."""
     c = xp.abs(m - k)
     r = xp.log(c + xp.hypot(c, xp.exp((a + b) / 2)))
     middle = xp.where(a == b, 0.0, (b - a) / 2)     # also where both sums underflow
@@ -39,14 +39,14 @@ def _laplace_step(xp, k, m, a, b):
 
 
 def _tails(xp, t, above, half):
-    """The logarithms a, b of A and B for scores t from a level, with above = 1 for t > 0, else 0."""
+    """The logarithms a, b of A and B for scores t from a level; above is 1 for t > 0, else 0."""
     E = xp.exp(half - xp.abs(t))
     upper = above * E
     return xp.log(_mass(xp, upper)) - half, xp.log(_mass(xp, E - upper)) - half
 
 
 def _laplace_root(xp, Z, k, half):
-    """lambda with sum F(z - lambda) = k for the laplace curve, from 0 in a gap of width 2 half."""
+    """lambda with sum F(z - lambda) = k for laplace, from 0 in a gap of width 2 half."""
     level, last = xp.zeros_like(Z[..., :1]), -1.0
     for _ in range(16):                             # from here more than 4 were never needed
         t = Z - level
@@ -97,7 +97,7 @@ def _expclip_root(xp, Z, k):
 
 # %% book/smooth_topk/thresholds.ipynb: _sparse_root
 def _sparse_root(xp, Z, k, first, last):
-    """The same for the ramp, between first - 1 and last, where first = z_(ceil k), last = z_(floor k + 1)."""
+    """The same for the ramp, between first - 1 and last: z_(ceil k) - 1 and z_(floor k + 1)."""
     low, high = xp.minimum(first - 1, last), xp.maximum(first - 1, last)
     level, eps = (low + high) / 2, xp.finfo(Z.dtype).eps
     for _ in range(60):
@@ -128,7 +128,7 @@ def _borders(xp, X, K):
 
 
 def _root(xp, Z, K, method, first, last):
-    """The threshold of a method, for scores Z in units of T; "subset" shares that of "sigmoid"."""
+    """The threshold of a method for scores Z in units of T; "subset" has that of "sigmoid"."""
     if method == "sparse":
         return _sparse_root(xp, Z, K, first, last)
     if method == "expclip":
@@ -138,7 +138,7 @@ def _root(xp, Z, K, method, first, last):
 
 
 def _in_units(xp, X, K, T, method):
-    """(Z, first, last, centre): scores and their borders in units of T from a centre, in the middle of the borders."""
+    """(Z, first, last, centre): scores and their borders in units of T from a centre."""
     borders = _borders(xp, X, K)
     centre = borders[0] if method == "expclip" else borders[0] / 2 + borders[1] / 2
     centre = xp.where(xp.isfinite(centre), centre, 0.0)
@@ -146,7 +146,7 @@ def _in_units(xp, X, K, T, method):
 
 
 def _levels(xp, X, K, T, method, certain, allowed):
-    """(t, edge): scores from the threshold in units of T, and the slices where k leaves no choice."""
+    """(t, edge): scores from the threshold in units of T; the slices in which k leaves no choice."""
     edge = (K <= certain) | (K >= allowed)
     inner = xp.where(edge, (certain + allowed) / 2, K)
     Z, first, last, _ = _in_units(xp, X, inner, T, method)
@@ -155,7 +155,8 @@ def _levels(xp, X, K, T, method, certain, allowed):
         finite = xp.isfinite(X)
         highest = xp.max(xp.where(finite, Z, -_FAR), axis=-1, keepdims=True)
         lowest = xp.min(xp.where(finite, Z, _FAR), axis=-1, keepdims=True)
-        outside = xp.where(K <= certain, highest + 100, lowest - (0 if method == "expclip" else 100))
+        below = lowest - (0 if method == "expclip" else 100)
+        outside = xp.where(K <= certain, highest + 100, below)
         level = xp.where(edge, outside, level)
     return Z - level, edge
 
@@ -171,7 +172,7 @@ def _curve(xp, t, method):
 
 
 def _densities(xp, t, method):
-    """(d, peak): F'(t) = peak * d, with d near 1 somewhere in the slice even where F' underflows."""
+    """(d, peak): F'(t) = peak * d, with d near 1 somewhere in the slice even if F' underflows."""
     if method == "sparse":
         inside = (t > 0) & (t < 1)
         moving, d = xp.any(inside, axis=-1, keepdims=True), xp.astype(inside, t.dtype)
@@ -200,7 +201,7 @@ def _edges(xp, t):
 
 
 # %% book/smooth_topk/thresholds.ipynb: _long_borders
-_BLOCK, _LONG = 32_768, 4_096                       # scores in a block; a slice is long from here on
+_BLOCK, _LONG = 32_768, 4_096                       # scores in a block; and from when on a slice is long
 
 
 def _long_borders(x, k):
@@ -221,7 +222,8 @@ def _long_start(x, k, T, method):
         if d.sum()**2 > 64 * np.vdot(d, d):         # many scores share the decision: a good guide
             return centre.item(), level.item()
     first, last = _long_borders(x, k)
-    return first if method == "expclip" else first / 2 + last / 2, -0.5 if method == "sparse" else 0.0
+    centre = first if method == "expclip" else first / 2 + last / 2
+    return centre, -0.5 if method == "sparse" else 0.0
 
 
 def _blocks(x, centre, T, level, out):
@@ -234,7 +236,7 @@ def _blocks(x, centre, T, level, out):
 
 
 def _exponentials(t, method):
-    """(above, e): 1 where t > 0, else 0; and e^-|t|, or for expclip min(1, e^t), written over t."""
+    """(above, e): 1 where t > 0, else 0; e^-|t|, or for expclip min(1, e^t), written over t."""
     above = (t > 0).astype(float)
     if method == "expclip":
         return above, np.exp(np.minimum(t, 0, out=t), out=t)
@@ -260,12 +262,12 @@ def _block_step(sums, k, method):
 def _long_exponential(z, k, method):
     """The threshold for laplace and expclip by splits, and F written over z."""
     views = [z[i:i + _BLOCK] for i in range(0, len(z), _BLOCK)]
-    scratch, level = np.empty(_BLOCK), 0.0
+    scratch, level, enough = np.empty(_BLOCK), 0.0, 1e-5 if method == "laplace" else 1e-7
     for _ in range(30):
-        sums = sum(_block_sums(np.subtract(v, level, out=scratch[:len(v)]), method) for v in views)
-        step = _block_step(sums, k, method)
+        blocks = (np.subtract(v, level, out=scratch[:len(v)]) for v in views)
+        step = _block_step(sum(_block_sums(t, method) for t in blocks), k, method)
         level += step
-        if abs(step) < (1e-5 if method == "laplace" else 1e-7):    # the next is of its third, second power
+        if abs(step) < enough:                      # the next is of its third, or second, power
             break
     for v in views:
         above, e = _exponentials(np.subtract(v, level, out=v), method)
@@ -276,7 +278,7 @@ def _long_exponential(z, k, method):
 
 
 def _long_sigmoid(W, k):
-    """The logarithm of c with sum w / (w + c) = k, and these values written over W: the sigmoid for w = e^t."""
+    """log c for the c with sum w / (w + c) = k, and these values written over W = e^t."""
     views = [W[i:i + _BLOCK] for i in range(0, len(W), _BLOCK)]
     c = 1.0
     for _ in range(30):
@@ -297,7 +299,7 @@ def _long_sigmoid(W, k):
 
 
 def _long_ramp(x, k, T, centre, level):
-    """The threshold for the ramp, if it is within 1/2 of level: Newton's method for those it concerns."""
+    """The threshold for the ramp, if within 1/2 of level: Newton's method for those it concerns."""
     Z = (x.compress(x >= centre + (level - 0.5) * T) - centre) * (1 / T)
     for _ in range(30):
         t = Z - level
@@ -310,7 +312,7 @@ def _long_ramp(x, k, T, centre, level):
 
 
 def _long_slice(x, k, T, method, out):
-    """(centre, level) for a long slice with a choice, out filled with p; None where this way fails."""
+    """(centre, level) for a long slice with a choice, and p in out; None where this way fails."""
     centre, level = _long_start(x, k, T, method)
     if method == "sparse":
         level = _long_ramp(x, k, T, centre, level)
@@ -319,6 +321,8 @@ def _long_slice(x, k, T, method, out):
             np.minimum(np.maximum(t, 0, out=t), 1, out=t)
         elif method == "sigmoid":
             np.exp(np.minimum(t, 700, out=t), out=t)
-    if method != "sparse":
-        level += _long_sigmoid(out, k) if method == "sigmoid" else _long_exponential(out, k, method)
+    if method == "sigmoid":
+        level += _long_sigmoid(out, k)
+    elif method != "sparse":
+        level += _long_exponential(out, k, method)
     return (centre, level) if abs(out.sum() - k) <= 1e-12 * k else None

@@ -34,7 +34,7 @@ __all__ = ["soft_topk", "soft_topk_vjp", "soft_topk_jvp", "topk_temperature"]
 
 # %% book/smooth_topk/topk.ipynb: _circle
 def _circle(xp, items, k):
-    """For each node w: real and imaginary part of its weight, 1 - cos w, and sin w, as (..., 1)."""
+    """For each node w: real and imaginary part of its weight, 1 - cos w, sin w, as (..., 1)."""
     total = lambda f: sum(_mass(xp, f(p, q)) for p, q in items)     # items come in blocks
     s2, rest, nodes = total(lambda p, q: p * q), total(lambda p, q: p) - k, []
     M = 2 * xp.ceil((12.5 + xp.sqrt(180 + 80 * s2)) / 2) + 1
@@ -76,7 +76,8 @@ def _rho(p, q, h, sine):
 def _covariance_times(xp, items, k, V):
     """Cov(1_i, 1_j) of the subset law times V, block by block."""
     nodes, sums = _circle(xp, items, k), []
-    level = sum(_mass(xp, p * q * v) for (p, q), v in zip(items, V)) / sum(_mass(xp, p * q) for p, q in items)
+    moment = sum(_mass(xp, p * q * v) for (p, q), v in zip(items, V))
+    level = moment / sum(_mass(xp, p * q) for p, q in items)
     level = xp.where(xp.isfinite(level), level, 0.0)        # Cov 1 = 0: less to cancel
     for *_, h, sine in nodes:
         sum_re = sum_im = 0.0
@@ -151,7 +152,9 @@ def _check_k(xp, X, k, method):
     kind = "integers" if method == "subset" else "numbers"
     allowed = f"{kind} from 0 to {n}, one or an array of shape {shape}"
     try:
-        K = xp.asarray({} if isinstance(k, str | bytes | None) else k, dtype=X.dtype)
+        K = {} if isinstance(k, str | bytes | None) else k
+        alike = isinstance(k, type(X))
+        K = xp.astype(K, X.dtype) if alike else xp.asarray(K, dtype=X.dtype, device=X.device)
     except (TypeError, ValueError, OverflowError) as error:
         kind = ValueError if isinstance(error, OverflowError) else TypeError
         raise kind(f"k is {k!r}; allowed are {allowed}") from None
@@ -204,7 +207,7 @@ def _long_values(x, k, T, method, out):
 
 
 def _in_blocks(X, *others):
-    """Rows of X and of arrays that fit them, one long slice or about as many scores as the cache holds."""
+    """Rows of X and of what fits them: one long slice, or about what the cache holds."""
     n, shape = X.shape[-1], X.shape[:-1]
     step = max(1, _BLOCK // n) if n < _LONG else 1
     same = lambda A: A if A.shape[:-1] == shape else np.broadcast_to(A, (*shape, A.shape[-1]))
@@ -223,7 +226,8 @@ def _numpy_values(xp, X, K, T, method, certain, allowed):
     P = np.empty(X.shape)
     out = P.reshape(-1, X.shape[-1])
     for place, rows, k, *room in _in_blocks(X, K, certain, allowed):
-        if not (_is_long(rows, k, *room) and _long_values(rows[0], k.item(), T, method, out[place][0])):
+        long = _is_long(rows, k, *room)
+        if not (long and _long_values(rows[0], k.item(), T, method, out[place][0])):
             out[place] = _values(xp, rows, k, T, method, *room)
     return P
 
@@ -292,7 +296,7 @@ def soft_topk(x, k, *, temperature=1.0, method="laplace", axis=-1):
 
 # %% book/smooth_topk/topk.ipynb: soft_topk_vjp
 def _products(xp, t, method, V):
-    """(T J V, dp/dk times V) for scores t from the threshold: the mean that J subtracts is the second."""
+    """(T J V, dp/dk times V) for scores t from the threshold; the second is what J subtracts."""
     d, peak = _densities(xp, t, method)
     total = _mass(xp, d)
     mean = xp.where(total > 0, _mass(xp, d * V) / total, 0.0)
@@ -304,8 +308,8 @@ def _gradients(xp, X, K, T, method, certain, allowed, V):
     t, edge = _levels(xp, X, K, T, method, certain, allowed)
     if method == "subset":
         many = 2 * K > X.shape[-1]                  # then of those left out: the same covariance
-        items = [_mean_field(xp, xp.where(many, -t, t))]
-        (product,), mean = _covariance_times(xp, items, xp.where(many, X.shape[-1] - K, K), [V]), 0 * K
+        few, items = xp.where(many, X.shape[-1] - K, K), [_mean_field(xp, xp.where(many, -t, t))]
+        (product,), mean = _covariance_times(xp, items, few, [V]), 0 * K
     else:
         product, mean = _products(xp, xp.where(xp.isfinite(X), t, X), method, V)
     product = xp.where(edge, 0.0, product)
@@ -339,11 +343,11 @@ def _numpy_gradients(xp, X, K, T, method, certain, allowed, V):
     """The same for NumPy: block by block, long slices with less memory."""
     gx, gk, gT = np.empty(X.shape), *np.empty((2, *X.shape[:-1], 1))
     outs = [A.reshape(-1, A.shape[-1]) for A in (gx, gk, gT)]
-    for place, rows, k, certain_, allowed_, v in _in_blocks(X, K, certain, allowed, V):
+    for place, rows, k, *room, v in _in_blocks(X, K, certain, allowed, V):
         found = None
-        if _is_long(rows, k, certain_, allowed_) and allowed_ - certain_ == rows.shape[-1]:
+        if _is_long(rows, k, *room) and room[1] - room[0] == rows.shape[-1]:
             found = _long_gradients(rows[0], k.item(), T, method, v[0])
-        for out, A in zip(outs, found or _gradients(xp, rows, k, T, method, certain_, allowed_, v)):
+        for out, A in zip(outs, found or _gradients(xp, rows, k, T, method, *room, v)):
             out[place] = A
     return gx, gk, gT
 
@@ -354,7 +358,8 @@ def _pulled(x, k, T, method, axis, **others):
     if 0 in X.shape:
         rows = xp.zeros((*X.shape[:-1], 1), dtype=X.dtype)
         return xp, back, K, V, rows, rows
-    return xp, back, K, *(_numpy_gradients if is_numpy_array(X) else _gradients)(xp, X, K, T, method, *room, V)
+    gradients = _numpy_gradients if is_numpy_array(X) else _gradients
+    return xp, back, K, *gradients(xp, X, K, T, method, *room, V)
 
 
 @np.errstate(all="ignore")
@@ -385,8 +390,8 @@ def soft_topk_vjp(x, k, g, *, temperature=1.0, method="laplace", axis=-1):
 
     Notes
     -----
-    O(n) beyond `soft_topk`; up to 29 times as much for "subset". Derived in :ref:`simplex-maps-jacobian`
-    and :ref:`topk-tilt`: :prf:ref:`centred-jacobian`, :prf:ref:`subset-covariance`.
+    O(n) beyond `soft_topk`; up to 29 times as much for "subset". Derived in
+    :ref:`simplex-maps-jacobian` and :ref:`topk-tilt`: :prf:ref:`centred-jacobian`, :prf:ref:`subset-covariance`.
 
     Examples
     --------

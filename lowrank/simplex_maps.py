@@ -26,40 +26,51 @@ def _centred(xp, d, v):
 
 # %% book/smooth_topk/simplex_maps.ipynb: _as_slices
 def _as_slices(x, axis, **others):
-    """(xp, back, X, ...): x and arrays like it in double precision, their slices last; back undoes it."""
+    """(xp, back, finite, X, ...): x and its like in double precision, slices last; back undoes it."""
     xp, A = _as_floats(x, "x")
-    if not xp.isdtype(A.dtype, "real floating"):
-        raise TypeError(f"x has dtype {A.dtype}; allowed are real numbers")
+    arrays = A, *(_matching(other, name, A, "x") for name, other in others.items())
+    for B, name in zip(arrays, ("x", *others)):
+        if not xp.isdtype(B.dtype, "real floating"):
+            raise TypeError(f"{name} has dtype {B.dtype}; allowed are real numbers")
     try:
         place = operator.index(axis)
     except TypeError:
         raise TypeError(f"axis is {axis!r}; allowed is an integer") from None
     if not -A.ndim <= place < A.ndim:
-        raise ValueError(f"axis is {axis!r}; allowed is an axis of x, whose shape is {tuple(A.shape)}")
-    if not _known(xp.all(~xp.isnan(A))):
+        raise ValueError(f"axis is {axis!r}; allowed is an axis of x, "
+                         f"whose shape is {tuple(A.shape)}")
+    finite = not _known(~xp.isfinite(xp.sum(A)))        # then so is each term; else look again
+    if not finite and not _known(xp.all(~xp.isnan(A))):
         raise ValueError(f"x contains {int(xp.count_nonzero(xp.isnan(A)))} NaN; "
                          "allowed are numbers, -inf and +inf")
-    half = str(getattr(x, "dtype", "")) == "float16"            # A is float32 then
+    half = isinstance(x, np.ndarray) and x.dtype == np.float16      # A is float32 then
     dtype = x.dtype if half else A.dtype
     double = xp.__array_namespace_info__().dtypes(kind="real floating").get("float64", A.dtype)
-    arrays = A, *(_matching(other, name, A, "x") for name, other in others.items())
-    slices = [xp.moveaxis(xp.astype(B, double, copy=False), place, -1) for B in arrays]
-    return xp, lambda P: xp.astype(xp.moveaxis(P, -1, place), dtype, copy=False), *slices
+    move = lambda B, old, new: B if place % A.ndim == A.ndim - 1 else xp.moveaxis(B, old, new)
+    slices = [move(xp.astype(B, double, copy=False), place, -1) for B in arrays]
+    return xp, lambda P: xp.astype(move(P, -1, place), dtype, copy=False), finite, *slices
 
 
-# %% book/smooth_topk/simplex_maps.ipynb: _check_temperature
-def _check_temperature(temperature):
-    """temperature as a positive finite number; a traced one as it is."""
-    allowed = "a number with 0 < temperature < inf"
+# %% book/smooth_topk/simplex_maps.ipynb: _check_number
+def _check_number(value, name, allowed, right):
+    """value as a float that is right; one that is traced or to be differentiated as it is."""
+    wrong = f"{name} is {value!r}; allowed is a number with {allowed}"
+    if isinstance(value, str | bytes) or getattr(value, "ndim", 0):
+        raise TypeError(wrong)
     try:
-        value = float(temperature)
+        number = float(value.detach() if hasattr(value, "detach") else value)
     except (TypeError, ValueError, RuntimeError):
-        if is_array_api_obj(temperature) and temperature.ndim == 0:
-            return temperature                                  # no value to look at
-        raise TypeError(f"temperature is {temperature!r}; allowed is {allowed}") from None
-    if not 0 < value < math.inf:
-        raise ValueError(f"temperature is {temperature!r}; allowed is {allowed}")
-    return value
+        if is_array_api_obj(value):
+            return value                                        # there is no number to look at
+        raise TypeError(wrong) from None
+    if not right(number):
+        raise ValueError(wrong)
+    return value if getattr(value, "requires_grad", False) else number
+
+
+def _check_temperature(T):
+    """The temperature, a positive finite number."""
+    return _check_number(T, "temperature", "0 < temperature < inf", lambda T: 0 < T < math.inf)
 
 
 def _count(xp, mask, dtype):
@@ -67,27 +78,26 @@ def _count(xp, mask, dtype):
     return xp.astype(xp.count_nonzero(mask, axis=-1, keepdims=True), dtype)
 
 
-def _check_room(xp, X, k):
-    """(#certain, #allowed) of each slice: the entries +inf and those above -inf, with k between."""
-    if not _known(~xp.all(xp.isfinite(X))):                     # the usual case, quickly
-        none = xp.zeros((*X.shape[:-1], 1), dtype=X.dtype)
-        counts = none, none + X.shape[-1]
-    else:
-        counts = [_count(xp, mask, X.dtype) for mask in (X == math.inf, X > -math.inf)]
+def _check_room(xp, X, k, finite):
+    """(#certain, #allowed) of each slice: how many are +inf and above -inf, with k between."""
+    if finite and X.shape[-1]:
+        none = xp.zeros_like(X[..., :1])
+        return none, none + X.shape[-1]
+    counts = [_count(xp, mask, X.dtype) for mask in (X == math.inf, X > -math.inf)]
     poor = xp.reshape((counts[0] > k) | (counts[1] < k), (-1,))
     if not _known(~xp.any(poor)):
         first = int(xp.argmax(xp.astype(poor, xp.int8)))
         certain, allowed = (int(xp.reshape(count, (-1,))[first]) for count in counts)
         given = float(xp.reshape(xp.broadcast_to(xp.asarray(k), counts[0].shape), (-1,))[first])
-        raise ValueError(f"x has a slice of length {X.shape[-1]} with {certain} entries +inf and {allowed} "
-                         f"above -inf; allowed are masks with {given:g} between these numbers")
+        raise ValueError(f"x has a slice of length {X.shape[-1]} with {certain} entries +inf and "
+                         f"{allowed} above -inf; allowed are masks with {given:g} between these numbers")
     return counts
 
 
 # %% book/smooth_topk/simplex_maps.ipynb: _from_peak
-def _from_peak(xp, X, T):
+def _from_peak(xp, finite, X, T):
     """(x - max x) / T along the last axis; a score +inf is the peak, and the others masks."""
-    _check_room(xp, X, 1)
+    _check_room(xp, X, 1, finite)
     if 0 in X.shape:
         return X
     peak = xp.max(X, axis=-1, keepdims=True)
@@ -102,7 +112,7 @@ def _softmax(xp, Z):
 
 def _sparsemax(xp, Z):
     """The nearest point of the simplex, from one sort."""
-    S = xp.sort(Z, axis=-1, descending=True)
+    S = xp.sort(Z, axis=-1, descending=True, stable=False)
     j = xp.cumulative_sum(xp.ones_like(S), axis=-1)                 # 1, 2, ..., n
     support = j * S > xp.cumulative_sum(S, axis=-1) - 1
     r = _count(xp, support, Z.dtype)
@@ -174,8 +184,8 @@ def softmax(x, *, temperature=1.0, axis=-1):
     [0.7311, 0.2689, 0.0]
     """
     T = _check_temperature(temperature)
-    xp, back, X = _as_slices(x, axis)
-    return back(_softmax(xp, _from_peak(xp, X, T)))
+    xp, back, finite, X = _as_slices(x, axis)
+    return back(_softmax(xp, _from_peak(xp, finite, X, T)))
 
 
 @np.errstate(all="ignore")
@@ -215,8 +225,8 @@ def softmax_vjp(x, g, *, temperature=1.0, axis=-1):
     [0.1875, -0.0625, -0.0625, -0.0625]
     """
     T = _check_temperature(temperature)
-    xp, back, X, G = _as_slices(x, axis, g=g)
-    Z = _from_peak(xp, X, T)
+    xp, back, finite, X, G = _as_slices(x, axis, g=g)
+    Z = _from_peak(xp, finite, X, T)
     return _pull(xp, back, Z, _softmax(xp, Z), G, T)
 
 
@@ -254,8 +264,8 @@ def sparsemax(x, *, temperature=1.0, axis=-1):
     [0.75, 0.25, 0.0]
     """
     T = _check_temperature(temperature)
-    xp, back, X = _as_slices(x, axis)
-    Z = _from_peak(xp, X, T)
+    xp, back, finite, X = _as_slices(x, axis)
+    Z = _from_peak(xp, finite, X, T)
     return back(_sparsemax(xp, Z))
 
 
@@ -292,23 +302,16 @@ def sparsemax_vjp(x, g, *, temperature=1.0, axis=-1):
     ([0.5, -0.5, 0.0], -0.25)
     """
     T = _check_temperature(temperature)
-    xp, back, X, G = _as_slices(x, axis, g=g)
-    Z = _from_peak(xp, X, T)
+    xp, back, finite, X, G = _as_slices(x, axis, g=g)
+    Z = _from_peak(xp, finite, X, T)
     d = xp.astype(_sparsemax(xp, Z) > 0, Z.dtype)
     return _pull(xp, back, Z, d, G, T)
 
 
 # %% book/smooth_topk/simplex_maps.ipynb: entmax
 def _check_alpha(alpha):
-    """alpha as a float from 1 to 2."""
-    allowed = "a number with 1 <= alpha <= 2"
-    try:
-        value = float(alpha)
-    except (TypeError, ValueError):
-        raise TypeError(f"alpha is {alpha!r}; allowed is {allowed}") from None
-    if not 1 <= value <= 2:
-        raise ValueError(f"alpha is {alpha!r}; allowed is {allowed}")
-    return value
+    """The order of entmax, from 1 to 2."""
+    return _check_number(alpha, "alpha", "1 <= alpha <= 2", lambda alpha: 1 <= alpha <= 2)
 
 
 def _entmax_of_order(xp, Z, alpha):
@@ -354,8 +357,8 @@ def entmax(x, *, alpha=1.5, temperature=1.0, axis=-1):
     [0.674, 0.326, 0.0]
     """
     alpha, T = _check_alpha(alpha), _check_temperature(temperature)
-    xp, back, X = _as_slices(x, axis)
-    return back(_entmax_of_order(xp, _from_peak(xp, X, T), alpha))
+    xp, back, finite, X = _as_slices(x, axis)
+    return back(_entmax_of_order(xp, _from_peak(xp, finite, X, T), alpha))
 
 
 @np.errstate(all="ignore")
@@ -393,8 +396,8 @@ def entmax_vjp(x, g, *, alpha=1.5, temperature=1.0, axis=-1):
     [0.375, -0.125, -0.125, -0.125]
     """
     alpha, T = _check_alpha(alpha), _check_temperature(temperature)
-    xp, back, X, G = _as_slices(x, axis, g=g)
-    Z = _from_peak(xp, X, T)
+    xp, back, finite, X, G = _as_slices(x, axis, g=g)
+    Z = _from_peak(xp, finite, X, T)
     P = _entmax_of_order(xp, Z, alpha)
     d = xp.where(P > 0, xp.exp((2 - alpha) * xp.log(P)), 0.0)
     return _pull(xp, back, Z, d, G, T)

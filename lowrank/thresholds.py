@@ -31,32 +31,30 @@ def _mass(xp, A):
 
 
 def _laplace_step(xp, k, m, a, b):
-    """The step to the root, for a known split with m above and the logarithms a, b of the sums."""
+    """The step to the root for a known split: m above, logarithms a, b of the sums."""
     c = xp.abs(m - k)
     r = xp.log(c + xp.hypot(c, xp.exp((a + b) / 2)))
-    return xp.where(m > k, r - a, xp.where(m < k, b - r, (b - a) / 2))
+    middle = xp.where(a == b, 0.0, (b - a) / 2)     # also where both sums underflow
+    return xp.where(m > k, r - a, xp.where(m < k, b - r, middle))
 
 
-def _split(xp, Z, level):
-    """(m, a, b): how many are above the level, and the logarithms of the sums A and B."""
-    t = Z - level
-    above = t > 0
-    up = xp.min(xp.where(above, t, _FAR), axis=-1, keepdims=True)
-    down = xp.min(xp.where(above, _FAR, -t), axis=-1, keepdims=True)
-    e = xp.exp(xp.where(above, up, down) - xp.abs(t))
-    a = xp.log(_mass(xp, xp.where(above, e, 0.0))) - up
-    b = xp.log(_mass(xp, xp.where(above, 0.0, e))) - down
-    return _count(xp, above, Z.dtype), a, b
+def _tails(xp, t, above, half):
+    """The logarithms a, b of A and B for scores t from a level; above is 1 for t > 0, else 0."""
+    E = xp.exp(half - xp.abs(t))
+    upper = above * E
+    return xp.log(_mass(xp, upper)) - half, xp.log(_mass(xp, E - upper)) - half
 
 
-def _laplace_root(xp, Z, k):
-    """lambda with sum F(z - lambda) = k for the laplace curve: guess, split, solve."""
+def _laplace_root(xp, Z, k, half):
+    """lambda with sum F(z - lambda) = k for laplace, from 0 in a gap of width 2 half."""
     level, last = xp.zeros_like(Z[..., :1]), -1.0
     for _ in range(16):                             # from here more than 4 were never needed
-        m, a, b = _split(xp, Z, level)
+        t = Z - level
+        above = xp.astype(t > 0, t.dtype)
+        m = _mass(xp, above)
         if not _known(xp.any(m != last)):
             break
-        level, last = level + _laplace_step(xp, k, m, a, b), m
+        level, last = level + _laplace_step(xp, k, m, *_tails(xp, t, above, half)), m
     return level
 
 
@@ -64,16 +62,17 @@ def _laplace_root(xp, Z, k):
 def _sigmoid_parts(xp, t):
     """min(p, 1 - p) and p (1 - p) for p = 1 / (1 + exp(-t)), both to all digits."""
     e = xp.exp(-xp.abs(t))
-    return e / (1 + e), e / (1 + e)**2
+    small = e / (1 + e)
+    return small, small * (1 - small)
 
 
-def _sigmoid_root(xp, Z, k):
+def _sigmoid_root(xp, Z, k, half):
     """The same for the sigmoid: Newton's method from the laplace root."""
-    level, eps = _laplace_root(xp, Z, k), xp.finfo(Z.dtype).eps
+    level, eps = _laplace_root(xp, Z, k, half), xp.finfo(Z.dtype).eps
     for _ in range(7):
         t = Z - level
-        above, (small, density) = t > 0, _sigmoid_parts(xp, t)
-        excess = _count(xp, above, Z.dtype) - k + _mass(xp, xp.where(above, -small, small))
+        above, (small, density) = xp.astype(t > 0, t.dtype), _sigmoid_parts(xp, t)
+        excess = _mass(xp, above) - k + _mass(xp, small - 2 * above * small)
         slope = _mass(xp, density)
         step = xp.clip(xp.where(slope > 0, excess / slope, 0.0), -1.0, 1.0)
         level = level + step
@@ -83,36 +82,36 @@ def _sigmoid_root(xp, Z, k):
 
 
 # %% book/smooth_topk/thresholds.ipynb: _expclip_root
-def _expclip_root(xp, Z, k, first):
-    """The same for min(1, e^t), from first = z_(ceil k)."""
-    level, last = first, -1.0
+def _expclip_root(xp, Z, k):
+    """The same for min(1, e^t), from 0 = z_(ceil k)."""
+    level, last = xp.zeros_like(Z[..., :1]), -1.0
     for _ in range(40):
         t = Z - level
-        above = t > 0
-        m = _count(xp, above, Z.dtype)
+        m = _count(xp, t > 0, t.dtype)
         if not _known(xp.any(m != last)):
             break
-        b = xp.log(_mass(xp, xp.where(above, 0.0, xp.exp(xp.where(above, 0.0, t)))))
-        level, last = xp.maximum(level + b - xp.log(k - m), first), m
+        b = xp.log(_mass(xp, xp.where(t > 0, 0.0, xp.exp(t))))
+        level, last = xp.clip(level + b - xp.log(k - m), 0.0, None), m
     return level
 
 
 # %% book/smooth_topk/thresholds.ipynb: _sparse_root
 def _sparse_root(xp, Z, k, first, last):
-    """The same for the ramp, between first - 1 and last, where first = z_(ceil k), last = z_(floor k + 1)."""
+    """The same for the ramp, between first - 1 and last: z_(ceil k) - 1 and z_(floor k + 1)."""
     low, high = xp.minimum(first - 1, last), xp.maximum(first - 1, last)
     level, eps = (low + high) / 2, xp.finfo(Z.dtype).eps
     for _ in range(60):
         t = Z - level
         inside = (t > 0) & (t < 1)
-        excess = _count(xp, t >= 1, Z.dtype) - k + _mass(xp, xp.where(inside, t, 0.0))
+        excess = _mass(xp, xp.clip(t, 0.0, 1.0)) - k
         low, high = xp.where(excess > 0, level, low), xp.where(excess < 0, level, high)
-        new = level + excess / _count(xp, inside, Z.dtype)
+        new = _mass(xp, xp.where(inside, Z, 0.0)) + _count(xp, t >= 1, t.dtype) - k
+        new = new / _count(xp, inside, t.dtype)     # the root of the piece
         new = xp.where((new >= low) & (new <= high), new, (low + high) / 2)
-        new, old = xp.where(xp.abs(excess) <= eps, level, new), level
-        level = new
-        if not _known(xp.any(xp.abs(new - old) > 4 * eps * (1 + xp.abs(new)))):
+        new = xp.where(xp.abs(excess) <= eps * k, level, new)
+        if not _known(xp.any(new != level)):
             break
+        level = new
     return level
 
 
@@ -122,36 +121,44 @@ _METHODS = "laplace", "sparse", "subset", "sigmoid", "expclip"
 
 def _borders(xp, X, K):
     """The ceil(k)-th and the (floor(k) + 1)-th largest of each slice."""
-    S = xp.sort(X, axis=-1, descending=True)
+    S = xp.sort(X, axis=-1, descending=True, stable=False)
     at = [xp.clip(i, 0, X.shape[-1] - 1) for i in (xp.ceil(K) - 1, xp.floor(K))]
     places = [xp.broadcast_to(xp.astype(i, xp.int64), (*X.shape[:-1], 1)) for i in at]
     return [xp.take_along_axis(S, i, axis=-1) for i in places]
 
 
 def _root(xp, Z, K, method, first, last):
-    """The threshold of a method, for scores Z in units of T; "subset" shares that of "sigmoid"."""
-    if method == "laplace":
-        return _laplace_root(xp, Z, K)
+    """The threshold of a method for scores Z in units of T; "subset" has that of "sigmoid"."""
     if method == "sparse":
         return _sparse_root(xp, Z, K, first, last)
-    return _expclip_root(xp, Z, K, first) if method == "expclip" else _sigmoid_root(xp, Z, K)
+    if method == "expclip":
+        return _expclip_root(xp, Z, K)
+    half = xp.where(first < 1e6, first, 0.0)
+    return (_laplace_root if method == "laplace" else _sigmoid_root)(xp, Z, K, half)
+
+
+def _in_units(xp, X, K, T, method):
+    """(Z, first, last, centre): scores and their borders in units of T from a centre."""
+    borders = _borders(xp, X, K)
+    centre = borders[0] if method == "expclip" else borders[0] / 2 + borders[1] / 2
+    centre = xp.where(xp.isfinite(centre), centre, 0.0)
+    return *(xp.clip((A - centre) / T, -_FAR, _FAR) for A in (X, *borders)), centre
 
 
 def _levels(xp, X, K, T, method, certain, allowed):
-    """(Z, t, edge): scores in units of T, the same from the threshold, and where k leaves no choice."""
+    """(t, edge): scores from the threshold in units of T; the slices in which k leaves no choice."""
     edge = (K <= certain) | (K >= allowed)
     inner = xp.where(edge, (certain + allowed) / 2, K)
-    first, last = _borders(xp, X, inner)
-    middle = first / 2 + last / 2
-    middle = xp.where(xp.isfinite(middle), middle, 0.0)
-    in_units = lambda A: xp.clip((A - middle) / T, -_FAR, _FAR)
-    Z = in_units(X)
-    level = _root(xp, Z, inner, method, in_units(first), in_units(last))
-    finite = xp.isfinite(X)
-    highest = xp.max(xp.where(finite, Z, -_FAR), axis=-1, keepdims=True)
-    lowest = xp.min(xp.where(finite, Z, _FAR), axis=-1, keepdims=True)
-    outside = xp.where(K <= certain, highest + 100, lowest - 100)
-    return Z, Z - xp.where(edge, outside, level), edge
+    Z, first, last, _ = _in_units(xp, X, inner, T, method)
+    level = _root(xp, Z, inner, method, first, last)
+    if _known(xp.any(edge)):
+        finite = xp.isfinite(X)
+        highest = xp.max(xp.where(finite, Z, -_FAR), axis=-1, keepdims=True)
+        lowest = xp.min(xp.where(finite, Z, _FAR), axis=-1, keepdims=True)
+        below = lowest - (0 if method == "expclip" else 100)
+        outside = xp.where(K <= certain, highest + 100, below)
+        level = xp.where(edge, outside, level)
+    return Z - level, edge
 
 
 def _curve(xp, t, method):
@@ -161,123 +168,161 @@ def _curve(xp, t, method):
     if method == "expclip":
         return xp.exp(xp.where(t < 0, t, 0.0))
     tail = xp.exp(-xp.abs(t)) / 2 if method == "laplace" else _sigmoid_parts(xp, t)[0]
-    return xp.where(t > 0, 1 - tail, tail)
+    return xp.abs(xp.astype(t > 0, t.dtype) - tail)             # 1 - tail above, tail below
 
 
 def _densities(xp, t, method):
-    """(d, peak): F'(t) = peak * d, with d near 1 somewhere in the slice even where F' underflows."""
-    if method in ("sparse", "expclip"):
-        inside = (t > 0) & (t < 1) if method == "sparse" else t <= 0
-        d = xp.astype(inside, t.dtype)
-        d = d if method == "sparse" else d * xp.exp(xp.where(inside, t, 0.0))
-        moving = _mass(xp, d) > 0
-        return xp.where(moving, d, _edges(xp, t)), xp.astype(moving, t.dtype)
+    """(d, peak): F'(t) = peak * d, with d near 1 somewhere in the slice even if F' underflows."""
+    if method == "sparse":
+        inside = (t > 0) & (t < 1)
+        moving, d = xp.any(inside, axis=-1, keepdims=True), xp.astype(inside, t.dtype)
+        if _known(xp.any(~moving)):
+            d = xp.where(moving, d, _edges(xp, t))
+        return d, xp.astype(moving, t.dtype)
     logarithm = -xp.abs(t)
-    if method != "laplace":
+    if method == "expclip":
+        logarithm = xp.where(t > 0, -math.inf, logarithm)
+    elif method != "laplace":
         logarithm = logarithm - 2 * xp.log1p(xp.exp(logarithm))
     peak = xp.max(logarithm, axis=-1, keepdims=True)
-    return xp.exp(logarithm - peak), xp.exp(peak) / (2 if method == "laplace" else 1)
+    d = xp.where(logarithm > -math.inf, xp.exp(logarithm - peak), 0.0)
+    return d, xp.exp(peak) / (2 if method == "laplace" else 1)
 
 
 def _edges(xp, t):
     """Where no entry moves: half of a weight for those next above, half for those next below."""
-    sides = []
-    for s, mask in ((t, t > 0), (-t, t <= 0)):
-        nearest = xp.where(mask, s, math.inf)
-        first = mask & (nearest == xp.min(nearest, axis=-1, keepdims=True)) & (s < _FAR / 2)
-        sides.append(xp.astype(first, t.dtype) / xp.clip(_count(xp, first, t.dtype), 1.0, None))
-    return sides[0] + sides[1]
+    weights = 0.0
+    for mask, side in ((t >= 1, math.inf), (t <= 0, -math.inf)):
+        s = xp.abs(xp.where(mask, t, side))
+        nearest = xp.min(s, axis=-1, keepdims=True)
+        first = xp.astype((s == nearest) & (nearest < math.inf), t.dtype)
+        weights = weights + first / xp.clip(_mass(xp, first), 1.0, None)
+    return weights
 
 
-# %% book/smooth_topk/thresholds.ipynb: _block_sums
-_BLOCK, _LONG = 32_768, 4_096                       # scores in a block; a slice is long from here on
+# %% book/smooth_topk/thresholds.ipynb: _long_borders
+_BLOCK, _LONG = 32_768, 4_096                       # scores in a block; and from when on a slice is long
 
 
-def _block_sums(t, method):
-    """What a step needs to know of a block t of scores from the threshold; t is overwritten."""
-    if method == "sparse":
-        inside = np.count_nonzero((t > 0) & (t < 1))
-        return np.array([np.clip(t, 0, 1, out=t).sum(), inside])
-    above = (t > 0).astype(np.float64)
-    np.exp(np.negative(np.abs(t, out=t), out=t), out=t)
-    if method == "laplace":
-        total, upper = t.sum(), np.dot(above, t)
-        return np.array([above.sum(), upper, max(total - upper, 0.0)])
-    d = t + 1
-    t /= d                                          # min(p, 1 - p)
-    total, upper = t.sum(), np.dot(above, t)
-    return np.array([above.sum() + total - 2 * upper, np.dot(t, np.divide(1, d, out=d))])
-
-
-def _block_step(sums, k, method):
-    """The step towards the root from the sums of all blocks."""
-    if method != "laplace":
-        return (sums[0] - k) / sums[1]
-    m, A, B = map(float, sums)
-    c, a, b = abs(m - k), math.log(A or 5e-324), math.log(B or 5e-324)
-    r = math.log(c + math.hypot(c, math.sqrt(A * B)) or 5e-324)
-    return r - a if m > k else b - r if m < k else (b - a) / 2
-
-
-def _fill_block(t, method):
-    """F(t), written over t."""
-    if method == "sparse":
-        return np.clip(t, 0, 1, out=t)
-    above = t > 0
-    np.exp(np.negative(np.abs(t, out=t), out=t), out=t)
-    np.divide(t, 2 if method == "laplace" else t + 1, out=t)
-    return np.abs(np.subtract(above, t, out=t), out=t)          # 1 - t above, t below
+def _long_borders(x, k):
+    """The ceil(k)-th and the (floor(k) + 1)-th largest, by selection."""
+    rank = len(x) - math.ceil(k)
+    parts = np.partition(x, rank)
+    return parts[rank].item(), (parts[rank] if k % 1 else parts[:rank].max()).item()
 
 
 def _long_start(x, k, T, method):
-    """(middle, level): a first threshold, middle + T level; from a sample, or by selection."""
-    n = len(x)
-    if n < 8 * _BLOCK or method == "sparse" and min(k, n - k) < 1024:
-        rank = n - math.ceil(k)
-        parts = np.partition(x, rank)
-        following = parts[rank] if k % 1 or not rank else parts[:rank].max()
-        return float(parts[rank] / 2 + following / 2), -0.5 if method == "sparse" else 0.0
-    sample = x[n % 64 // 2::64][None]
-    part = np.array([[k * sample.size / n]])
-    first, last = _borders(_NUMPY, sample, part)
-    middle = float(first[0, 0] / 2 + last[0, 0] / 2)
-    units = lambda A: np.clip((A - middle) / T, -_FAR, _FAR)
-    return middle, _root(_NUMPY, units(sample), part, method, units(first), units(last)).item()
+    """(centre, level): a threshold centre + T level to begin with."""
+    if len(x) >= 8 * _BLOCK and method != "expclip":
+        sample = x[len(x) % 64 // 2::64].copy()[None]
+        part = np.full((1, 1), k * sample.size / len(x))
+        Z, first, last, centre = _in_units(_NUMPY, sample, part, T, method)
+        level = _root(_NUMPY, Z, part, method, first, last)
+        d = np.exp(-np.abs(Z - level))
+        if d.sum()**2 > 64 * np.vdot(d, d):         # many scores share the decision: a good guide
+            return centre.item(), level.item()
+    first, last = _long_borders(x, k)
+    centre = first if method == "expclip" else first / 2 + last / 2
+    return centre, -0.5 if method == "sparse" else 0.0
 
 
-def _long_root(block, starts, k, level, method):
-    """The root from a start: block(i, level) holds t. None where a step leaves the neighbourhood."""
-    n, farthest = starts.stop, math.inf if method == "laplace" else 2
-    enough = 1e-7 / math.sqrt(n) if method == "sparse" else 1e-6    # what is left is of second order
-    for _ in range(20):
-        sums = sum(_block_sums(block(i, level), method) for i in starts)
-        step = _block_step(sums, k, method)
-        if not abs(step) <= farthest:
-            return None
+def _blocks(x, centre, T, level, out):
+    """Scores from the threshold in units of T, block by block, written into out."""
+    for i in range(0, len(x), _BLOCK):
+        t = np.subtract(x[i:i + _BLOCK], centre, out=out[i:i + _BLOCK])
+        t *= 1 / T
+        t -= level
+        yield t
+
+
+def _exponentials(t, method):
+    """(above, e): 1 where t > 0, else 0; e^-|t|, or for expclip min(1, e^t), written over t."""
+    above = (t > 0).astype(float)
+    if method == "expclip":
+        return above, np.exp(np.minimum(t, 0, out=t), out=t)
+    return above, np.exp(np.negative(np.abs(t, out=t), out=t), out=t)
+
+
+def _block_sums(t, method):
+    """m, A, B of a block t, which is overwritten."""
+    above, e = _exponentials(t, method)
+    return np.array([above.sum(), np.dot(above, e), np.dot(1 - above, e)])
+
+
+def _block_step(sums, k, method):
+    """The step to the root, for the sums of all blocks."""
+    m, A, B = map(float, sums)
+    a, b, c = math.log(max(A, 5e-324)), math.log(max(B, 5e-324)), abs(m - k)
+    if method == "expclip":
+        return b - math.log(c) if m < k else math.nan
+    r = math.log(max(c + math.hypot(c, math.sqrt(A * B)), 5e-324))
+    return r - a if m > k else b - r if m < k else (b - a) / 2
+
+
+def _long_exponential(z, k, method):
+    """The threshold for laplace and expclip by splits, and F written over z."""
+    views = [z[i:i + _BLOCK] for i in range(0, len(z), _BLOCK)]
+    scratch, level, enough = np.empty(_BLOCK), 0.0, 1e-5 if method == "laplace" else 1e-7
+    for _ in range(30):
+        blocks = (np.subtract(v, level, out=scratch[:len(v)]) for v in views)
+        step = _block_step(sum(_block_sums(t, method) for t in blocks), k, method)
         level += step
-        if abs(step) < enough:
+        if abs(step) < enough:                      # the next is of its third, or second, power
+            break
+    for v in views:
+        above, e = _exponentials(np.subtract(v, level, out=v), method)
+        if method == "laplace":
+            e *= 0.5
+            np.abs(np.subtract(above, e, out=e), out=e)             # 1 - e above, e below
+    return level
+
+
+def _long_sigmoid(W, k):
+    """log c for the c with sum w / (w + c) = k, and these values written over W = e^t."""
+    views = [W[i:i + _BLOCK] for i in range(0, len(W), _BLOCK)]
+    c = 1.0
+    for _ in range(30):
+        m = rest = slope = 0.0
+        for w in views:
+            above, small = (w > c).astype(float), np.minimum(w, c)
+            small /= w + c                          # min(p, 1 - p)
+            total = small.sum()
+            m, rest = m + above.sum(), rest + total - 2 * np.dot(above, small)
+            slope += total - np.dot(small, small)
+        step = min(max((m - k + rest) / slope, -1.0), 1.0) if slope > 0 else 0.0
+        c *= math.exp(step)
+        if abs(step) < 1e-7:                        # the next is of its second power
+            break
+    for w in views:
+        np.divide(w, w + c, out=w)
+    return math.log(c)
+
+
+def _long_ramp(x, k, T, centre, level):
+    """The threshold for the ramp, if within 1/2 of level: Newton's method for those it concerns."""
+    Z = (x.compress(x >= centre + (level - 0.5) * T) - centre) * (1 / T)
+    for _ in range(30):
+        t = Z - level
+        inside = np.count_nonzero((t > 0) & (t < 1))
+        step = (np.minimum(np.maximum(t, 0, out=t), 1, out=t).sum() - k) / max(inside, 1)
+        level += step
+        if abs(step) < 1e-14:
             break
     return level
 
 
-def _long_slice(x, k, T, method, out=None):
-    """(p, middle, level) for a long slice of finite scores, k inside; None where this way fails."""
-    middle, start = _long_start(x, k, T, method)
-    out = np.empty(len(x)) if out is None else out
-    starts = range(0, len(x), _BLOCK)
-
-    def block(i, level):
-        t = np.subtract(x[i:i + _BLOCK], middle, out=out[i:i + _BLOCK])
-        if T != 1:
-            t *= 1 / T
-        t -= level
-        return t
-
-    level = _long_root(block, starts, k, start, method)
-    if level is None and method == "sigmoid":
-        level = _long_root(block, starts, k, start, "laplace")
-        level = level if level is None else _long_root(block, starts, k, level, method)
-    if level is None:
-        return None
-    total = sum(_fill_block(block(i, level), method).sum() for i in starts)
-    return (out, middle, level) if abs(total - k) <= 1e-12 * k else None
+def _long_slice(x, k, T, method, out):
+    """(centre, level) for a long slice with a choice, and p in out; None where this way fails."""
+    centre, level = _long_start(x, k, T, method)
+    if method == "sparse":
+        level = _long_ramp(x, k, T, centre, level)
+    for t in _blocks(x, centre, T, level, out):
+        if method == "sparse":
+            np.minimum(np.maximum(t, 0, out=t), 1, out=t)
+        elif method == "sigmoid":
+            np.exp(np.minimum(t, 700, out=t), out=t)
+    if method == "sigmoid":
+        level += _long_sigmoid(out, k)
+    elif method != "sparse":
+        level += _long_exponential(out, k, method)
+    return (centre, level) if abs(out.sum() - k) <= 1e-12 * k else None

@@ -13,11 +13,13 @@ import numpy as np
 from array_api_compat import is_numpy_array
 
 from lowrank.arrays import _known
-from lowrank.simplex_maps import _as_slices, _centred, _check_room, _check_temperature
+from lowrank.simplex_maps import _as_slices, _check_number, _check_room, _check_temperature
 from lowrank.thresholds import (
     _BLOCK,
     _LONG,
     _METHODS,
+    _NUMPY,
+    _blocks,
     _borders,
     _curve,
     _densities,
@@ -31,105 +33,116 @@ __all__ = ["soft_topk", "soft_topk_vjp", "soft_topk_jvp", "topk_temperature"]
 
 
 # %% book/smooth_topk/topk.ipynb: _circle
-def _circle(xp, p, q, k):
-    """For each node w: real and imaginary part of its weight, 1 - cos w, and sin w, as (..., 1)."""
-    s2 = _mass(xp, p * q)
+def _circle(xp, items, k):
+    """For each node w: real and imaginary part of its weight, 1 - cos w, sin w, as (..., 1)."""
+    total = lambda f: sum(_mass(xp, f(p, q)) for p, q in items)     # items come in blocks
+    s2, rest, nodes = total(lambda p, q: p * q), total(lambda p, q: p) - k, []
     M = 2 * xp.ceil((12.5 + xp.sqrt(180 + 80 * s2)) / 2) + 1
-    rest, nodes = _mass(xp, p) - k, []
     for j in range(29):
         w = 2 * math.pi * j / M
         h, sine = 2 * xp.sin(w / 2)**2, xp.sin(w)
         used = (2 * j < M) & (s2 * h < 41)
         if not _known(xp.any(used)):
             break
-        modulus = xp.exp(_mass(xp, xp.log1p(-2 * h * p * q)) / 2)
-        phase = _mass(xp, xp.atan2(p * sine, 1 - p * h) - p * w) + w * rest
+        modulus = xp.exp(total(lambda p, q: xp.log1p(-2 * h * p * q)) / 2)
+        phase = total(lambda p, q: xp.atan2(p * sine, 1 - p * h) - p * w) + w * rest
         size = xp.where(used, modulus * (2.0 if j else 1.0), 0.0)
         nodes.append((size * xp.cos(phase), size * xp.sin(phase), h, sine))
-    total = sum(node[0] for node in nodes)
-    return [(re / total, im / total, h, sine) for re, im, h, sine in nodes]
+    mean = sum(node[0] for node in nodes)
+    return [(re / mean, im / mean, h, sine) for re, im, h, sine in nodes]
 
 
-def _inclusion(xp, t, k):
-    """(marginals, p, q, nodes) of the subset law, for scores t from the sigmoid threshold."""
+def _mean_field(xp, t):
+    """p and q = 1 - p of the sigmoid for scores t from the threshold, both to all digits."""
     small, large = _sigmoid_parts(xp, t)[0], 1 / (1 + xp.exp(-xp.abs(t)))
-    p, q = xp.where(t > 0, large, small), xp.where(t > 0, small, large)
-    nodes, total = _circle(xp, p, q, k), xp.zeros_like(t)
-    for re, im, h, sine in nodes:
-        total = total + (re * (1 - q * h) - im * q * sine) / (1 - 2 * h * p * q)
-    return xp.where(q > 0, p * total, 1.0), p, q, nodes
+    return xp.where(t > 0, large, small), xp.where(t > 0, small, large)
 
 
-# %% book/smooth_topk/topk.ipynb: _covariance_times
-def _covariance_times(xp, t, k, V):
-    """Cov(1_i, 1_j) of the subset law times V."""
-    marginals, p, q, nodes = _inclusion(xp, t, k)
-    result = marginals * (V - _mass(xp, marginals * V))
+def _marginals(xp, p, q, nodes):
+    """The probabilities of inclusion, a mean over the nodes of the circle."""
+    mean = 0.0
     for re, im, h, sine in nodes:
-        D = 1 - 2 * h * p * q
-        rho_re, rho_im = p * (1 - q * h) / D, p * q * sine / D
-        rest_re = _mass(xp, rho_re * V) - rho_re * V
-        rest_im = _mass(xp, rho_im * V) - rho_im * V
-        result = result + re * (rho_re * rest_re - rho_im * rest_im)
-        result = result - im * (rho_re * rest_im + rho_im * rest_re)
-    return xp.where(p * q > 0, result, 0.0)                 # what is certain has no covariance
+        mean = mean + (re * (1 - q * h) - im * q * sine) / (1 - 2 * h * p * q)
+    return xp.clip(xp.where(q > 0, p * mean, 1.0), 0.0, 1.0)
+
+
+# %% book/smooth_topk/topk.ipynb: _rho
+def _rho(p, q, h, sine):
+    """Real and imaginary part of rho at a node."""
+    D = 1 - 2 * h * p * q
+    return p * (1 - q * h) / D, p * q * sine / D
+
+
+def _covariance_times(xp, items, k, V):
+    """Cov(1_i, 1_j) of the subset law times V, block by block."""
+    nodes, sums = _circle(xp, items, k), []
+    moment = sum(_mass(xp, p * q * v) for (p, q), v in zip(items, V))
+    level = moment / sum(_mass(xp, p * q) for p, q in items)
+    level = xp.where(xp.isfinite(level), level, 0.0)        # Cov 1 = 0: less to cancel
+    for *_, h, sine in nodes:
+        sum_re = sum_im = 0.0
+        for (p, q), v in zip(items, V):
+            v, (rho_re, rho_im) = v - level, _rho(p, q, h, sine)
+            sum_re, sum_im = sum_re + _mass(xp, rho_re * v), sum_im + _mass(xp, rho_im * v)
+        sums.append((sum_re, sum_im))
+    mean = sum(re * a - im * b for (re, im, *_), (a, b) in zip(nodes, sums))         # <p, V>
+    for (p, q), v in zip(items, V):
+        v = v - level
+        result = _marginals(xp, p, q, nodes) * (v - mean)
+        for (re, im, h, sine), (sum_re, sum_im) in zip(nodes, sums):
+            rho_re, rho_im = _rho(p, q, h, sine)
+            rest_re, rest_im = sum_re - rho_re * v, sum_im - rho_im * v
+            result = result + re * (rho_re * rest_re - rho_im * rest_im)
+            result = result - im * (rho_re * rest_im + rho_im * rest_re)
+        yield xp.where(p * q > 0, result, 0.0)              # what is certain has no covariance
 
 
 # %% book/smooth_topk/topk.ipynb: _powers
 def _powers(p):
-    """(p, p^2, p^3, p^4) and (1, p^4, p^8, p^12) as rows."""
-    low, high = np.empty((4, len(p))), np.empty((4, len(p)))
-    low[0], high[0] = p, 1
-    np.multiply(p, p, out=low[1])
-    np.multiply(low[1], p, out=low[2])
-    np.multiply(low[1], low[1], out=low[3])
-    high[1] = low[3]
-    np.multiply(low[3], low[3], out=high[2])
-    np.multiply(high[2], low[3], out=high[3])
-    return low, high
+    """Blocks of p, each with its powers (p, p^2, p^3, p^4) and (1, p^4, p^8, p^12) as rows."""
+    low, high = np.empty((4, 8192)), np.ones((4, 8192))
+    for i in range(0, len(p), 8192):
+        part = p[i:i + 8192]
+        a, b = low[:, :len(part)], high[:, :len(part)]
+        a[0] = part
+        np.multiply(a[0], a[0], out=a[1])
+        np.multiply(a[1], a[0], out=a[2])
+        np.multiply(a[1], a[1], out=b[1])
+        a[3] = b[1]
+        np.multiply(b[1], b[1], out=b[2])
+        np.multiply(b[2], b[1], out=b[3])
+        yield part, a, b
 
 
-def _long_inclusion(p, k):
-    """The marginals for a long slice from its mean field p; None where too many p are large."""
+def _long_marginals(p, k):
+    """The marginals, written over the mean field p of a long slice."""
     s2 = p.sum() - np.dot(p, p)
     M = 2 * math.ceil((12.5 + math.sqrt(180 + 80 * s2)) / 2) + 1
     w = 2 * math.pi / M * np.arange(min(29, (M + 1) // 2))
     h = 2 * np.sin(w / 2)**2
     w, h = w[s2 * h < 41], h[s2 * h < 41]
-    c, turn = -h + 1j * np.sin(w), np.exp(1j * w)
+    c, r = -h + 1j * np.sin(w), np.arange(1, 17)
     others = np.flatnonzero(p > 0.1 / np.abs(c).max())
-    if 16 * len(others) > len(p):
-        return None
-    large, rest = p[others], p if not len(others) else p.copy()
-    rest[others] = 0
-    starts, sums, r = range(0, len(p), _BLOCK), np.zeros((4, 4)), np.arange(1, 17)
-    for i in starts:
-        low, high = _powers(rest[i:i + _BLOCK])
-        sums += high @ low.T
+    if 16 * len(others) > len(p):                   # too many for the series
+        items = [(p[i:i + _BLOCK], 1 - p[i:i + _BLOCK]) for i in range(0, len(p), _BLOCK)]
+        nodes = _circle(_NUMPY, items, k)
+        for part, q in items:
+            part[:] = _marginals(_NUMPY, part, q, nodes)
+        return
+    large, p[others] = p[others], 0
+    sums = sum(high @ low.T for _, low, high in _powers(p))
     series = (-1.0)**(r + 1) / r * sums.ravel() @ c**r[:, None]
     weights = np.exp(series + np.log(1 + c[:, None] * large).sum(axis=1) - 1j * k * w)
     weights[1:] *= 2
-    weights *= turn / weights.real.sum()
+    weights *= np.exp(1j * w) / weights.real.sum()
     polynomial = ((-c)**(r[:, None] - 1) @ weights).real.reshape(4, 4)
-    out = np.empty(len(p))
-    for i in starts:
-        low, high = _powers(rest[i:i + _BLOCK])
-        np.einsum("ij,ij->j", high, polynomial @ low, out=out[i:i + _BLOCK])
-    out[others] = large * (weights / (1 + large[:, None] * c)).sum(axis=1).real
-    return out
-
-
-def _long_values(x, k, T, method, out):
-    """p for a long slice, written to out; whether that succeeded."""
-    if method != "subset":
-        return _long_slice(x, k, T, method, out) is not None
-    few = min(k, len(x) - k)
-    found = _long_slice(x if k == few else -x, few, T, "sigmoid")
-    P = None if found is None else _long_inclusion(found[0], few)
-    if P is None or abs(P.sum() - few) > 1e-12 * few:
-        return False
-    out[:] = P if k == few else 1 - P
-    return True
+    for part, low, high in _powers(p):
+        rows = polynomial @ low
+        part[:] = rows[3]
+        for row in rows[2::-1]:
+            part *= high[1]
+            part += row
+    p[others] = large * (weights / (1 + large[:, None] * c)).sum(axis=1).real
 
 
 # %% book/smooth_topk/topk.ipynb: _check_k
@@ -139,12 +152,17 @@ def _check_k(xp, X, k, method):
     kind = "integers" if method == "subset" else "numbers"
     allowed = f"{kind} from 0 to {n}, one or an array of shape {shape}"
     try:
-        K = xp.asarray(k, dtype=X.dtype)
-    except (TypeError, ValueError):
-        raise TypeError(f"k is {k!r}; allowed are {allowed}") from None
+        K = {} if isinstance(k, str | bytes | None) else k
+        alike = isinstance(k, type(X))
+        K = xp.astype(K, X.dtype) if alike else xp.asarray(K, dtype=X.dtype, device=X.device)
+    except (TypeError, ValueError, OverflowError) as error:
+        kind = ValueError if isinstance(error, OverflowError) else TypeError
+        raise kind(f"k is {k!r}; allowed are {allowed}") from None
     if K.ndim and tuple(K.shape) != shape:
         raise ValueError(f"k has shape {tuple(K.shape)}; allowed are {allowed}")
-    right = (K >= 0) & (K <= n) & ((xp.floor(K) == K) | (method != "subset"))
+    right = (K >= 0) & (K <= n)
+    if method == "subset":
+        right = right & (xp.floor(K) == K)
     if not _known(xp.all(right)):
         raise ValueError(f"k is {k!r}; allowed are {allowed}")
     return K[..., None]
@@ -155,43 +173,61 @@ def _setting(x, k, temperature, method, axis, **others):
     if method not in _METHODS:
         raise ValueError(f"method is {method!r}; allowed are {', '.join(map(repr, _METHODS))}")
     T = _check_temperature(temperature)
-    xp, back, X, *rest = _as_slices(x, axis, **others)
+    xp, back, finite, X, *rest = _as_slices(x, axis, **others)
     K = _check_k(xp, X, k, method)
-    return xp, back, X, *rest, K, T, *_check_room(xp, X, K)
+    return xp, back, X, *rest, K, T, *_check_room(xp, X, K, finite)
 
 
 # %% book/smooth_topk/topk.ipynb: soft_topk
 def _values(xp, X, K, T, method, certain, allowed):
     """p for arrays of any library, slices along the last axis."""
-    Z, t, edge = _levels(xp, X, K, T, method, certain, allowed)
-    P = _inclusion(xp, t, K)[0] if method == "subset" else _curve(xp, t, method)
+    t, edge = _levels(xp, X, K, T, method, certain, allowed)
+    if method == "subset":
+        p, q = _mean_field(xp, t)
+        P = _marginals(xp, p, q, _circle(xp, [(p, q)], K))
+    else:
+        P = _curve(xp, t, method)
     ends = (X == math.inf) | ((X > -math.inf) & (K >= allowed))
     return xp.where(edge, xp.astype(ends, P.dtype), P)
 
 
-def _in_blocks(X, *columns):
-    """Blocks of rows that hold about as many scores as the cache, with their part of the columns."""
-    step = max(1, _BLOCK // X.shape[-1])
-    rows = X.reshape(-1, X.shape[-1])
-    columns = [np.broadcast_to(C, (*X.shape[:-1], 1)).reshape(-1, 1) for C in columns]
-    for i in range(0, len(rows), step):
-        yield slice(i, i + step), rows[i:i + step], *(C[i:i + step] for C in columns)
+def _long_values(x, k, T, method, out):
+    """The same for a long slice of NumPy, written to out; whether that succeeded."""
+    if method != "subset":
+        return _long_slice(x, k, T, method, out) is not None
+    few = min(k, len(x) - k)
+    found = _long_slice(x if k == few else -x, few, T, "sigmoid", out)
+    if found is None:
+        return False
+    _long_marginals(out, few)
+    np.minimum(np.maximum(out, 0, out=out), 1, out=out)             # rounding
+    if k != few:
+        np.subtract(1, out, out=out)
+    return abs(out.sum() - k) <= 1e-12 * k
 
 
-def _is_long(rows, K, method, certain, allowed):
-    """Whether a block is one long slice without masks, for the fast way."""
-    return (rows.shape[-1] >= _LONG and method != "expclip" and certain[0, 0] == 0
-            and allowed[0, 0] == rows.shape[-1] and 0 < K[0, 0] < rows.shape[-1])
+def _in_blocks(X, *others):
+    """Rows of X and of what fits them: one long slice, or about what the cache holds."""
+    n, shape = X.shape[-1], X.shape[:-1]
+    step = max(1, _BLOCK // n) if n < _LONG else 1
+    same = lambda A: A if A.shape[:-1] == shape else np.broadcast_to(A, (*shape, A.shape[-1]))
+    tables = [same(A).reshape(-1, A.shape[-1]) for A in (X, *others)]
+    for i in range(0, len(tables[0]), step):
+        yield slice(i, i + step), *(A[i:i + step] for A in tables)
+
+
+def _is_long(rows, K, certain, allowed):
+    """Whether a block is one long slice in which k leaves a choice."""
+    return rows.shape[-1] >= _LONG and certain[0, 0] < K[0, 0] < allowed[0, 0]
 
 
 def _numpy_values(xp, X, K, T, method, certain, allowed):
     """The same for NumPy: block by block, long slices the fast way."""
     P = np.empty(X.shape)
     out = P.reshape(-1, X.shape[-1])
-    for place, rows, *columns in _in_blocks(X, K, certain, allowed):
-        k, *room = columns
-        long = _is_long(rows, k, method, *room)
-        if not (long and _long_values(rows[0], float(k[0, 0]), T, method, out[place][0])):
+    for place, rows, k, *room in _in_blocks(X, K, certain, allowed):
+        long = _is_long(rows, k, *room)
+        if not (long and _long_values(rows[0], k.item(), T, method, out[place][0])):
             out[place] = _values(xp, rows, k, T, method, *room)
     return P
 
@@ -259,13 +295,71 @@ def soft_topk(x, k, *, temperature=1.0, method="laplace", axis=-1):
 
 
 # %% book/smooth_topk/topk.ipynb: soft_topk_vjp
-def _derivative(xp, X, K, T, method, certain, allowed, V):
-    """(J V, weights of dp/dk or None, scores in units of T from a point of their slice)."""
-    Z, t, edge = _levels(xp, X, K, T, method, certain, allowed)
-    if method == "subset":
-        return xp.where(edge, 0.0, _covariance_times(xp, t, K, V) / T), None, Z
+def _products(xp, t, method, V):
+    """(T J V, dp/dk times V) for scores t from the threshold; the second is what J subtracts."""
     d, peak = _densities(xp, t, method)
-    return xp.where(edge, 0.0, _centred(xp, d, V) * peak / T), d / _mass(xp, d), Z
+    total = _mass(xp, d)
+    mean = xp.where(total > 0, _mass(xp, d * V) / total, 0.0)
+    return (V - mean) * d * peak, mean
+
+
+def _gradients(xp, X, K, T, method, certain, allowed, V):
+    """(J V, dp/dk times V, dp/dT times V) of each slice."""
+    t, edge = _levels(xp, X, K, T, method, certain, allowed)
+    if method == "subset":
+        many = 2 * K > X.shape[-1]                  # then of those left out: the same covariance
+        few, items = xp.where(many, X.shape[-1] - K, K), [_mean_field(xp, xp.where(many, -t, t))]
+        (product,), mean = _covariance_times(xp, items, few, [V]), 0 * K
+    else:
+        product, mean = _products(xp, xp.where(xp.isfinite(X), t, X), method, V)
+    product = xp.where(edge, 0.0, product)
+    weighted = xp.where(product == 0, 0.0, t * product)             # a mask is at infinity
+    return product / T, mean, -_mass(xp, weighted) / T
+
+
+def _long_gradients(x, k, T, method, v):
+    """The same for a long slice of NumPy without masks; None where that fails."""
+    t = np.empty(len(x))
+    found = _long_slice(x, k, T, "sigmoid" if method == "subset" else method, t)
+    if found is None:
+        return None
+    centre, level = found
+    parts = list(_blocks(x, centre, T, level, t))                   # t again
+    if method == "subset":
+        sign, few = (1, k) if 2 * k <= len(x) else (-1, len(x) - k)
+        items, mean = [_mean_field(_NUMPY, sign * part) for part in parts], 0.0
+        vs = [v[i:i + _BLOCK] for i in range(0, len(v), _BLOCK)]
+        gx = np.empty_like(t)
+        for i, product in enumerate(_covariance_times(_NUMPY, items, few, vs)):
+            gx[i * _BLOCK:(i + 1) * _BLOCK] = product
+    else:
+        gx, mean = _products(_NUMPY, t, method, v)
+    gT = -np.dot(t, gx) / T
+    gx /= T
+    return gx, mean, gT
+
+
+def _numpy_gradients(xp, X, K, T, method, certain, allowed, V):
+    """The same for NumPy: block by block, long slices with less memory."""
+    gx, gk, gT = np.empty(X.shape), *np.empty((2, *X.shape[:-1], 1))
+    outs = [A.reshape(-1, A.shape[-1]) for A in (gx, gk, gT)]
+    for place, rows, k, *room, v in _in_blocks(X, K, certain, allowed, V):
+        found = None
+        if _is_long(rows, k, *room) and room[1] - room[0] == rows.shape[-1]:
+            found = _long_gradients(rows[0], k.item(), T, method, v[0])
+        for out, A in zip(outs, found or _gradients(xp, rows, k, T, method, *room, v)):
+            out[place] = A
+    return gx, gk, gT
+
+
+def _pulled(x, k, T, method, axis, **others):
+    """(xp, back, K, gx, gk, gT), the last three with their slices along the last axis."""
+    xp, back, X, V, K, T, *room = _setting(x, k, T, method, axis, **others)
+    if 0 in X.shape:
+        rows = xp.zeros((*X.shape[:-1], 1), dtype=X.dtype)
+        return xp, back, K, V, rows, rows
+    gradients = _numpy_gradients if is_numpy_array(X) else _gradients
+    return xp, back, K, *gradients(xp, X, K, T, method, *room, V)
 
 
 @np.errstate(all="ignore")
@@ -296,8 +390,8 @@ def soft_topk_vjp(x, k, g, *, temperature=1.0, method="laplace", axis=-1):
 
     Notes
     -----
-    O(n) beyond `soft_topk`; about 29 passes for "subset". Derived in :ref:`simplex-maps-jacobian`
-    and :ref:`topk-tilt`: :prf:ref:`centred-jacobian`, :prf:ref:`subset-covariance`.
+    O(n) beyond `soft_topk`; up to 29 times as much for "subset". Derived in
+    :ref:`simplex-maps-jacobian` and :ref:`topk-tilt`: :prf:ref:`centred-jacobian`, :prf:ref:`subset-covariance`.
 
     Examples
     --------
@@ -307,17 +401,9 @@ def soft_topk_vjp(x, k, g, *, temperature=1.0, method="laplace", axis=-1):
     >>> gx.tolist(), float(gk)
     ([0.375, -0.125, -0.125, -0.125], 0.25)
     """
-    xp, back, X, G, *setting = _setting(x, k, temperature, method, axis, g=g)
-    K, T, *room = setting
-    if 0 in X.shape:
-        gk = xp.zeros(K.shape[:-1], dtype=X.dtype)
-        return back(G), None if method == "subset" else gk, xp.sum(X)
-    gx, weights, Z = _derivative(xp, X, K, T, method, *room, G)
-    gT = -xp.sum(Z * gx)
-    if weights is None:
-        return back(gx), None, gT
-    gk = xp.sum(weights * G, axis=-1)
-    return back(gx), gk if K.ndim > 1 else xp.sum(gk), gT
+    xp, back, K, gx, gk, gT = _pulled(x, k, temperature, method, axis, g=g)
+    gk = gk[..., 0] if K.ndim > 1 else xp.sum(gk)
+    return back(gx), None if method == "subset" else gk, xp.sum(gT)
 
 
 @np.errstate(all="ignore")
@@ -353,9 +439,8 @@ def soft_topk_jvp(x, k, dx, *, temperature=1.0, method="laplace", axis=-1):
     >>> soft_topk_jvp(np.zeros(4), 2, np.array([1.0, 0, 0, 0]), method="sigmoid").tolist()
     [0.1875, -0.0625, -0.0625, -0.0625]
     """
-    xp, back, X, V, *setting = _setting(x, k, temperature, method, axis, dx=dx)
-    K, T, *room = setting
-    return back(_derivative(xp, X, K, T, method, *room, V)[0] if 0 not in X.shape else V)
+    _, back, _, dp, *_ = _pulled(x, k, temperature, method, axis, dx=dx)
+    return back(dp)
 
 
 # %% book/smooth_topk/topk.ipynb: topk_temperature
@@ -400,8 +485,7 @@ def topk_temperature(x, k, *, error=0.01, method="laplace", axis=-1):
     """
     if method == "expclip":
         raise ValueError("method is 'expclip'; allowed are 'laplace', 'sparse', 'subset', 'sigmoid'")
-    if not 0 < error < 0.5:
-        raise ValueError(f"error is {error!r}; allowed is a number with 0 < error < 0.5")
+    error = _check_number(error, "error", "0 < error < 0.5", lambda error: 0 < error < 0.5)
     xp, _, X, K, *_ = _setting(x, k, 1.0, method, axis)
     n = X.shape[-1]
     if K.ndim > 1 or not _known(xp.all((K > 0) & (K < n) & (xp.floor(K) == K))):

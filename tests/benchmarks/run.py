@@ -203,6 +203,12 @@ def run_memory(only, quick):
     return rows
 
 
+def simd_level():
+    """The last of the instruction sets that NumPy found here and can make use of: sorting and exp depend on it."""
+    found = np.show_config(mode="dicts")["SIMD Extensions"]
+    return (found.get("found") or found["baseline"])[-1]
+
+
 def machine():
     """Where this runs, as far as Python knows."""
     cpu = platform.processor() or platform.machine()
@@ -212,7 +218,7 @@ def machine():
     blas = [module.show_config(mode="dicts")["Build Dependencies"]["blas"] for module in (np, scipy)]
     return {"cpu": cpu, "cores": os.cpu_count(), "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
             "system": platform.platform(), "python": platform.python_version(), "numpy": np.__version__,
-            "scipy": scipy.__version__, "lowrank": lowrank.__version__,
+            "scipy": scipy.__version__, "lowrank": lowrank.__version__, "simd": simd_level(),
             "blas": [f"{b['name']} {b['version']}" for b in blas], "threads": {v: os.environ[v] for v in THREADS},
             "clock": clock.__name__, "date": datetime.now().isoformat(timespec="seconds")}
 
@@ -221,7 +227,7 @@ def print_machine(m):
     blas = " and ".join(dict.fromkeys(m["blas"]))
     print(f"{m['cpu']}, {m['cores']} cores, load {m['load'] or 0:.1f}, {m['system']}, {m['date']}")
     print(f"Python {m['python']}, NumPy {m['numpy']}, SciPy {m['scipy']}, lowrank {m['lowrank']}; "
-          f"{blas}, threads {m['threads']['OPENBLAS_NUM_THREADS']}")
+          f"{blas}, threads {m['threads']['OPENBLAS_NUM_THREADS']}; SIMD {m['simd']}")
     print(f"ms: medians of {'processor' if ONE_THREAD else 'wall'} time; error: in the Frobenius norm, over the "
           "smallest of that rank; ratio: our time over the peer's")
 

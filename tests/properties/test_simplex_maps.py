@@ -182,6 +182,9 @@ def test_empty_slices_and_stacks():
     (lambda: entmax([1.0], alpha=0.9), ValueError, "alpha is 0.9; allowed is a number with 1 <= alpha <= 2"),
     (lambda: entmax([1.0], alpha=np.nan), ValueError, "alpha is nan"),
     (lambda: entmax([1.0], alpha=None), TypeError, "alpha is None"),
+    (lambda: entmax([1.0], alpha="1.5"), TypeError, "alpha is '1.5'"),
+    (lambda: softmax([1.0], temperature="1"), TypeError, "temperature is '1'"),
+    (lambda: softmax_vjp([1.0, 2.0], [1j, 0]), TypeError, "g has dtype complex128; allowed are real"),
     (lambda: softmax_vjp([1.0, 2.0], [1.0]), ValueError, r"g has shape \(1,\); allowed is the shape of x, \(2,\)"),
     (lambda: sparsemax_vjp([1.0, 2.0], [1.0, np.inf]), ValueError, "g contains 0 NaN and 1 Inf"),
 ])

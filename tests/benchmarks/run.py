@@ -23,16 +23,19 @@ import time
 import tracemalloc
 import warnings
 from datetime import datetime
-from math import isfinite
 from pathlib import Path
 from statistics import geometric_mean, median
 
+import low_rank
 import lowrank
+import matrix_sign
 import numpy as np
 import scipy
-from cases import CASES, LONG, MEMORY
+import smooth_topk
+from low_rank import LONG, MEMORY
 from matrices import CACHE
 
+CASES = [*low_rank.CASES, *matrix_sign.CASES, *smooth_topk.CASES]
 OURS = "lowrank"
 TURNS, MORE = 5, 25            # turns for every method; quick ones go on to MORE
 BRIEF, LONGEST = 0.3, 5.0      # ... while they took less than BRIEF seconds; none is started again after LONGEST

@@ -24,7 +24,7 @@ from lowrank.arrays import (
     _rescaled,
     _svd,
 )
-from lowrank.newton_schulz import _check_choice
+from lowrank.conventions import _check_choice, _check_number
 from lowrank.polar_factor import msign
 
 __all__ = ["svfun", "mclip", "mstep", "svfun_jvp", "svfun_vjp"]
@@ -112,13 +112,7 @@ def svfun(A, f, *, rtol=None):
 # %% book/matrix_sign/clipping.ipynb: _check_bound
 def _check_bound(value, name):
     """value as a float >= 0; Inf is one."""
-    try:
-        bound = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} is {value!r}; allowed is a number >= 0") from None
-    if not bound >= 0:
-        raise ValueError(f"{name} is {value!r}; allowed is a number >= 0")
-    return bound
+    return _check_number(value, name, "a number >= 0", lambda bound: bound >= 0)
 
 
 def _check_method(method, rtol, **options):

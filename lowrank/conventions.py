@@ -119,14 +119,17 @@ def _as_array(A, name="A", *, stacked=False, empty=False):
 # %% book/foundations/conventions.ipynb: _check_value
 def _check_value(value, name, allowed, convert, holds):
     """The value as a number for which `holds` is true; `allowed` says in words which these are."""
+    wrong = f"{name} is {value!r}; allowed is {allowed}"
+    if isinstance(value, bool | np.bool | str | bytes) or np.ndim(value):
+        raise TypeError(wrong)
     try:
-        number = None if isinstance(value, bool | np.bool | str) else convert(value)
+        number = convert(value)
     except (TypeError, ValueError):
-        number = None
-    if number is None:
-        raise TypeError(f"{name} is {value!r}; allowed is {allowed}")
+        raise TypeError(wrong) from None
+    except OverflowError:                                   # an integer above all floats
+        raise ValueError(wrong) from None
     if not holds(number):
-        raise ValueError(f"{name} is {value!r}; allowed is {allowed}")
+        raise ValueError(wrong)
     return number
 
 

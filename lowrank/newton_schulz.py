@@ -16,7 +16,7 @@ from array_api_compat import array_namespace, device, is_numpy_array
 from scipy.linalg import get_blas_funcs
 
 from lowrank.arrays import _adjoint, _as_stack, _frobenius, _known, _matching, _peaks, _power_of_two
-from lowrank.conventions import _check_count
+from lowrank.conventions import _check_choice, _check_count
 
 __all__ = [
     "pade_step",
@@ -234,12 +234,6 @@ def _gram_form(X, schedule, powers, restart):
 # %% book/matrix_sign/newton_schulz.ipynb: apply_schedule
 _NORMALIZE = ("frobenius", "schatten4", "schatten8", False)
 _FORMS = ("auto", "plain", "gram")
-
-
-def _check_choice(value, name, allowed):
-    """Refuse what is not one of `allowed`."""
-    if value not in allowed:
-        raise ValueError(f"{name} is {value!r}; allowed are {', '.join(map(repr, allowed))}")
 
 
 def _check_schedule(schedule):

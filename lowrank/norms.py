@@ -14,8 +14,8 @@ import numpy as np
 from array_api_compat import array_namespace, device
 
 from lowrank.arrays import _adjoint, _as_stack, _cut_off, _peaks, _power_of_two, _svd
-from lowrank.conventions import _check_count, _check_tol, _generator
-from lowrank.newton_schulz import _check_choice, _positive
+from lowrank.conventions import _check_choice, _check_count, _check_number, _check_tol, _generator
+from lowrank.newton_schulz import _positive
 from lowrank.polar_factor import _refuse, msign
 
 __all__ = [
@@ -325,13 +325,7 @@ def spectral_decay(W, rate, *, method="svd", rtol=None, tol=None, steps=None, rn
     array([[3., 0.],
            [0., 1.]])
     """
-    allowed = "a number with 0 <= rate <= 1"
-    try:
-        rate = float(rate)
-    except (TypeError, ValueError):
-        raise TypeError(f"rate is {rate!r}; allowed is {allowed}") from None
-    if not 0 <= rate <= 1:
-        raise ValueError(f"rate is {rate!r}; allowed is {allowed}")
+    rate = _check_number(rate, "rate", "a number with 0 <= rate <= 1", lambda x: 0 <= x <= 1)
     _, X = _as_stack(W, "W")
     norm, G, _ = _top(X, method, rtol, tol, steps, rng)
     return X - rate * norm * G

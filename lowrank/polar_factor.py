@@ -26,10 +26,9 @@ from lowrank.arrays import (
     _rescaled,
     _svd,
 )
-from lowrank.conventions import _check_tol
+from lowrank.conventions import _check_choice, _check_tol
 from lowrank.newton_schulz import (
     _NORMALIZE,
-    _check_choice,
     _check_schedule,
     _combine,
     _gram_form,

@@ -51,8 +51,8 @@ def _as_slices(x, axis, **others):
     return xp, lambda P: xp.astype(move(P, -1, place), dtype, copy=False), finite, *slices
 
 
-# %% book/smooth_topk/simplex_maps.ipynb: _check_number
-def _check_number(value, name, allowed, right):
+# %% book/smooth_topk/simplex_maps.ipynb: _check_parameter
+def _check_parameter(value, name, allowed, right):
     """value as a float that is right; one that is traced or to be differentiated as it is."""
     wrong = f"{name} is {value!r}; allowed is a number with {allowed}"
     if isinstance(value, str | bytes) or getattr(value, "ndim", 0):
@@ -70,7 +70,7 @@ def _check_number(value, name, allowed, right):
 
 def _check_temperature(T):
     """The temperature, a positive finite number."""
-    return _check_number(T, "temperature", "0 < temperature < inf", lambda T: 0 < T < math.inf)
+    return _check_parameter(T, "temperature", "0 < temperature < inf", lambda T: 0 < T < math.inf)
 
 
 def _count(xp, mask, dtype):
@@ -311,7 +311,7 @@ def sparsemax_vjp(x, g, *, temperature=1.0, axis=-1):
 # %% book/smooth_topk/simplex_maps.ipynb: entmax
 def _check_alpha(alpha):
     """The order of entmax, from 1 to 2."""
-    return _check_number(alpha, "alpha", "1 <= alpha <= 2", lambda alpha: 1 <= alpha <= 2)
+    return _check_parameter(alpha, "alpha", "1 <= alpha <= 2", lambda alpha: 1 <= alpha <= 2)
 
 
 def _entmax_of_order(xp, Z, alpha):

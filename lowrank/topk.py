@@ -13,7 +13,8 @@ import numpy as np
 from array_api_compat import is_numpy_array
 
 from lowrank.arrays import _known
-from lowrank.simplex_maps import _as_slices, _check_number, _check_room, _check_temperature
+from lowrank.conventions import _check_choice, _check_number
+from lowrank.simplex_maps import _as_slices, _check_room, _check_temperature
 from lowrank.thresholds import (
     _BLOCK,
     _LONG,
@@ -170,8 +171,7 @@ def _check_k(xp, X, k, method):
 
 def _setting(x, k, temperature, method, axis, **others):
     """All arguments, checked: (xp, back, X, others..., K, T, certain, allowed)."""
-    if method not in _METHODS:
-        raise ValueError(f"method is {method!r}; allowed are {', '.join(map(repr, _METHODS))}")
+    _check_choice(method, "method", _METHODS)
     T = _check_temperature(temperature)
     xp, back, finite, X, *rest = _as_slices(x, axis, **others)
     K = _check_k(xp, X, k, method)
@@ -485,7 +485,8 @@ def topk_temperature(x, k, *, error=0.01, method="laplace", axis=-1):
     """
     if method == "expclip":
         raise ValueError("method is 'expclip'; allowed are 'laplace', 'sparse', 'subset', 'sigmoid'")
-    error = _check_number(error, "error", "0 < error < 0.5", lambda error: 0 < error < 0.5)
+    error = _check_number(error, "error", "a number with 0 < error < 0.5",
+                          lambda value: 0 < value < 0.5)
     xp, _, X, K, *_ = _setting(x, k, 1.0, method, axis)
     n = X.shape[-1]
     if K.ndim > 1 or not _known(xp.all((K > 0) & (K < n) & (xp.floor(K) == K))):

@@ -60,6 +60,8 @@ def test_bad_input_is_named():
         (lambda: _check_count(7, "k", 1, 6), ValueError, "k is 7; allowed is an integer from 1 to 6$"),
         (lambda: _check_tol(-0.1), ValueError, "tol is -0.1; allowed is a number with 0 <="),
         (lambda: _check_tol("0.1"), TypeError, "tol is '0.1'"),
+        (lambda: _check_tol(np.array([0.1])), TypeError, r"tol is array\(\[0.1\]\)"),
+        (lambda: _check_tol(10**400), ValueError, "tol is 1000"),
         (lambda: _check_choice("LU", "method", ("qr", "svd")), ValueError, "allowed are 'qr', 'svd'"),
         (lambda: _check_indices([0, 3], 3, "rows"), ValueError, r"rows is \[0, 3\]; allowed are"),
         (lambda: _check_indices([0.5], 3, "rows"), TypeError, "rows has dtype float64"),

@@ -62,10 +62,11 @@ pdf: book
 	@echo "==> printing every page: a minute or two"
 	@$(BIN)/python book/_literate/print_pdf.py
 
-# One BLAS thread a worker: the workers share the cores.
+# One BLAS thread a worker: the workers share the cores. In the order of the files, the browser's long one comes early;
+# by the number of its tests it would be the last, and the other worker would wait for it.
 test: check
 	@echo "==> stored outputs, tests, doctests, and the built book in a browser"
-	@OPENBLAS_NUM_THREADS=$${OPENBLAS_NUM_THREADS:-1} $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	@OPENBLAS_NUM_THREADS=$${OPENBLAS_NUM_THREADS:-1} $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 bench: $(STAMP)
 	@$(BIN)/python tests/benchmarks/run.py $(ONLY) $(if $(QUICK),--quick)

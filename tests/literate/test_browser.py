@@ -37,9 +37,11 @@ LOOK = """async () => {
         raw: prose.textContent.split("\\n").filter(line => /\\\\[()\\[\\]]|\\$\\$/.test(line)),
     };
 }"""
-# Half of a page's elements are parts of its formulas, which MathJax makes all alike: axe-core sees ten of them.
-FEWER_FORMULAS = """() => [...document.querySelectorAll("mjx-container")].slice(10)
-    .forEach(formula => formula.replaceChildren("formula"))"""
+# Most elements of a page are parts of formulas and of coloured code, which are all alike: axe-core sees ten of each.
+FEWER_PARTS = """() => {
+    for (const element of [...document.querySelectorAll("mjx-container")].slice(10)) element.replaceChildren("formula");
+    for (const element of [...document.querySelectorAll("pre")].slice(10)) element.replaceChildren(element.textContent);
+}"""
 # It is asked for colours at one element of each look, in light and in dark; for all else once, of every element.
 JUDGE = """async (allRules) => {
     const COLOURS = ["color-contrast", "link-in-text-block"];
@@ -100,7 +102,7 @@ def visit(browser, address):
         page.set_viewport_size({"width": width, "height": 900})
         record.facts[width] = page.evaluate(OVERFLOW)
     page.evaluate(accessibility_rules())
-    page.evaluate(FEWER_FORMULAS)
+    page.evaluate(FEWER_PARTS)
     for scheme, width, all_rules in (("light", WIDTHS[-1], False), ("dark", WIDTHS[0], True)):
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size({"width": width, "height": 900})

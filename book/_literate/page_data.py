@@ -10,7 +10,7 @@ from docutils import nodes
 from sphinx.addnodes import download_reference
 
 WORDS, FORMULAS, LINES = 200, 6, 40  # read in a minute: words of prose, displayed formulas, lines of code
-OUTCOME = "You will be able to "
+OUTCOME = "**You will be able to**"
 
 
 def version(app):
@@ -47,23 +47,32 @@ def reading_time(doctree):
 
 def describe(app, pagename, templatename, context, doctree):
     """Give a chapter the description that search engines show: its title, and what a reader will be able to do."""
-    if doctree is None or not (chapter := chapter_of(app, pagename)):
-        return
-    outcome = next((text for text in map(plain_text, doctree.findall(nodes.paragraph)) if text.startswith(OUTCOME)), "")
-    text = f"{chapter.title}: {outcome[len(OUTCOME) :]}" if outcome else chapter.title
-    context["metatags"] = context.get("metatags", "") + f'\n<meta name="description" content="{escape(text)}">'
+    if chapter := chapter_of(app, pagename):
+        text = escape(": ".join(filter(None, (chapter.title, outcome(chapter)))))
+        context["metatags"] = context.get("metatags", "") + f'\n<meta name="description" content="{text}">'
 
 
-def plain_text(paragraph):
-    """The text of a paragraph; what a formula says without TeX, such as A+ for the pseudo-inverse."""
-    copy = paragraph.deepcopy()
-    for formula in list(copy.findall(nodes.math)):
-        formula.replace_self(nodes.Text(re.sub(r"[{}^\\]", "", formula.astext())))
-    return copy.astext().replace("\n", " ")
+def say_why(app, pagename, templatename, context, doctree):
+    """Under the titles of the previous and the next chapter, what a reader is able to do after it."""
+    _, *neighbours = getattr(app.builder, "relations", {}).get(pagename) or (None, None, None)
+    for direction, docname in zip(("prev", "next"), neighbours):
+        chapter = docname and chapter_of(app, docname)
+        if chapter and context.get(direction):
+            reason = outcome(chapter)
+            reason = f'<span class="why">{escape(reason[:1].upper() + reason[1:])}</span>'
+            context[direction] = {**context[direction], "title": context[direction]["title"] + reason}
+
+
+def outcome(chapter):
+    """What follows "You will be able to" in a chapter, as plain text: A+ for the pseudo-inverse, code without marks."""
+    lines = (line for cell in chapter.cells if cell.kind == "markdown" for line in cell.source.splitlines())
+    text = next((line.removeprefix(OUTCOME) for line in lines if line.startswith(OUTCOME)), "")
+    return re.sub(r"[$`{}^\\]", "", text).strip()
 
 
 def setup(app):
     app.connect("config-inited", sign_pages, priority=900)
     app.connect("doctree-read", introduce, priority=100)
     app.connect("html-page-context", describe)
+    app.connect("html-page-context", say_why)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

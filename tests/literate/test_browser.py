@@ -9,7 +9,7 @@ import pytest
 
 from tests.literate.built import CHAPTERS, PAGES, page_file
 
-WIDTHS = (360, 768, 1280)
+WIDTHS = (1280, 768, 360)
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # of the browser's driver
 
@@ -81,7 +81,7 @@ def accessibility_rules():
 def visit(browser, address):
     """Open a page; whatever it asks of another host is refused and noted."""
     record = Visit()
-    context = browser.new_context(viewport={"width": WIDTHS[-1], "height": 900})
+    context = browser.new_context(viewport={"width": WIDTHS[0], "height": 900})
     page = context.new_page()
 
     def pass_or_refuse(route):
@@ -103,7 +103,7 @@ def visit(browser, address):
         record.facts[width] = page.evaluate(OVERFLOW)
     page.evaluate(accessibility_rules())
     page.evaluate(FEWER_PARTS)
-    for scheme, width, all_rules in (("light", WIDTHS[-1], False), ("dark", WIDTHS[0], True)):
+    for scheme, width, all_rules in (("dark", WIDTHS[-1], True), ("light", WIDTHS[0], False)):
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size({"width": width, "height": 900})
         page.wait_for_function(SETTLED, arg=scheme)

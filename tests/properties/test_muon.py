@@ -2,16 +2,15 @@
 
 import copy
 import pickle
-import re
 from importlib.util import find_spec
 
-import nbformat
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lowrank import Muon, MuonState, MuonUpdate, msign, muon_update, optimal_msign_schedule
+from tests.properties.chapters_text import python_blocks
 from tests.properties.libraries import LIBRARIES
 from tests.properties.matrices import FLOATS, HARD, any_matrix, assert_unchanged, double, eps
 
@@ -377,9 +376,7 @@ def test_optax_with_the_same_coefficients_is_equal():
 def test_the_optimizer_of_the_chapter_learns(request):
     import torch
 
-    notebook = nbformat.read(request.config.rootpath / "book/matrix_sign/muon.ipynb", 4)
-    blocks = [block for cell in notebook.cells if cell.cell_type == "markdown"
-              for block in re.findall(r"```python\n(.*?)```", cell.source, re.S)]
+    blocks = python_blocks(request, "book/matrix_sign/muon.ipynb")
     assert len(blocks) == 1
     names = {}
     exec(blocks[0], names)

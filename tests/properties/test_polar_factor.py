@@ -1,16 +1,14 @@
 """msign on every library, dtype, shape and scale; its certificate; its derivative; the optimizer of the text."""
 
-import re
 from importlib.util import find_spec
 
-import nbformat
 import numpy as np
 import pytest
 import scipy.linalg
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from lowrank import (SignInfo, msign, msign_jvp, msign_vjp, optimal_msign_schedule, pade_step, polar_residuals)
+from tests.properties.chapters_text import python_blocks
 from tests.properties.libraries import LIBRARIES
 from tests.properties.matrices import FLOATS, HARD, any_matrix, assert_unchanged, double, eps
 
@@ -278,9 +276,7 @@ def test_divergence_is_an_error_and_integers_are_numbers():
 def test_the_optimizer_of_the_chapter_learns(request):
     import torch
 
-    notebook = nbformat.read(request.config.rootpath / "book/matrix_sign/polar_factor.ipynb", 4)
-    blocks = [block for cell in notebook.cells if cell.cell_type == "markdown"
-              for block in re.findall(r"```python\n(.*?)```", cell.source, re.S)]
+    blocks = python_blocks(request, "book/matrix_sign/polar_factor.ipynb")
     assert len(blocks) == 1
     names = {}
     exec(blocks[0], names)

@@ -62,8 +62,8 @@ pdf: book
 	@echo "==> printing every page: a minute or two"
 	@$(BIN)/python book/_literate/print_pdf.py
 
-# One BLAS thread a worker: the workers share the cores. In the order of the files, the browser's long one comes early;
-# by the number of its tests it would be the last, and the other worker would wait for it.
+# One BLAS thread a worker: the workers share the cores. They take the files in the order of tests/conftest.py;
+# by the number of its tests the browser's, the longest, would be the last, and the other worker would wait for it.
 test: check
 	@echo "==> stored outputs, tests, doctests, and the built book in a browser"
 	@OPENBLAS_NUM_THREADS=$${OPENBLAS_NUM_THREADS:-1} $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder

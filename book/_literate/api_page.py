@@ -6,6 +6,7 @@ import re
 from crosslinks import anchor, book_of, depend_on_book, link_to_cell
 from docutils import nodes
 from docutils.statemachine import StringList
+from module_pages import link_to_module
 from sphinx.addnodes import desc, desc_content
 from sphinx.util.docutils import SphinxDirective
 
@@ -44,7 +45,7 @@ def reference(chapter):
 
 
 def link_to_origins(app, doctree, docname):
-    """Begin each entry with a link to the cell that defines it, named by the section around that cell."""
+    """Begin each entry with links to the section and the cell that define it, to the code and to the tests that hold it."""
     entries = {node[0]["ids"][0]: node for node in doctree.findall(desc) if node["domain"] == "py" and node[0]["ids"]}
     for chapter in book_of(app).chapters if entries else ():
         chapter_tree = app.env.get_doctree(chapter.docname)
@@ -54,6 +55,7 @@ def link_to_origins(app, doctree, docname):
                 title = nodes.inline("", "", *(child.deepcopy() for child in section_title(chapter_tree, anchor(cell))))
                 link = link_to_cell(app, docname, chapter, cell, title)
                 origin = nodes.paragraph("", "", nodes.Text("Derived in "), link, classes=["derived-in"])
+                origin += [nodes.Text("; code in "), link_to_module(app, docname, chapter, cell)]
                 origin += links_to_tests(app, docname, chapter, item.name)
                 next(entry.findall(desc_content)).insert(0, origin)
 

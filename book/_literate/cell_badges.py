@@ -3,6 +3,7 @@
 from crosslinks import anchor, chapter_of, claims_in, link_to_api, link_to_claim
 from docutils import nodes
 from model import definitions
+from module_pages import link_to_module
 
 
 def badge_cells(app, doctree):
@@ -12,16 +13,16 @@ def badge_cells(app, doctree):
     claims = claims_in(doctree)
     for node in list(doctree.findall(lambda node: isinstance(node, nodes.container) and "cell_index" in node)):
         cell = chapter.cells[node["cell_index"]]
-        if parts := badge_parts(chapter, cell, claims):
+        if parts := badge_parts(app, chapter, cell, claims):
             badge = nodes.paragraph("", "", *parts, classes=["cell-badge"], ids=[anchor(cell)])
             node.parent.insert(node.parent.index(node), badge)
 
 
-def badge_parts(chapter, cell, claims):
+def badge_parts(app, chapter, cell, claims):
     """What there is to say about a cell, one inline node for each of its tags that matters."""
     parts = []
     if "export" in cell.tags:
-        parts.append(lives_in(chapter.module, cell))
+        parts.append(lives_in(app, chapter, cell))
     if "test" in cell.tags:
         parts.append(tested_in(chapter.module, cell))
     for label in cell.labels:
@@ -30,9 +31,9 @@ def badge_parts(chapter, cell, claims):
     return parts
 
 
-def lives_in(module, cell):
-    """`lives in lowrank/svd.py: truncated_svd`, with links to the API page for all that is public."""
-    file = link_to_api("mod", f"lowrank.{module}", f"lowrank/{module}.py")
+def lives_in(app, chapter, cell):
+    """`lives in lowrank/svd.py: truncated_svd`, linked to the code there, and to the API page for all that is public."""
+    module, file = chapter.module, link_to_module(app, chapter.docname, chapter, cell)
     names = [name for name, _, _ in definitions(cell.tree)]
     links = [code(name) if name[0] == "_" else link_to_api("obj", f"lowrank.{module}.{name}", name) for name in names]
     return line("lives in ", file, links)

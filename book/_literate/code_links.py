@@ -6,9 +6,8 @@ times as long. Here the names are few and belong to nobody else, so that the hig
 
 import re
 
-from crosslinks import book_of
+from crosslinks import API, book_of
 
-API = "book/reference/api"
 CODE = re.compile(r'<div class="highlight-(?:i?python3?|default|pycon)[^"]*">.*?</pre>', re.DOTALL)
 
 
@@ -23,7 +22,7 @@ def link_names(app, pagename, templatename, context, doctree):
     entries = {item.name: f"lowrank.{chapter.module}.{item.name}"
                for chapter in book_of(app).chapters for item in chapter.public}  # fmt: skip
     names = "|".join(map(re.escape, entries))
-    name = re.compile(rf'(?<!<span class="o">\.</span>)<span class="n">({names})</span>(?!<span class="o">=</span>)')
+    name = re.compile(rf'(?<!<span class="o">\.</span>)<span class="n[fc]?">({names})</span>(?!<span class="o">=</span>)')
 
     def link(match):
         entry = entries[match[1]]

@@ -7,6 +7,8 @@ from chapters import CLAIM_KINDS, read_book
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 
+API = "book/reference/api"  # the page with the entries of all that is public
+
 
 def book_of(app):
     """The model of the book that Sphinx builds; it is read once."""

@@ -5,8 +5,9 @@ import tomllib
 from html import escape
 from pathlib import Path
 
-from crosslinks import chapter_of, link_to_api
+from crosslinks import chapter_of
 from docutils import nodes
+from module_pages import link_to_module
 from sphinx.addnodes import download_reference
 
 WORDS, FORMULAS, LINES = 200, 6, 40  # read in a minute: words of prose, displayed formulas, lines of code
@@ -28,7 +29,7 @@ def introduce(app, doctree):
     if not (chapter := chapter_of(app, app.env.docname)):
         return
     title = next(doctree.findall(nodes.title))
-    module = link_to_api("mod", f"lowrank.{chapter.module}", f"lowrank/{chapter.module}.py")
+    module = link_to_module(app, chapter.docname, chapter)
     notebook = download_reference("", "", nodes.Text("the notebook"), reftarget=f"/{chapter.path}", refdoc=chapter.docname)
     count = len(chapter.claims)
     claims = [nodes.inline("", f"{count} claims, each checked" if count > 1 else "1 claim, checked")] if count else []

@@ -12,10 +12,12 @@ PARTS = (
     "page_data",
     "cell_badges",
     "claims",
+    "module_pages",
     "code_links",
     "chapter_map",
     "api_page",
     "interactive",
+    "light_pages",
 )
 
 

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BOOK = read_book(ROOT)
 CHAPTERS = [chapter.docname for chapter in BOOK.chapters]
 PAGES = [*(page.removesuffix(".md") for page in BOOK.pages), *CHAPTERS]
+MODULES = [f"lowrank/{chapter.module}" for chapter in BOOK.chapters if chapter.exports]
 
 
 def build(root, out):
@@ -29,7 +30,7 @@ class PageReader(HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.ids, self.links, self.sources, self.images, self.badges = set(), [], [], [], {}
-        self.descriptions = []
+        self.descriptions, self.buttons = [], []
         self._badge = None
         self.feed(text)
 
@@ -41,6 +42,8 @@ class PageReader(HTMLParser):
             self._badge = self.badges[attributes["id"]] = []
         if tag == "a" and "href" in attributes:
             self.links.append(attributes["href"])
+            if "btn" in classes:
+                self.buttons.append((attributes["href"], classes))
             if self._badge is not None:
                 self._badge.append(attributes["href"])
         if tag == "meta" and attributes.get("name") == "description":

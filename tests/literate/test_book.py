@@ -5,7 +5,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
 
-from tests.literate.built import BOOK, CHAPTERS, PAGES, ROOT, PageReader, build, page_file, read_page
+from tests.literate.built import BOOK, CHAPTERS, MODULES, PAGES, ROOT, PageReader, build, page_file, read_page
 
 CLAIMS = [(chapter, claim) for chapter in BOOK.chapters for claim in chapter.claims]
 
@@ -68,7 +68,7 @@ def test_mathjax_is_local_and_small(built_book):
     assert {"tex-chtml.js", "MathJax_Main-Regular.woff", "boldsymbol.js"} <= {file.name for file in files}
 
 
-@pytest.mark.parametrize("page", [*PAGES, "search"])
+@pytest.mark.parametrize("page", [*PAGES, *MODULES, "search"])
 def test_page_names_no_other_host_and_no_missing_target(built_book, page):
     file = page_file(built_book, page)
     foreign = [source for source in read_page(file).sources if source and urlsplit(source).netloc]
@@ -85,7 +85,7 @@ def test_images_are_described(built_book, page):
 
 
 def test_each_page_has_a_description_of_its_own(built_book):
-    found = [read_page(page_file(built_book, page)).descriptions for page in [*PAGES, "index", "404"]]
+    found = [read_page(page_file(built_book, page)).descriptions for page in [*PAGES, *MODULES, "index", "404"]]
     assert all(len(descriptions) == 1 for descriptions in found)
     assert len({text for (text,) in found}) == len(found)
     assert all(len(text.split()) > 5 and not set(text) & set("\\$") for (text,) in found)
@@ -107,6 +107,31 @@ def test_exported_cells_lead_to_their_api_entries_and_back(built_book, chapter):
         assert any(link.endswith(f"/api.html#{entry}") for link in read_page(page).badges[badge])
         assert entry in read_page(api).ids
         assert any(link.endswith(f"{page.name}#{badge}") for link in read_page(api).links)
+
+
+@pytest.mark.parametrize("chapter", BOOK.chapters, ids=lambda chapter: chapter.module)
+def test_exported_cells_lead_to_their_code_and_back(built_book, chapter):
+    page, api = page_file(built_book, chapter.docname), page_file(built_book, "book/reference/api")
+    module = page_file(built_book, f"lowrank/{chapter.module}")
+    assert f"../../lowrank/{module.name}" in read_page(page).links
+    for number in {item.cell for item in chapter.definitions}:
+        badge = f"cell-{chapter.cells[number - 1].id}"
+        assert f"../../lowrank/{module.name}#{badge}" in read_page(page).badges[badge]
+        assert badge in read_page(module).ids
+        assert f"../{chapter.docname}.html#{badge}" in read_page(module).links
+    for item in chapter.public:
+        code = f"lowrank/{module.name}#cell-{chapter.cells[item.cell - 1].id}"
+        assert any(link.endswith(code) for link in read_page(api).links)
+        assert f"../book/reference/api.html#lowrank.{chapter.module}.{item.name}" in read_page(module).links
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_source_of_each_page_can_be_viewed(built_book, page):
+    file = page_file(built_book, page)
+    (source,) = (link for link, classes in read_page(file).buttons if "btn-view-source-button" in classes)
+    shown = (file.parent / source).resolve().relative_to(built_book.resolve())
+    chapter = next((chapter for chapter in BOOK.chapters if chapter.docname == page), None)
+    assert str(shown) == (f"lowrank/{chapter.module}.html" if chapter else f"_sources/{page}.md")
 
 
 def test_see_also_leads_to_other_chapters(built_book):

@@ -7,7 +7,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import pytest
 
-from tests.literate.built import CHAPTERS, PAGES, page_file
+from tests.literate.built import CHAPTERS, MODULES, PAGES, page_file
 
 WIDTHS = (1280, 768, 360)
 
@@ -123,16 +123,47 @@ def assert_reads_well(record):
     assert {width: record.facts[width] for width in WIDTHS} == dict.fromkeys(WIDTHS, 0), "px wider than the window"
 
 
-@pytest.mark.parametrize("page", [*PAGES, "search"])
+@pytest.mark.parametrize("page", [*PAGES, MODULES[0], "search"])
 def test_page_in_a_browser(browser, served_book, page):
     record = visit(browser, urljoin(served_book, f"{page}.html"))
     assert_reads_well(record)
     assert record.facts["typeset"] > 0 or page not in CHAPTERS
 
 
+def test_the_front_page_is_light(browser, served_book):
+    page = browser.new_page()
+    answers = []
+    page.on("response", lambda answer: answers.append(answer))
+    page.goto(urljoin(served_book, f"{PAGES[0]}.html"), wait_until="networkidle")
+    assert sum(len(answer.body()) for answer in answers if "/mathjax/" not in answer.url) < 400e3
+    page.close()
+
+
 @pytest.mark.parametrize("page", [PAGES[0], *CHAPTERS[:1]])
 def test_page_opened_from_disk(browser, built_book, page):
     assert_reads_well(visit(browser, page_file(built_book, page).as_uri()))
+
+
+def test_from_a_theorem_to_its_check_the_code_the_entry_and_back(browser, served_book):
+    page = browser.new_page()
+    chapter, claim = "book/low_rank/svd", "eckart-young-mirsky"
+
+    def click(selector, expected):
+        page.locator(selector).first.click(timeout=5000)
+        page.wait_for_url(f"**/{expected}*")
+        arrived = page.evaluate("document.querySelector(':target') !== null")
+        assert arrived, page.url
+
+    page.goto(urljoin(served_book, f"{chapter}.html"))
+    click(f"#{claim} .claim-check a", f"{chapter}.html#cell-")                          # the theorem's check
+    click(f".cell-badge:target a[href='#{claim}']", f"{chapter}.html#{claim}")          # and back
+    click(".cell-badge a[href*='api.html#lowrank.svd.truncated_svd']", "book/reference/api.html#lowrank.svd")
+    click("dl:has(> dt:target) .derived-in a[href*='lowrank/svd.html#']", "lowrank/svd.html#cell-")
+    click("a:target", f"{chapter}.html#cell-")                                          # from the code to its cell
+    click(".cell-badge:target a[href*='lowrank/svd.html#']", "lowrank/svd.html#cell-")
+    click("a[href*='api.html#lowrank.svd.truncated_svd']", "book/reference/api.html#lowrank.svd")
+    click("dl:has(> dt:target) .derived-in a", f"{chapter}.html#cell-")                 # the section that derives it
+    page.close()
 
 
 def test_bare_address_leads_to_the_front_page(browser, served_book):

@@ -15,12 +15,17 @@ import tinycss2
 from fontTools.subset import Options, Subsetter
 from fontTools.ttLib import TTFont
 
-SCRIPT = r'\s*<script(?: defer(?:="defer")?)? src="[^"]*\b{}(?:\?[^"]*)?"></script>'
-ICONS = re.compile(SCRIPT.format(r"fontawesome\.js"))
-SEARCH = re.compile(SCRIPT.format(r"(?:searchtools|language_data|searchindex)\.js"))
-FORMULAS = re.compile(SCRIPT.format(r"(?:tex-chtml|fit_formulas)\.js") + r"|\s*<script>window\.MathJax = .*?</script>")
+SCRIPT = r'\s*<script [^>]*src="[^"]*\b(?:{})\.js(?:\?[^"]*)?"></script>'
+NEEDED_BY = {  # scripts, and what in a page needs them
+    "fontawesome": r"(?!)",
+    "searchtools|language_data|searchindex": r'id="search-results"',
+    "tex-chtml|fit_formulas": r'class="[^"]*\bmath\b',
+    "design-tabs": r'class="[^"]*\bsd-tab',
+}
+MATHJAX_SETTINGS = re.compile(r"\s*<script>window\.MathJax = .*?</script>")
 STYLE = re.compile(r'(?<=href=")([^"?]+\.css)\?[^"]*')
 CLASS = re.compile(r"\.(-?[A-Za-z_][\w-]*)")
+CHOICE = re.compile(r":(?:not|is|where|has)\(.*\)")
 WORD = re.compile(r"[\w-]+")
 
 
@@ -36,6 +41,17 @@ class Classes(HTMLParser):
         self.found.update((dict(attributes).get("class") or "").split())
 
 
+class Names:
+    """The names that may be in use: those that were found, and those that begin as a script begins a name, `bs-`."""
+
+    def __init__(self, found):
+        self.found = found
+        self.beginnings = tuple(name for name in found if len(name) > 2 and name.endswith("-"))
+
+    def __contains__(self, name):
+        return name in self.found or name.startswith(self.beginnings)
+
+
 def lighten(app, exception):
     """Read all pages and scripts of the built book, then cut scripts, styles and fonts down to what they use."""
     if exception is not None or app.builder.format != "html":
@@ -43,7 +59,7 @@ def lighten(app, exception):
     static = Path(app.outdir, "_static")
     pages = {file: file.read_text(encoding="utf-8") for file in Path(app.outdir).rglob("*.html")}
     scripts = [file.read_text(encoding="utf-8") for file in static.rglob("*.js") if file.name != "fontawesome.js"]
-    used = set().union(*(Classes(text).found for text in pages.values()), *map(WORD.findall, scripts))
+    used = Names(set().union(*(Classes(text).found for text in pages.values()), *map(WORD.findall, scripts)))
     for file in static.rglob("*.css"):
         file.write_text(without_unused(file.read_text(encoding="utf-8"), used), encoding="utf-8")
     cut_icon_fonts(static)
@@ -55,17 +71,17 @@ def lighten(app, exception):
 
 def light(text, file):
     """A page without the scripts that it does not need, and with the digests of its styles as they are now."""
-    text = ICONS.sub("", text)
-    if file.name != "search.html":
-        text = SEARCH.sub("", text)
-    if not re.search(r'class="[^"]*\bmath\b', text):
-        text = FORMULAS.sub("", text)
+    for scripts, reason in NEEDED_BY.items():
+        if not re.search(reason, text):
+            text = re.sub(SCRIPT.format(scripts), "", text)
+    if "tex-chtml.js" not in text:
+        text = MATHJAX_SETTINGS.sub("", text)
     return STYLE.sub(lambda match: f"{match[1]}?v={md5((file.parent / match[1]).read_bytes()).hexdigest()[:8]}", text)
 
 
 def without_unused(css, used):
     """A style sheet without the rules that need a class which occurs nowhere."""
-    return "".join(kept(tinycss2.parse_stylesheet(css, skip_comments=True), used))
+    return "".join(kept(tinycss2.parse_stylesheet(css, skip_comments=True, skip_whitespace=True), used))
 
 
 def kept(rules, used):
@@ -75,15 +91,16 @@ def kept(rules, used):
             if chosen := [text for text in selectors if needed(text, used)]:
                 yield f"{','.join(chosen)}{{{tinycss2.serialize(rule.content)}}}\n"
         elif rule.type == "at-rule" and rule.lower_at_keyword in ("media", "supports"):
-            if inner := "".join(kept(tinycss2.parse_rule_list(rule.content, skip_comments=True), used)):
+            inner = "".join(kept(tinycss2.parse_rule_list(rule.content, skip_comments=True, skip_whitespace=True), used))
+            if inner:
                 yield f"@{rule.at_keyword}{tinycss2.serialize(rule.prelude)}{{{inner}}}\n"
         else:
             yield rule.serialize()
 
 
 def needed(selector, used):
-    """Whether a selector can match: what stands in `:not(...)` and its like may be absent."""
-    return all(name in used for name in CLASS.findall(re.sub(r":(?:not|is|where|has)\(.*\)", "", selector)))
+    """Whether a selector can match: what stands in `:not(...)` and its like may be absent; `\\` hides a name."""
+    return "\\" in selector or all(name in used for name in CLASS.findall(CHOICE.sub("", selector)))
 
 
 def split_at_commas(prelude):

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from crosslinks import API, anchor, book_of, chapter_of
 from docutils import nodes
-from export import code_of
+from export import code_of, heading
 
-CELL = re.compile(r'<span class="c1"># %% [^<]*</span>')
+CELL = re.compile(r'<span class="c1">(# %% [^<]*)</span>')
 
 
 def module_page(chapter):
@@ -28,8 +28,8 @@ def write_module_pages(app):
     for chapter in book_of(app).chapters:
         file = Path(app.srcdir, f"{module_page(chapter)}.py")
         if chapter.exports and file.is_file():
-            title = escape(f"{module_page(chapter)}.py")
-            about = f"The code of {title}, which the chapter {escape(chapter.title)} exports, with links back to its cells."
+            title = f"{module_page(chapter)}.py"
+            about = f"The code of {title}, exported by the chapter {escape(chapter.title)}, with links back to its cells."
             context = {
                 "title": title,
                 "metatags": f'\n<meta name="description" content="{about}">',
@@ -50,11 +50,11 @@ def origins(app, chapter):
 def code(app, chapter, file):
     """The highlighted module; the line above each cell leads to the cell in its chapter."""
     page = app.builder.get_relative_uri(module_page(chapter), chapter.docname)
-    cells = filter(code_of, chapter.exports)    # imports stand at the top of the module
+    cells = {heading(chapter, cell): anchor(cell) for cell in chapter.exports}
 
     def link(line):
-        cell = anchor(next(cells))
-        return f'<a id="{cell}" href="{page}#{cell}">{line[0]}</a>'
+        cell = cells.get(line[1])
+        return f'<a id="{cell}" href="{page}#{cell}">{line[0]}</a>' if cell else line[0]
 
     html = app.builder.highlighter.highlight_block(file.read_text(encoding="utf-8"), "python")
     return f'<div class="highlight-python notranslate module">{CELL.sub(link, html)}</div>'

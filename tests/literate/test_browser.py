@@ -134,7 +134,7 @@ def test_the_front_page_is_light(browser, served_book):
     page = browser.new_page()
     answers = []
     page.on("response", lambda answer: answers.append(answer))
-    page.goto(urljoin(served_book, f"{PAGES[0]}.html"), wait_until="networkidle")
+    page.goto(urljoin(served_book, f"{PAGES[0]}.html"))
     assert sum(len(answer.body()) for answer in answers if "/mathjax/" not in answer.url) < 400e3
     page.close()
 

@@ -77,7 +77,15 @@ def add_source_button(app, pagename, templatename, context, doctree):
     context["header_buttons"].append(button)
 
 
+def mark_as_utf8(app, error):
+    """A server sends Markdown without its encoding; a mark at its beginning keeps browsers from guessing another one."""
+    if error is None and app.builder.format == "html":
+        for file in Path(app.outdir, "_sources").rglob("*.md"):
+            file.write_text(file.read_text(encoding="utf-8-sig"), encoding="utf-8-sig")
+
+
 def setup(app):
     app.connect("html-collect-pages", write_module_pages)
     app.connect("html-page-context", add_source_button, priority=800)
+    app.connect("build-finished", mark_as_utf8)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,6 +1,8 @@
-// Fit displayed formulas to their column. The page "Formulas on a small screen" says how and why.
+// Fit displayed formulas to their column, and break long ones in the text. The page "Formulas on a small screen" says
+// how and why.
 (() => {
   const SMALLEST = 0.7; // of the natural size: below that, indices cannot be read
+  const LONG = 240, LONGEST = 330; // px: wider formulas in the text may be broken after relations, after all operators
   const formulas = new Map(); // formula -> its natural font size in percent, as MathJax has set it
   const widths = new WeakMap(); // its column -> the width for which it was fitted
 
@@ -35,8 +37,33 @@
     fit(changed.flatMap(({ target }) => [...target.children].filter((child) => formulas.has(child))));
   }
 
+  // MathJax sets off a relation, and what comes after it, by the space 4, and a binary operator by 3.
+  function allowBreaks(formula, width) {
+    formula.classList.add("breakable");
+    (width > LONGEST ? [4, 3] : [4]).forEach((space) => {
+      const operands = formula.querySelectorAll(`:scope > mjx-math > mjx-mo[space="${space}"] + [space="${space}"]`);
+      operands.forEach((operand) => operand.before(document.createElement("wbr")));
+    });
+  }
+
+  // A browser would begin a line with the comma after a formula.
+  function keepWithPunctuation(formula) {
+    const span = formula.parentElement, text = span.nextSibling;
+    const marks = text && text.nodeType === Node.TEXT_NODE && text.data.match(/^[.,;:!?)\]]+/);
+    if (!marks || !span.matches("span.math")) return;
+    const together = document.createElement("span");
+    together.style.whiteSpace = "nowrap";
+    span.before(together);
+    text.splitText(marks[0].length);
+    together.append(span, text);
+  }
+
   async function start() {
     await MathJax.startup.promise;
+    const inText = [...document.querySelectorAll('mjx-container:not([display="true"])')];
+    const sizes = inText.map((formula) => formula.offsetWidth);
+    inText.forEach((formula, i) => { if (sizes[i] > LONG) allowBreaks(formula, sizes[i]); });
+    inText.forEach(keepWithPunctuation);
     const columns = new ResizeObserver(refit);
     document.querySelectorAll('mjx-container[display="true"]').forEach((formula) => {
       formulas.set(formula, parseFloat(formula.style.fontSize) || 100);

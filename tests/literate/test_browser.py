@@ -68,6 +68,12 @@ JUDGE = """async (allRules) => {
 SETTLED = """scheme => document.documentElement.dataset.theme === scheme
     && [...document.querySelectorAll("pre, .cell_output > .output, .pst-scrollable-table-container")]
         .every(box => box.scrollWidth <= box.clientWidth || box.tabIndex === 0)"""
+CLIPPED = """() => {
+    const edge = document.querySelector("article")?.getBoundingClientRect().right;
+    return [...document.querySelectorAll("article p mjx-container:not([display='true'])")]
+        .filter(formula => formula.offsetWidth && !formula.closest("table") && formula.getBoundingClientRect().right > edge + 1)
+        .map(formula => formula.textContent);
+}"""
 OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -101,6 +107,7 @@ def visit(browser, address):
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         record.facts[width] = page.evaluate(OVERFLOW)
+    record.facts["clipped"] = page.evaluate(CLIPPED)
     page.evaluate(accessibility_rules())
     page.evaluate(FEWER_PARTS)
     for scheme, width, all_rules in (("dark", WIDTHS[-1], True), ("light", WIDTHS[0], False)):
@@ -119,6 +126,7 @@ def assert_reads_well(record):
     assert not record.facts["raw"], "TeX that was not typeset"
     assert not record.facts["wrong"], "formulas that MathJax does not understand"
     assert record.facts["typeset"] == record.facts["marked"]
+    assert not record.facts["clipped"], "formulas in the text that leave the screen of a phone"
     assert not record.barriers, "critical or serious for axe-core"
     assert {width: record.facts[width] for width in WIDTHS} == dict.fromkeys(WIDTHS, 0), "px wider than the window"
 

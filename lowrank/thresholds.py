@@ -196,7 +196,7 @@ def _edges(xp, t):
 
 
 # %% book/smooth_topk/thresholds.ipynb: _long_start
-_BLOCK, _LONG = 32_768, 4_096                       # scores in a block; from when on slices go alone
+_BLOCK, _LONG = 32_768, 4_096           # scores in a block; from when on slices go alone
 
 
 def _long_start(x, k, T, method):
@@ -228,7 +228,7 @@ def _blocks(x, centre, T, level, out):
 
 
 def _block_sums(w, c, method):
-    """m, A, B of a block w = e^t for the level log c; for the sigmoid (m, sum p - m, sum p (1 - p))."""
+    """m, A, B of a block w = e^t for the level log c; or m, sum p - m, sum p (1 - p)."""
     above = w > c
     m, above = np.count_nonzero(above), above.astype(float)
     if method == "sigmoid":

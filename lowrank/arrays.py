@@ -10,16 +10,20 @@ Generated from book/foundations/arrays.ipynb; edit the chapter.
 import numpy as np
 from array_api_compat import array_namespace, is_array_api_obj, is_numpy_array
 
-from lowrank.conventions import _check_tol, _to_floats
+from lowrank.conventions import _check_number, _check_tol, _to_floats
 
 __all__ = []
+
+
+# %% book/foundations/arrays.ipynb: _NUMPY
+_NUMPY = array_namespace(np.empty(0))                # NumPy under the names of the standard
 
 
 # %% book/foundations/arrays.ipynb: _as_floats
 def _as_floats(x, name):
     """(xp, x): the namespace of x, and x as an array of floating-point numbers."""
     if is_numpy_array(x) or not is_array_api_obj(x):
-        x = _to_floats(x, name)                             # lists too become NumPy arrays
+        return _NUMPY, _to_floats(x, name)                  # lists too become NumPy arrays
     xp = array_namespace(x)
     if not xp.isdtype(x.dtype, ("real floating", "complex floating")):
         x = xp.astype(x, xp.__array_namespace_info__().default_dtypes()["real floating"])
@@ -35,10 +39,21 @@ def _known(condition):
         return True
 
 
+def _bounded(x):
+    """A condition that holds for finite entries only, and for all of them unless sums overflow."""
+    xp = array_namespace(x)
+    if not is_numpy_array(x):
+        return xp.isfinite(xp.sum(x))
+    x = x.ravel(order="K")                      # a view, unless entries are missing in between
+    return np.isfinite(x.dot(x))
+
+
 def _check_finite(x, name):
     """Refuse NaN and Inf, where there are values to look at."""
     xp = array_namespace(x)
-    if not _known(xp.all(xp.isfinite(x))):
+    with np.errstate(all="ignore"):
+        finite = _known(_bounded(x)) or _known(xp.all(xp.isfinite(x)))
+    if not finite:
         raise ValueError(f"{name} contains {int(xp.count_nonzero(xp.isnan(x)))} NaN and "
                          f"{int(xp.count_nonzero(xp.isinf(x)))} Inf; every entry must be finite")
 
@@ -64,6 +79,18 @@ def _matching(G, name, A, other="A"):
                          f"allowed is the shape of {other}, {tuple(A.shape)}")
     _check_finite(G, name)
     return xp.astype(G, xp.result_type(G, A), copy=False)
+
+
+def _check_parameter(value, name, allowed, holds):
+    """_check_number, but a number without a value, or to be differentiated, stays as it is."""
+    seen = value.detach() if hasattr(value, "detach") else value
+    try:
+        number = _check_number(seen, name, allowed, holds)
+    except (TypeError, RuntimeError):
+        if is_numpy_array(value) or not is_array_api_obj(value) or value.ndim:
+            raise
+        return value
+    return value if getattr(value, "requires_grad", False) else number
 
 
 # %% book/foundations/arrays.ipynb: _adjoint

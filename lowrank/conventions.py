@@ -88,17 +88,22 @@ def _finite_peak(X, name):
     return peak
 
 
-def _to_floats(A, name):
-    """A as an array in the dtype to compute in; a view of A wherever that is possible."""
+def _to_ndarray(A, name):
+    """A as an array; what only resembles one is refused."""
     if np.ma.isMaskedArray(A):
         raise TypeError(f"{name} is a masked array; fill its masked entries first, "
                         "since their meaning would be lost")
     if sparse.issparse(A) or isinstance(A, LinearOperator):
         raise TypeError(f"{name} is a {type(A).__name__}; allowed here is an array")
     try:
-        A = np.asarray(A)
+        return np.asarray(A)
     except ValueError as error:
         raise ValueError(f"{name} does not form an array: {error}") from None
+
+
+def _to_floats(A, name):
+    """A as an array in the dtype to compute in; a view of A wherever that is possible."""
+    A = A if type(A) is np.ndarray else _to_ndarray(A, name)
     return A.astype(_work_dtype(A.dtype, name), copy=False)
 
 
@@ -119,18 +124,18 @@ def _as_array(A, name="A", *, stacked=False, empty=False):
 # %% book/foundations/conventions.ipynb: _check_value
 def _check_value(value, name, allowed, convert, holds):
     """The value as a number for which `holds` is true; `allowed` says in words which these are."""
-    wrong = f"{name} is {value!r}; allowed is {allowed}"
-    if isinstance(value, bool | np.bool | str | bytes) or np.ndim(value):
-        raise TypeError(wrong)
+    wrong = ValueError
     try:
+        if isinstance(value, (bool, np.bool, str, bytes)) or getattr(value, "ndim", 0):
+            raise TypeError
         number = convert(value)
+        if holds(number):
+            return number
     except (TypeError, ValueError):
-        raise TypeError(wrong) from None
+        wrong = TypeError
     except OverflowError:                                   # an integer above all floats
-        raise ValueError(wrong) from None
-    if not holds(number):
-        raise ValueError(wrong)
-    return number
+        pass
+    raise wrong(f"{name} is {value!r}; allowed is {allowed}")
 
 
 def _check_number(value, name, allowed, holds):

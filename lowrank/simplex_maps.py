@@ -11,9 +11,8 @@ import math
 import operator
 
 import numpy as np
-from array_api_compat import is_array_api_obj
 
-from lowrank.arrays import _as_floats, _known, _matching
+from lowrank.arrays import _as_floats, _bounded, _check_parameter, _known, _matching
 
 __all__ = ["softmax", "softmax_vjp", "sparsemax", "sparsemax_vjp", "entmax", "entmax_vjp"]
 
@@ -24,14 +23,22 @@ def _centred(xp, d, v):
     return d * (v - xp.sum(d * v, axis=-1, keepdims=True) / xp.sum(d, axis=-1, keepdims=True))
 
 
-# %% book/smooth_topk/simplex_maps.ipynb: _as_slices
+# %% book/smooth_topk/simplex_maps.ipynb: _as_double
+def _as_double(xp, B, name):
+    """Real numbers in double precision, where the library has it."""
+    if B.dtype == xp.float64:
+        return B
+    if not xp.isdtype(B.dtype, "real floating"):
+        raise TypeError(f"{name} has dtype {B.dtype}; allowed are real numbers")
+    here = xp.__array_namespace_info__().dtypes(kind="real floating")
+    return xp.astype(B, here.get("float64", B.dtype), copy=False)
+
+
 def _as_slices(x, axis, **others):
     """(xp, back, finite, X, ...): x and its like in double precision, slices last; back undoes it."""
     xp, A = _as_floats(x, "x")
-    arrays = A, *(_matching(other, name, A, "x") for name, other in others.items())
-    for B, name in zip(arrays, ("x", *others)):
-        if not xp.isdtype(B.dtype, "real floating"):
-            raise TypeError(f"{name} has dtype {B.dtype}; allowed are real numbers")
+    arrays = {"x": A, **{name: _matching(B, name, A, "x") for name, B in others.items()}}
+    doubles = [_as_double(xp, B, name) for name, B in arrays.items()]
     try:
         place = operator.index(axis)
     except TypeError:
@@ -39,38 +46,22 @@ def _as_slices(x, axis, **others):
     if not -A.ndim <= place < A.ndim:
         raise ValueError(f"axis is {axis!r}; allowed is an axis of x, "
                          f"whose shape is {tuple(A.shape)}")
-    finite = not _known(~xp.isfinite(xp.sum(A)))        # then so is each term; else look again
+    finite = not _known(~_bounded(A))
     if not finite and not _known(xp.all(~xp.isnan(A))):
         raise ValueError(f"x contains {int(xp.count_nonzero(xp.isnan(A)))} NaN; "
                          "allowed are numbers, -inf and +inf")
     half = isinstance(x, np.ndarray) and x.dtype == np.float16      # A is float32 then
     dtype = x.dtype if half else A.dtype
-    double = xp.__array_namespace_info__().dtypes(kind="real floating").get("float64", A.dtype)
     move = lambda B, old, new: B if place % A.ndim == A.ndim - 1 else xp.moveaxis(B, old, new)
-    slices = [move(xp.astype(B, double, copy=False), place, -1) for B in arrays]
+    slices = [move(B, place, -1) for B in doubles]
     return xp, lambda P: xp.astype(move(P, -1, place), dtype, copy=False), finite, *slices
 
 
-# %% book/smooth_topk/simplex_maps.ipynb: _check_parameter
-def _check_parameter(value, name, allowed, right):
-    """value as a float that is right; one that is traced or to be differentiated as it is."""
-    wrong = f"{name} is {value!r}; allowed is a number with {allowed}"
-    if isinstance(value, str | bytes) or getattr(value, "ndim", 0):
-        raise TypeError(wrong)
-    try:
-        number = float(value.detach() if hasattr(value, "detach") else value)
-    except (TypeError, ValueError, RuntimeError):
-        if is_array_api_obj(value):
-            return value                                        # there is no number to look at
-        raise TypeError(wrong) from None
-    if not right(number):
-        raise ValueError(wrong)
-    return value if getattr(value, "requires_grad", False) else number
-
-
+# %% book/smooth_topk/simplex_maps.ipynb: _check_temperature
 def _check_temperature(T):
     """The temperature, a positive finite number."""
-    return _check_parameter(T, "temperature", "0 < temperature < inf", lambda T: 0 < T < math.inf)
+    return _check_parameter(T, "temperature", "a number with 0 < temperature < inf",
+                            lambda T: 0 < T < math.inf)
 
 
 def _count(xp, mask, dtype):
@@ -81,7 +72,7 @@ def _count(xp, mask, dtype):
 def _check_room(xp, X, k, finite):
     """(#certain, #allowed) of each slice: how many are +inf and above -inf, with k between."""
     if finite and X.shape[-1]:
-        none = xp.zeros_like(X[..., :1])
+        none = 0 * X[..., :1]
         return none, none + X.shape[-1]
     counts = [_count(xp, mask, X.dtype) for mask in (X == math.inf, X > -math.inf)]
     poor = xp.reshape((counts[0] > k) | (counts[1] < k), (-1,))
@@ -311,7 +302,8 @@ def sparsemax_vjp(x, g, *, temperature=1.0, axis=-1):
 # %% book/smooth_topk/simplex_maps.ipynb: entmax
 def _check_alpha(alpha):
     """The order of entmax, from 1 to 2."""
-    return _check_parameter(alpha, "alpha", "1 <= alpha <= 2", lambda alpha: 1 <= alpha <= 2)
+    return _check_parameter(alpha, "alpha", "a number with 1 <= alpha <= 2",
+                            lambda alpha: 1 <= alpha <= 2)
 
 
 def _entmax_of_order(xp, Z, alpha):

@@ -9,16 +9,11 @@ Generated from book/smooth_topk/thresholds.ipynb; edit the chapter.
 import math
 
 import numpy as np
-from array_api_compat import array_namespace
 
-from lowrank.arrays import _known
+from lowrank.arrays import _NUMPY, _known
 from lowrank.simplex_maps import _count
 
 __all__ = []
-
-
-# %% book/smooth_topk/thresholds.ipynb: _NUMPY
-_NUMPY = array_namespace(np.empty(0))                # NumPy under the names of the standard
 
 
 # %% book/smooth_topk/thresholds.ipynb: _mass
@@ -200,15 +195,8 @@ def _edges(xp, t):
     return weights
 
 
-# %% book/smooth_topk/thresholds.ipynb: _long_borders
-_BLOCK, _LONG = 32_768, 4_096                       # scores in a block; and from when on a slice is long
-
-
-def _long_borders(x, k):
-    """The ceil(k)-th and the (floor(k) + 1)-th largest, by selection."""
-    rank = len(x) - math.ceil(k)
-    parts = np.partition(x, rank)
-    return parts[rank].item(), (parts[rank] if k % 1 else parts[:rank].max()).item()
+# %% book/smooth_topk/thresholds.ipynb: _long_start
+_BLOCK, _LONG = 32_768, 4_096           # scores in a block; from when on slices go alone
 
 
 def _long_start(x, k, T, method):
@@ -221,9 +209,13 @@ def _long_start(x, k, T, method):
         d = np.exp(-np.abs(Z - level))
         if d.sum()**2 > 64 * np.vdot(d, d):         # many scores share the decision: a good guide
             return centre.item(), level.item()
-    first, last = _long_borders(x, k)
-    centre = first if method == "expclip" else first / 2 + last / 2
-    return centre, -0.5 if method == "sparse" else 0.0
+    rank = len(x) - math.ceil(k)
+    parts = np.partition(x, rank)
+    first = parts[rank].item()                      # ceil(k)-th largest; last: (floor(k) + 1)-th
+    if method in ("sparse", "expclip"):
+        return first, -0.5 if method == "sparse" else 0.0
+    last = first if k % 1 else parts[:rank].max().item()
+    return first / 2 + last / 2, 0.0
 
 
 def _blocks(x, centre, T, level, out):
@@ -235,23 +227,23 @@ def _blocks(x, centre, T, level, out):
         yield t
 
 
-def _exponentials(t, method):
-    """(above, e): 1 where t > 0, else 0; e^-|t|, or for expclip min(1, e^t), written over t."""
-    above = (t > 0).astype(float)
-    if method == "expclip":
-        return above, np.exp(np.minimum(t, 0, out=t), out=t)
-    return above, np.exp(np.negative(np.abs(t, out=t), out=t), out=t)
+def _block_sums(w, c, method):
+    """m, A, B of a block w = e^t for the level log c; or m, sum p - m, sum p (1 - p)."""
+    above = w > c
+    m, above = np.count_nonzero(above), above.astype(float)
+    if method == "sigmoid":
+        small = np.minimum(w, c)
+        small /= w + c                              # min(p, 1 - p)
+        total = small.sum()
+        return m, total - 2 * np.dot(above, small), total - np.dot(small, small)
+    A = np.dot(above, c / np.maximum(w, c)) if method == "laplace" else 0.0
+    return m, A, np.dot(1 - above, w) / c
 
 
-def _block_sums(t, method):
-    """m, A, B of a block t, which is overwritten."""
-    above, e = _exponentials(t, method)
-    return np.array([above.sum(), np.dot(above, e), np.dot(1 - above, e)])
-
-
-def _block_step(sums, k, method):
-    """The step to the root, for the sums of all blocks."""
-    m, A, B = map(float, sums)
+def _block_step(m, A, B, k, method):
+    """The step to the root, or nearer to it, for the sums of all blocks."""
+    if method == "sigmoid":
+        return min(max((m - k + A) / B, -1.0), 1.0) if B > 0 else 0.0
     a, b, c = math.log(max(A, 5e-324)), math.log(max(B, 5e-324)), abs(m - k)
     if method == "expclip":
         return b - math.log(c) if m < k else math.nan
@@ -259,43 +251,32 @@ def _block_step(sums, k, method):
     return r - a if m > k else b - r if m < k else (b - a) / 2
 
 
-def _long_exponential(z, k, method):
-    """The threshold for laplace and expclip by splits, and F written over z."""
-    views = [z[i:i + _BLOCK] for i in range(0, len(z), _BLOCK)]
-    scratch, level, enough = np.empty(_BLOCK), 0.0, 1e-5 if method == "laplace" else 1e-7
-    for _ in range(30):
-        blocks = (np.subtract(v, level, out=scratch[:len(v)]) for v in views)
-        step = _block_step(sum(_block_sums(t, method) for t in blocks), k, method)
-        level += step
-        if abs(step) < enough:                      # the next is of its third, or second, power
-            break
-    for v in views:
-        above, e = _exponentials(np.subtract(v, level, out=v), method)
-        if method == "laplace":
-            e *= 0.5
-            np.abs(np.subtract(above, e, out=e), out=e)             # 1 - e above, e below
-    return level
+def _block_values(w, c, method):
+    """F written over a block w = e^t, for the level log c."""
+    if method == "sigmoid":
+        w /= w + c
+    elif method == "expclip":
+        np.minimum(np.divide(w, c, out=w), 1, out=w)
+    else:                                           # e^t / 2 up to 1/2, then 1 - e^-t / 2
+        w *= 0.5 / c
+        upper = 0.5 - np.minimum(0.25 / w, 0.5)
+        np.add(np.minimum(w, 0.5, out=w), upper, out=w)
 
 
-def _long_sigmoid(W, k):
-    """log c for the c with sum w / (w + c) = k, and these values written over W = e^t."""
+def _long_level(W, k, method):
+    """The threshold for laplace, sigmoid and expclip, and F written over W = e^t."""
     views = [W[i:i + _BLOCK] for i in range(0, len(W), _BLOCK)]
-    c = 1.0
+    level, enough = 0.0, 1e-5 if method == "laplace" else 1e-7
     for _ in range(30):
-        m = rest = slope = 0.0
-        for w in views:
-            above, small = (w > c).astype(float), np.minimum(w, c)
-            small /= w + c                          # min(p, 1 - p)
-            total = small.sum()
-            m, rest = m + above.sum(), rest + total - 2 * np.dot(above, small)
-            slope += total - np.dot(small, small)
-        step = min(max((m - k + rest) / slope, -1.0), 1.0) if slope > 0 else 0.0
-        c *= math.exp(step)
-        if abs(step) < 1e-7:                        # the next is of its second power
+        c = np.exp(level)
+        sums = map(sum, zip(*(_block_sums(w, c, method) for w in views)))
+        step = _block_step(*map(float, sums), k, method)
+        level += step
+        if not abs(step) > enough:                  # the next is of its third, or second, power
             break
     for w in views:
-        np.divide(w, w + c, out=w)
-    return math.log(c)
+        _block_values(w, np.exp(level), method)
+    return level
 
 
 def _long_ramp(x, k, T, centre, level):
@@ -303,10 +284,10 @@ def _long_ramp(x, k, T, centre, level):
     Z = (x.compress(x >= centre + (level - 0.5) * T) - centre) * (1 / T)
     for _ in range(30):
         t = Z - level
-        inside = np.count_nonzero((t > 0) & (t < 1))
-        step = (np.minimum(np.maximum(t, 0, out=t), 1, out=t).sum() - k) / max(inside, 1)
+        p = np.minimum(np.maximum(t, 0), 1)
+        step = (p.sum() - k) / max(np.count_nonzero(p == t), 1)
         level += step
-        if abs(step) < 1e-14:
+        if not abs(step) > 1e-14:
             break
     return level
 
@@ -319,10 +300,8 @@ def _long_slice(x, k, T, method, out):
     for t in _blocks(x, centre, T, level, out):
         if method == "sparse":
             np.minimum(np.maximum(t, 0, out=t), 1, out=t)
-        elif method == "sigmoid":
+        else:
             np.exp(np.minimum(t, 700, out=t), out=t)
-    if method == "sigmoid":
-        level += _long_sigmoid(out, k)
-    elif method != "sparse":
-        level += _long_exponential(out, k, method)
+    if method != "sparse":
+        level += _long_level(out, k, method)
     return (centre, level) if abs(out.sum() - k) <= 1e-12 * k else None

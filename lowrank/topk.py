@@ -12,14 +12,13 @@ import math
 import numpy as np
 from array_api_compat import is_numpy_array
 
-from lowrank.arrays import _known
+from lowrank.arrays import _NUMPY, _known
 from lowrank.conventions import _check_choice, _check_number
 from lowrank.simplex_maps import _as_slices, _check_room, _check_temperature
 from lowrank.thresholds import (
     _BLOCK,
     _LONG,
     _METHODS,
-    _NUMPY,
     _blocks,
     _borders,
     _curve,
@@ -151,21 +150,21 @@ def _check_k(xp, X, k, method):
     """k as numbers that fit the slices of X, with a last axis of length 1."""
     n, shape = X.shape[-1], tuple(X.shape[:-1])
     kind = "integers" if method == "subset" else "numbers"
-    allowed = f"{kind} from 0 to {n}, one or an array of shape {shape}"
+    allowed = lambda: f"{kind} from 0 to {n}, one or an array of shape {shape}"
     try:
-        K = {} if isinstance(k, str | bytes | None) else k
+        K = {} if k is None or isinstance(k, (str, bytes)) else k
         alike = isinstance(k, type(X))
         K = xp.astype(K, X.dtype) if alike else xp.asarray(K, dtype=X.dtype, device=X.device)
     except (TypeError, ValueError, OverflowError) as error:
-        kind = ValueError if isinstance(error, OverflowError) else TypeError
-        raise kind(f"k is {k!r}; allowed are {allowed}") from None
+        wrong = ValueError if isinstance(error, OverflowError) else TypeError
+        raise wrong(f"k is {k!r}; allowed are {allowed()}") from None
     if K.ndim and tuple(K.shape) != shape:
-        raise ValueError(f"k has shape {tuple(K.shape)}; allowed are {allowed}")
+        raise ValueError(f"k has shape {tuple(K.shape)}; allowed are {allowed()}")
     right = (K >= 0) & (K <= n)
     if method == "subset":
         right = right & (xp.floor(K) == K)
-    if not _known(xp.all(right)):
-        raise ValueError(f"k is {k!r}; allowed are {allowed}")
+    if not _known(xp.all(right) if K.ndim else right):
+        raise ValueError(f"k is {k!r}; allowed are {allowed()}")
     return K[..., None]
 
 
@@ -192,7 +191,7 @@ def _values(xp, X, K, T, method, certain, allowed):
 
 
 def _long_values(x, k, T, method, out):
-    """The same for a long slice of NumPy, written to out; whether that succeeded."""
+    """The same for one slice of NumPy, written to out; whether that succeeded."""
     if method != "subset":
         return _long_slice(x, k, T, method, out) is not None
     few = min(k, len(x) - k)
@@ -216,18 +215,18 @@ def _in_blocks(X, *others):
         yield slice(i, i + step), *(A[i:i + step] for A in tables)
 
 
-def _is_long(rows, K, certain, allowed):
-    """Whether a block is one long slice in which k leaves a choice."""
-    return rows.shape[-1] >= _LONG and certain[0, 0] < K[0, 0] < allowed[0, 0]
+def _is_single(rows, K, certain, allowed):
+    """Whether a block is one slice, in which k leaves a choice."""
+    return len(rows) == 1 and certain[0, 0] < K[0, 0] < allowed[0, 0]
 
 
 def _numpy_values(xp, X, K, T, method, certain, allowed):
-    """The same for NumPy: block by block, long slices the fast way."""
+    """The same for NumPy: block by block, single slices the fast way."""
     P = np.empty(X.shape)
     out = P.reshape(-1, X.shape[-1])
     for place, rows, k, *room in _in_blocks(X, K, certain, allowed):
-        long = _is_long(rows, k, *room)
-        if not (long and _long_values(rows[0], k.item(), T, method, out[place][0])):
+        single = _is_single(rows, k, *room)
+        if not (single and _long_values(rows[0], k.item(), T, method, out[place][0])):
             out[place] = _values(xp, rows, k, T, method, *room)
     return P
 
@@ -272,7 +271,7 @@ def soft_topk(x, k, *, temperature=1.0, method="laplace", axis=-1):
     -----
     All methods keep order and shift and tend to k / n for T -> inf. "sigmoid" and
     "subset" are smooth, "laplace" once differentiable, the others continuous.
-    O(n log n) for one sort; long NumPy slices in O(n), without one. Derived in
+    O(n log n) for one sort; single or long NumPy slices in O(n), without one. Derived in
     :ref:`thresholds-laplace` to :ref:`thresholds-sparse` and :ref:`topk-tilt`:
     :prf:ref:`laplace-root`, :prf:ref:`sigmoid-bracket`, :prf:ref:`expclip-root`,
     :prf:ref:`sparse-bracket`, :prf:ref:`circle-quadrature`.
@@ -318,13 +317,15 @@ def _gradients(xp, X, K, T, method, certain, allowed, V):
 
 
 def _long_gradients(x, k, T, method, v):
-    """The same for a long slice of NumPy without masks; None where that fails."""
+    """The same for one slice of NumPy without masks; None where that fails."""
     t = np.empty(len(x))
     found = _long_slice(x, k, T, "sigmoid" if method == "subset" else method, t)
     if found is None:
         return None
     centre, level = found
     parts = list(_blocks(x, centre, T, level, t))                   # t again
+    if not (np.abs(t).min() < 300 and np.ptp(t) < math.inf):
+        return None                                 # in a wide gap, exponentials do not tell where
     if method == "subset":
         sign, few = (1, k) if 2 * k <= len(x) else (-1, len(x) - k)
         items, mean = [_mean_field(_NUMPY, sign * part) for part in parts], 0.0
@@ -340,12 +341,12 @@ def _long_gradients(x, k, T, method, v):
 
 
 def _numpy_gradients(xp, X, K, T, method, certain, allowed, V):
-    """The same for NumPy: block by block, long slices with less memory."""
+    """The same for NumPy: block by block, single slices with less memory."""
     gx, gk, gT = np.empty(X.shape), *np.empty((2, *X.shape[:-1], 1))
     outs = [A.reshape(-1, A.shape[-1]) for A in (gx, gk, gT)]
     for place, rows, k, *room, v in _in_blocks(X, K, certain, allowed, V):
         found = None
-        if _is_long(rows, k, *room) and room[1] - room[0] == rows.shape[-1]:
+        if _is_single(rows, k, *room) and room[1] - room[0] == rows.shape[-1]:
             found = _long_gradients(rows[0], k.item(), T, method, v[0])
         for out, A in zip(outs, found or _gradients(xp, rows, k, T, method, *room, v)):
             out[place] = A

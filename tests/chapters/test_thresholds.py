@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 
+from lowrank.arrays import _NUMPY
 from lowrank.simplex_maps import _count
-from lowrank.thresholds import _NUMPY, _curve, _levels, _long_slice
+from lowrank.thresholds import _curve, _levels, _long_slice
 
 
 # %% book/smooth_topk/thresholds.ipynb: test_sums_on_ordinary_and_hard_scores

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from lowrank.arrays import (_adjoint, _as_stack, _check_finite, _cut_off, _frobenius, _matching, _peaks,
-                            _power_of_two, _svd)
+from lowrank.arrays import (_adjoint, _as_stack, _bounded, _check_finite, _check_parameter, _cut_off, _frobenius,
+                            _matching, _peaks, _power_of_two, _svd)
 from tests.properties.libraries import LIBRARIES
 from tests.properties.matrices import FLOATS
 
@@ -27,6 +27,38 @@ def test_every_library_agrees_with_numpy(library, dtype):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
     U, s, Vh = map(back, _svd(X))
     np.testing.assert_allclose((U * s[..., None, :]) @ Vh, A, rtol=0, atol=1e-5)
+
+
+@every_library
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_large_numbers_are_finite_and_infinities_do_not_cancel(library, dtype):
+    """Wherever the entry is, in any layout, and whatever the caller does about warnings."""
+    convert, _ = LIBRARIES[library]
+    for A in (np.ones((3, 5)), np.zeros((0, 5)), np.full((3, 5), np.finfo(dtype).max)):
+        for B in (A, A.T, A[::2, 1::2], A[..., None]):
+            with np.errstate(all="raise"):
+                _check_finite(convert(np.asarray(B, dtype)), "A")
+    with np.errstate(all="ignore"):
+        assert bool(_bounded(convert(np.ones((3, 5), dtype)))) and not bool(_bounded(convert(np.full(3, np.inf, dtype))))
+    bad = [np.nan, np.inf, -np.inf] + ([complex(0, np.inf), complex(np.nan, 1)] if np.dtype(dtype).kind == "c" else [])
+    for value in bad:
+        for entries in ([value], [value, -value], [1, value, np.finfo(dtype).max]):
+            A = np.ones((4, 7), dtype)
+            A.ravel()[5:5 + len(entries)] = entries
+            for B in (A, A.T):
+                with pytest.raises(ValueError, match="A contains . NaN and . Inf"), np.errstate(all="raise"):
+                    _check_finite(convert(B), "A")
+
+
+def test_parameters():
+    check = lambda value: _check_parameter(value, "T", "a number from 0", lambda T: T >= 0)
+    assert type(check(np.float32(2))) is type(check(np.array(3))) is type(check(1)) is float
+    for value in (None, "1", True, [1.0], np.ones(1), np.array(1j), np.array("a"), 1j):
+        with pytest.raises(TypeError, match="T is .*; allowed is a number from 0"):
+            check(value)
+    for value in (-1, np.nan, np.array(-2.0)):
+        with pytest.raises(ValueError, match="T is .*; allowed is a number from 0"):
+            check(value)
 
 
 @every_library
@@ -105,6 +137,22 @@ def test_torch_maps_and_half_precision_pass():
     half = A.to(torch.bfloat16)
     U, s, Vh = _svd(half)
     assert U.dtype == s.dtype == Vh.dtype == scale(half).dtype == torch.bfloat16
+
+
+def test_parameters_without_a_value_stay_as_they_are():
+    torch, jax = pytest.importorskip("torch"), pytest.importorskip("jax")
+    check = lambda value: _check_parameter(value, "T", "a number above 0", lambda T: T > 0)
+    for value in (torch.tensor(-1.0), torch.tensor(-1.0, requires_grad=True), jax.numpy.asarray(-1.0)):
+        with pytest.raises(ValueError, match="T is .*; allowed is a number above 0"):
+            check(value)
+    with pytest.raises(TypeError, match="T is "):
+        check(torch.ones(2, requires_grad=True))
+    assert type(check(torch.tensor(2.0))) is type(check(jax.numpy.asarray(2.0))) is float
+    T = torch.tensor(2.0, requires_grad=True)
+    assert check(T) is T
+    assert jax.jit(lambda T: 3 * check(T))(2.0) == 6 and jax.grad(lambda T: check(T)**2)(3.0) == 6
+    assert torch.func.grad(lambda T: check(T)**2)(torch.tensor(3.0)) == 6
+    assert torch.equal(torch.func.vmap(lambda T: 3 * check(T))(torch.ones(2)), 3 * torch.ones(2))
 
 
 def test_jax_traces_and_maps():

@@ -1,5 +1,6 @@
 """Smooth top-k: sums, order, limits, symmetry, gradients; masks, dtypes and libraries; the fast ways and the peers' faults."""
 
+import itertools
 import math
 from pathlib import Path
 
@@ -138,6 +139,19 @@ def test_gradients_of_long_slices(method, n):
         np.testing.assert_allclose(fast[0], np.asarray(general[0]), rtol=0, atol=1e-13 / T)
         np.testing.assert_allclose(fast[2], np.asarray(general[2]), rtol=1e-12)
         assert fast[1] is None or abs(fast[1] - float(general[1])) < 1e-11
+
+
+@pytest.mark.parametrize("method", ("laplace", "sigmoid", "expclip", "sparse"))
+def test_gradients_in_a_gap_of_thousands_of_temperatures(method):
+    """Three scores below the gap tie, one is above: the derivative in k weighs them although all exponentials are 0."""
+    import array_api_strict
+
+    for n, gap in itertools.product((6, 300, 5_000), (500.0, 1_450.0, 2_000.0, 1e9)):
+        x, g = np.concatenate([[gap, 0, 0, 0], -5 - np.arange(n - 4)]), scores(19, (n,))
+        single = soft_topk_vjp(x, 1, g, method=method)
+        general = soft_topk_vjp(array_api_strict.asarray(x), 1, array_api_strict.asarray(g), method=method)
+        for a, b in zip(single, general):
+            np.testing.assert_allclose(a, np.asarray(b), rtol=1e-11, atol=1e-100)
 
 
 def exact(x, k, T, method):

@@ -41,6 +41,7 @@ LOOK = """async () => {
 FEWER_PARTS = """() => {
     for (const element of [...document.querySelectorAll("mjx-container")].slice(10)) element.replaceChildren("formula");
     for (const element of [...document.querySelectorAll("pre")].slice(10)) element.replaceChildren(element.textContent);
+    window.dispatchEvent(new Event("resize"));                          // what scrolls may be another box now
 }"""
 # It is asked for colours at one element of each look, in light and in dark; for all else once, of every element.
 JUDGE = """async (allRules) => {

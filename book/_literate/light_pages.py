@@ -1,8 +1,8 @@
 """Take off the built pages what none of them uses: the theme would send almost three megabytes with each.
 
 It brings every icon twice, as a script of 1.5 MB and as a font; the styles of components that this book does not
-have; the index of the search to pages that do not search; and MathJax to pages without a formula. What is left is
-found by reading the pages and scripts themselves, so that nothing has to be listed here.
+have; the index of the search to pages that do not search; and MathJax to pages without a formula. Which
+styles and icons stay is found by reading the pages and scripts themselves; which scripts, by the table below.
 """
 
 import re

@@ -71,7 +71,7 @@ SETTLED = """scheme => document.documentElement.dataset.theme === scheme
         .every(box => box.scrollWidth <= box.clientWidth || box.tabIndex === 0)"""
 CLIPPED = """() => {
     const edge = document.querySelector("article")?.getBoundingClientRect().right;
-    return [...document.querySelectorAll("article p mjx-container:not([display='true'])")]
+    return [...document.querySelectorAll("article mjx-container:not([display='true'])")]
         .filter(formula => formula.offsetWidth && !formula.closest("table") && formula.getBoundingClientRect().right > edge + 1)
         .map(formula => formula.textContent);
 }"""

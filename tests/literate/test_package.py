@@ -2,14 +2,19 @@
 
 import ast
 import pickle
+import re
 import subprocess
 import sys
 import tomllib
 
 import lowrank
+import numpy as np
 import pytest
 import yaml
 from chapters import ROOT, read_book
+from front_picture import RANKS
+from matplotlib.cbook import get_sample_data
+from matplotlib.pyplot import imread
 
 from tests.literate.minibook import code
 
@@ -86,3 +91,16 @@ def test_a_name_that_is_not_there():
 def test_functions_can_be_pickled():
     functions = [getattr(lowrank, name) for name in lowrank.__all__ if callable(getattr(lowrank, name))]
     assert pickle.loads(pickle.dumps(functions)) == functions
+
+
+def test_the_caption_of_the_front_picture_is_true():
+    with get_sample_data("grace_hopper.jpg") as file:
+        picture = imread(file).mean(axis=2)
+    front = (ROOT / "book" / "index.md").read_text(encoding="utf-8")
+    caption = re.search(r"sum of (.*?) outer products: (.*?)% of the numbers, with errors of (.*?)%", front)
+    ranks, shares, errors = ([float(number) for number in re.findall(r"[\d.]+", part)] for part in caption.groups())
+    assert tuple(ranks) == RANKS
+    for rank, share, error in zip(RANKS, shares, errors, strict=True):
+        rest = picture - lowrank.truncated_svd(picture, rank).reconstruct()
+        assert share == pytest.approx(100 * rank * (sum(picture.shape) + 1) / picture.size, abs=0.5)
+        assert error == pytest.approx(100 * np.linalg.norm(rest) / np.linalg.norm(picture), abs=0.05)

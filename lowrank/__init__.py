@@ -12,11 +12,13 @@ from importlib import import_module as _import_module
 __version__ = "0.1.0"
 
 _CHAPTERS = [
-    "conventions",
+    "arguments",
     "arrays",
+    "linear_map",
     "pseudo_inverse",
     "svd",
     "sketching",
+    "error_estimates",
     "column_row",
     "interpolative",
     "skeleton",
@@ -35,8 +37,6 @@ _CHAPTERS = [
 ]
 
 _HOME = {
-    "ErrorEstimate": "conventions",
-    "estimate_error": "conventions",
     "PenroseResiduals": "pseudo_inverse",
     "penrose_residuals": "pseudo_inverse",
     "pinv": "pseudo_inverse",
@@ -46,8 +46,10 @@ _HOME = {
     "TruncatedSVD": "svd",
     "truncated_svd": "svd",
     "randomized_svd": "sketching",
-    "RangeBasis": "sketching",
-    "range_finder": "sketching",
+    "ErrorEstimate": "error_estimates",
+    "estimate_error": "error_estimates",
+    "RangeBasis": "error_estimates",
+    "range_finder": "error_estimates",
     "CRInfo": "column_row",
     "cr_multiply": "column_row",
     "cr_weights": "column_row",

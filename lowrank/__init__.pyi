@@ -4,12 +4,14 @@ Generated from _toc.yml and the chapters; edit those.
 """
 
 from lowrank import (
+    arguments as arguments,
     arrays as arrays,
     clipping as clipping,
     column_row as column_row,
-    conventions as conventions,
     equioscillation as equioscillation,
+    error_estimates as error_estimates,
     interpolative as interpolative,
+    linear_map as linear_map,
     muon as muon,
     newton_schulz as newton_schulz,
     norms as norms,
@@ -37,12 +39,17 @@ from lowrank.column_row import (
     cr_multiply as cr_multiply,
     cr_weights as cr_weights,
 )
-from lowrank.conventions import ErrorEstimate as ErrorEstimate, estimate_error as estimate_error
 from lowrank.equioscillation import (
     Alternation as Alternation,
     Minimax as Minimax,
     alternation_points as alternation_points,
     remez as remez,
+)
+from lowrank.error_estimates import (
+    ErrorEstimate as ErrorEstimate,
+    RangeBasis as RangeBasis,
+    estimate_error as estimate_error,
+    range_finder as range_finder,
 )
 from lowrank.interpolative import (
     InterpolativeDecomposition as InterpolativeDecomposition,
@@ -111,11 +118,7 @@ from lowrank.skeleton import (
     cur as cur,
     maxvol as maxvol,
 )
-from lowrank.sketching import (
-    RangeBasis as RangeBasis,
-    randomized_svd as randomized_svd,
-    range_finder as range_finder,
-)
+from lowrank.sketching import randomized_svd as randomized_svd
 from lowrank.svd import TruncatedSVD as TruncatedSVD, truncated_svd as truncated_svd
 from lowrank.topk import (
     soft_topk as soft_topk,
@@ -127,8 +130,6 @@ from lowrank.topk import (
 __version__: str
 
 __all__ = [
-    "ErrorEstimate",
-    "estimate_error",
     "PenroseResiduals",
     "penrose_residuals",
     "pinv",
@@ -138,6 +139,8 @@ __all__ = [
     "TruncatedSVD",
     "truncated_svd",
     "randomized_svd",
+    "ErrorEstimate",
+    "estimate_error",
     "RangeBasis",
     "range_finder",
     "CRInfo",

@@ -1,45 +1,94 @@
-"""One formula, any array library.
+"""Arrays.
 
-The functions of the parts that follow write $f(A)$ once, and the same lines serve a NumPy array, a
-PyTorch tensor on its device and a JAX array under `jit`, together with the derivative $f'(A)$ that
-such a library finds by itself.
+The functions of this book write $f(A)$ once: for a matrix in units of $10^{-200}$ or $10^{200}$,
+real or complex, and from the part on the matrix sign on for a NumPy array, a PyTorch tensor on its
+device and a JAX array under `jit`, together with the derivative $f'(A)$ that such a library finds
+by itself.
 
 Generated from book/foundations/arrays.ipynb; edit the chapter.
 """
 
+from functools import reduce
+
 import numpy as np
 from array_api_compat import array_namespace, is_array_api_obj, is_numpy_array
+from scipy import linalg, sparse
+from scipy.sparse.linalg import LinearOperator
 
-from lowrank.conventions import _check_number, _check_tol, _to_floats
+from lowrank.arguments import check_number, check_tol
 
 __all__ = []
 
 
-# %% book/foundations/arrays.ipynb: _NUMPY
-_NUMPY = array_namespace(np.empty(0))                # NumPy under the names of the standard
+# %% book/foundations/arrays.ipynb: NUMPY
+NUMPY = array_namespace(np.empty(0))                # NumPy under the names of the standard
 
 
-# %% book/foundations/arrays.ipynb: _as_floats
-def _as_floats(x, name):
+# %% book/foundations/arrays.ipynb: work_dtype
+def work_dtype(dtype, name):
+    """The dtype to compute in: floats stay, integers and bool become float64."""
+    if dtype.kind in "biu":
+        return np.dtype(np.float64)
+    if dtype == np.float16:
+        return np.dtype(np.float32)
+    if dtype.char in "fdFD":
+        return dtype
+    raise TypeError(f"{name} has dtype {dtype}; allowed are bool, integers, float16, "
+                    "float32, float64, complex64 and complex128")
+
+
+def _to_ndarray(A, name):
+    """A as an array; what only resembles one is refused."""
+    if np.ma.isMaskedArray(A):
+        raise TypeError(f"{name} is a masked array; fill its masked entries first, "
+                        "since their meaning would be lost")
+    if sparse.issparse(A) or isinstance(A, LinearOperator):
+        raise TypeError(f"{name} is a {type(A).__name__}; allowed here is an array")
+    try:
+        return np.asarray(A)
+    except ValueError as error:
+        raise ValueError(f"{name} does not form an array: {error}") from None
+
+
+def _to_floats(A, name):
+    """A as a NumPy array in the dtype to compute in; a view of A wherever that is possible."""
+    A = A if type(A) is np.ndarray else _to_ndarray(A, name)
+    return A.astype(work_dtype(A.dtype, name), copy=False)
+
+
+# %% book/foundations/arrays.ipynb: as_floats
+def as_floats(x, name):
     """(xp, x): the namespace of x, and x as an array of floating-point numbers."""
     if is_numpy_array(x) or not is_array_api_obj(x):
-        return _NUMPY, _to_floats(x, name)                  # lists too become NumPy arrays
+        return NUMPY, _to_floats(x, name)                   # lists too become NumPy arrays
     xp = array_namespace(x)
     if not xp.isdtype(x.dtype, ("real floating", "complex floating")):
         x = xp.astype(x, xp.__array_namespace_info__().default_dtypes()["real floating"])
     return xp, x
 
 
-# %% book/foundations/arrays.ipynb: _known
-def _known(condition):
-    """bool(condition); True where a tracer has no value to look at."""
+def adjoint(A):
+    """The conjugate transpose of the last two axes."""
+    xp = array_namespace(A)
+    return xp.conj(A).mT if xp.isdtype(A.dtype, "complex floating") else A.mT
+
+
+def wide(A):
+    """(W, back): of A and A^H the one with at least as many columns as rows, and the way back."""
+    return (adjoint(A), adjoint) if A.shape[-2] > A.shape[-1] else (A, lambda X: X)
+
+
+# %% book/foundations/arrays.ipynb: may_hold
+def may_hold(condition):
+    """Whether a condition may hold: bool(condition), and True where a tracer has no value."""
     try:
         return bool(condition)
     except (TypeError, RuntimeError):           # JAX raises the first, PyTorch the second
         return True
 
 
-def _bounded(x):
+# %% book/foundations/arrays.ipynb: is_bounded
+def is_bounded(x):
     """A condition that holds for finite entries only, and for all of them unless sums overflow."""
     xp = array_namespace(x)
     if not is_numpy_array(x):
@@ -48,44 +97,69 @@ def _bounded(x):
     return np.isfinite(x.dot(x))
 
 
-def _check_finite(x, name):
+def _not_finite(x, name):
+    """The error that counts what is not finite."""
+    xp = array_namespace(x)
+    nan, inf = (int(xp.count_nonzero(test(x))) for test in (xp.isnan, xp.isinf))
+    return ValueError(f"{name} contains {nan} NaN and {inf} Inf; every entry must be finite")
+
+
+def check_finite(x, name):
     """Refuse NaN and Inf, where there are values to look at."""
     xp = array_namespace(x)
     with np.errstate(all="ignore"):
-        finite = _known(_bounded(x)) or _known(xp.all(xp.isfinite(x)))
+        finite = may_hold(is_bounded(x)) or may_hold(xp.all(xp.isfinite(x)))
     if not finite:
-        raise ValueError(f"{name} contains {int(xp.count_nonzero(xp.isnan(x)))} NaN and "
-                         f"{int(xp.count_nonzero(xp.isinf(x)))} Inf; every entry must be finite")
+        raise _not_finite(x, name)
 
 
-def _as_stack(A, name="A"):
+# %% book/foundations/arrays.ipynb: check_shape
+def check_shape(shape, name, *, stacked=False, empty=False):
+    """Refuse what is no matrix (or no stack of them, where stacks are allowed)."""
+    allowed = "a matrix (m, n) or a stack (..., m, n)" if stacked else "a matrix (m, n)"
+    if len(shape) != 2 and not (stacked and len(shape) > 2):
+        raise ValueError(f"{name} has shape {tuple(shape)}; allowed is {allowed}")
+    if 0 in shape[-2:] and not empty:
+        raise ValueError(f"{name} has shape {tuple(shape)}; allowed is {allowed}, "
+                         "with at least one row and one column")
+
+
+def as_matrix(A, name="A", *, stacked=False, empty=False, finite=True):
+    """A as a NumPy array of floats: a matrix, or a stack of them where stacks are allowed."""
+    A = _to_floats(A, name)
+    check_shape(A.shape, name, stacked=stacked, empty=empty)
+    if finite:
+        check_finite(A, name)
+    return A
+
+
+def as_stack(A, name="A"):
     """(xp, A): the namespace of A, and A as finite floats of shape (..., m, n)."""
-    xp, A = _as_floats(A, name)
-    if A.ndim < 2:
-        raise ValueError(f"{name} has shape {tuple(A.shape)}; "
-                         "allowed is a matrix (m, n) or a stack (..., m, n)")
-    _check_finite(A, name)
+    xp, A = as_floats(A, name)
+    check_shape(A.shape, name, stacked=True, empty=True)
+    check_finite(A, name)
     return xp, A
 
 
-def _matching(G, name, A, other="A"):
+def matching(G, name, A, other="A"):
     """G as finite floats of the library and the shape of A, in the dtype that both share."""
-    xp, G = _as_floats(G, name)
+    xp, G = as_floats(G, name)
     if array_namespace(A) is not xp:
         raise TypeError(f"{name} is a {type(G).__name__} and {other} is a {type(A).__name__}; "
                         "both must belong to one array library")
     if G.shape != A.shape:
         raise ValueError(f"{name} has shape {tuple(G.shape)}; "
                          f"allowed is the shape of {other}, {tuple(A.shape)}")
-    _check_finite(G, name)
+    check_finite(G, name)
     return xp.astype(G, xp.result_type(G, A), copy=False)
 
 
-def _check_parameter(value, name, allowed, holds):
-    """_check_number, but a number without a value, or to be differentiated, stays as it is."""
+# %% book/foundations/arrays.ipynb: check_parameter
+def check_parameter(value, name, allowed, holds):
+    """check_number, but a number without a value, or to be differentiated, stays as it is."""
     seen = value.detach() if hasattr(value, "detach") else value
     try:
-        number = _check_number(seen, name, allowed, holds)
+        number = check_number(seen, name, allowed, holds)
     except (TypeError, RuntimeError):
         if is_numpy_array(value) or not is_array_api_obj(value) or value.ndim:
             raise
@@ -93,25 +167,51 @@ def _check_parameter(value, name, allowed, holds):
     return value if getattr(value, "requires_grad", False) else number
 
 
-# %% book/foundations/arrays.ipynb: _adjoint
-def _adjoint(A):
-    """The conjugate transpose of the last two axes."""
-    xp = array_namespace(A)
-    return xp.conj(A).mT if xp.isdtype(A.dtype, "complex floating") else A.mT
-
-
-def _peaks(A):
+# %% book/foundations/arrays.ipynb: peak_of
+def peak_of(A):
     """Largest absolute real or imaginary part of each matrix, of shape (..., 1, 1)."""
     xp = array_namespace(A)
     if 0 in A.shape[-2:]:
         A = xp.zeros((*A.shape[:-2], 1, 1), dtype=A.dtype, device=A.device)
-    largest = lambda part: xp.max(xp.abs(part), axis=(-2, -1), keepdims=True)
-    if xp.isdtype(A.dtype, "complex floating"):
-        return xp.maximum(largest(xp.real(A)), largest(xp.imag(A)))
-    return largest(A)
+    is_complex = xp.isdtype(A.dtype, "complex floating")
+    parts = (xp.real(A), xp.imag(A)) if is_complex else (A,)
+    ends = [(xp.max(part, axis=(-2, -1), keepdims=True),
+             -xp.min(part, axis=(-2, -1), keepdims=True)) for part in parts]
+    return reduce(xp.maximum, sum(ends, ()))
 
 
-def _power_of_two(peak):
+def finite_peak(A, name):
+    """peak_of(A), or a ValueError that counts what is not finite."""
+    peak = peak_of(A)
+    if not np.isfinite(peak).all():
+        raise _not_finite(A, name)
+    return peak
+
+
+def exponent_of(peak):
+    """The integer e with 2**(e-1) <= peak < 2**e; 0 where peak is 0."""
+    return np.frexp(peak)[1]
+
+
+def shifted(X, e):
+    """X * 2**e, exact while the result is a normal number; X itself where e is 0."""
+    if not np.any(e):
+        return X
+    one, half = X.real.dtype.type(1), np.asarray(e) // 2
+    with np.errstate(under="ignore"):               # what underflows is below eps of the rest
+        return X * np.ldexp(one, half) * np.ldexp(one, e - half)
+
+
+def safe_norms(X, axis):
+    """2-norms along an axis, kept as length 1, without overflow or underflow of the squares."""
+    parts = (X.real, X.imag) if np.iscomplexobj(X) else (X,)
+    largest = [np.abs(part).max(axis, keepdims=True, initial=0) for part in parts]
+    e = exponent_of(reduce(np.maximum, largest))
+    return shifted(np.linalg.norm(shifted(X, -e), axis=axis, keepdims=True), e)
+
+
+# %% book/foundations/arrays.ipynb: power_of_two
+def power_of_two(peak):
     """A power of two near peak, none below the normal numbers; 1 where peak is 0."""
     xp = array_namespace(peak)
     info = xp.finfo(peak.dtype)
@@ -119,32 +219,63 @@ def _power_of_two(peak):
     return 2.0 ** xp.floor(xp.log2(xp.where(peak > 0, inside, xp.ones_like(peak))))
 
 
-def _rescaled(X, up, down):
+def rescaled(X, up, down):
     """X up / down for two powers of two, where nothing but the result may leave the range."""
-    half_up, half_down = (_power_of_two(c**0.5) for c in (up, down))
+    half_up, half_down = (power_of_two(c**0.5) for c in (up, down))
     with np.errstate(over="ignore", under="ignore"):        # as large or small as it is
         return X * (half_up / half_down) * ((up / half_up) / (down / half_down))
 
 
-def _frobenius(A):
+def frobenius_norm(A):
     """Frobenius norms, of shape (..., 1, 1), for entries whose squares do not overflow."""
     xp = array_namespace(A)
     return xp.linalg.matrix_norm(A, ord="fro", keepdims=True)
 
 
-# %% book/foundations/arrays.ipynb: _svd
-def _svd(A):
+def safe_divisor(x):
+    """x, and 1 where x is 0: safe to divide by."""
+    return array_namespace(x).where(x > 0, x, 1.0)
+
+
+# %% book/foundations/arrays.ipynb: thin_svd
+def thin_svd(A):
     """Thin U, s, Vh of each matrix, in the dtype of A; half precision by way of float32."""
     xp = array_namespace(A)
+    if is_numpy_array(A):
+        return _lapack_svd(A)
     half = xp.finfo(A.dtype).bits == 16
     factors = xp.linalg.svd(xp.astype(A, xp.float32) if half else A, full_matrices=False)
     return tuple(xp.astype(F, A.dtype) for F in factors) if half else tuple(factors)
 
 
-# %% book/foundations/arrays.ipynb: _cut_off
-def _cut_off(rtol, A):
+def _lapack_svd(A):
+    """The same for NumPy: LAPACK's fast gesdd, and where it fails the older gesvd."""
+    try:
+        return tuple(np.linalg.svd(A, full_matrices=False))
+    except np.linalg.LinAlgError:
+        each = [linalg.svd(X, full_matrices=False, lapack_driver="gesvd")
+                for X in A.reshape(-1, *A.shape[-2:])]
+        return tuple(np.stack(F).reshape(*A.shape[:-2], *F[0].shape) for F in zip(*each))
+
+
+# %% book/foundations/arrays.ipynb: cut_off
+def cut_off(rtol, A):
     """rtol, by default max(m, n) * eps of the dtype in which A is decomposed."""
     if rtol is None:
         eps = float(array_namespace(A).finfo(A.dtype).eps)
         return max(1, *A.shape[-2:]) * min(eps, 2.0**-23)
-    return _check_tol(rtol, "rtol")
+    return check_tol(rtol, "rtol")
+
+
+def check_hermitian(A, name="A"):
+    """Refuse a matrix or a stack that is not Hermitian to round-off."""
+    xp = array_namespace(A)
+    if A.shape[-2] != A.shape[-1]:
+        raise ValueError(f"{name} has shape {tuple(A.shape)}; "
+                         "allowed is a square matrix (n, n) or a stack (..., n, n)")
+    allowed = max(1, A.shape[-1]) * float(xp.finfo(A.dtype).eps)
+    defect = peak_of(A - adjoint(A)) / safe_divisor(peak_of(A))
+    if not may_hold(xp.all(defect <= allowed)):
+        raise ValueError(f"{name} is not Hermitian: {name} - {name}^H has entries of "
+                         f"{float(xp.max(defect)):.1e} times the largest one of {name}; "
+                         f"allowed is {allowed:.1e}")

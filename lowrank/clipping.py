@@ -12,19 +12,19 @@ from functools import partial
 import numpy as np
 from array_api_compat import array_namespace, device
 
+from lowrank.arguments import check_choice, check_number
 from lowrank.arrays import (
-    _adjoint,
-    _as_stack,
-    _check_finite,
-    _cut_off,
-    _known,
-    _matching,
-    _peaks,
-    _power_of_two,
-    _rescaled,
-    _svd,
+    adjoint,
+    as_stack,
+    check_finite,
+    cut_off,
+    matching,
+    may_hold,
+    peak_of,
+    power_of_two,
+    rescaled,
+    thin_svd,
 )
-from lowrank.conventions import _check_choice, _check_number
 from lowrank.polar_factor import msign
 
 __all__ = ["svfun", "mclip", "mstep", "svfun_jvp", "svfun_vjp"]
@@ -33,8 +33,8 @@ __all__ = ["svfun", "mclip", "mstep", "svfun_jvp", "svfun_vjp"]
 # %% book/matrix_sign/clipping.ipynb: svfun
 def _scaled_svd(A):
     """U, s, Vh and a power of two c with A = c U S V^H: s does not overflow, c s may."""
-    c = _power_of_two(_peaks(A))
-    return *_svd(A / c), c[..., 0]
+    c = power_of_two(peak_of(A))
+    return *thin_svd(A / c), c[..., 0]
 
 
 def _values(f, s, c, name="f"):
@@ -48,7 +48,7 @@ def _values(f, s, c, name="f"):
     if xp.isdtype(y.dtype, "complex floating"):
         raise TypeError(f"{name} has values of dtype {y.dtype}; allowed are real numbers")
     y = xp.astype(y, s.dtype, copy=False)
-    _check_finite(y, f"{name} of the singular values")
+    check_finite(y, f"{name} of the singular values")
     return y
 
 
@@ -97,8 +97,8 @@ def svfun(A, f, *, rtol=None):
     array([[1.5, 0. , 2. ],
            [0. , 0. , 0. ]])
     """
-    xp, A = _as_stack(A)
-    rtol = _cut_off(rtol, A)
+    xp, A = as_stack(A)
+    rtol = cut_off(rtol, A)
     if 0 in A.shape[-2:]:
         return A
     U, s, Vh, c = _scaled_svd(A)
@@ -112,12 +112,12 @@ def svfun(A, f, *, rtol=None):
 # %% book/matrix_sign/clipping.ipynb: _check_bound
 def _check_bound(value, name):
     """value as a float >= 0; Inf is one."""
-    return _check_number(value, name, "a number >= 0", lambda bound: bound >= 0)
+    return check_number(value, name, "a number >= 0", lambda bound: bound >= 0)
 
 
 def _check_method(method, rtol, **options):
     """The method that "auto" means, and the sign with its options."""
-    _check_choice(method, "method", ("auto", "svd", "msign", "block"))
+    check_choice(method, "method", ("auto", "svd", "msign", "block"))
     options = {name: value for name, value in options.items() if value is not None}
     if method == "auto":
         method = "msign" if options else "svd"
@@ -142,8 +142,8 @@ def _identity(X, size):
 
 def _polar_form(X, t, S, sign):
     """mstep and mclip of a wide X at t by the sign of H - t I, H = X S^H."""
-    H = X @ _adjoint(S)
-    Z = sign((H + _adjoint(H)) / 2 - t * _identity(H, H.shape[-1]))
+    H = X @ adjoint(S)
+    Z = sign((H + adjoint(H)) / 2 - t * _identity(H, H.shape[-1]))
     return (S + Z @ S) / 2, (X + t * S - Z @ (X - t * S)) / 2
 
 
@@ -151,7 +151,7 @@ def _block_form(X, t, sign):
     """The same by the sign of [[t I, X], [X^H, t I]]."""
     xp, (m, n) = array_namespace(X), X.shape[-2:]
     top = xp.concat([t * _identity(X, m), X], axis=-1)
-    bottom = xp.concat([_adjoint(X), t * _identity(X, n)], axis=-1)
+    bottom = xp.concat([adjoint(X), t * _identity(X, n)], axis=-1)
     W = sign(xp.concat([top, bottom], axis=-2))
     P, Q = W[..., :m, :m], W[..., :m, m:]
     return Q, t * Q + P @ X
@@ -159,7 +159,7 @@ def _block_form(X, t, sign):
 
 def _split(A, t, S, method, sign):
     """mstep and mclip of a wide A at t, in the units of A."""
-    xp, unit = array_namespace(A), _power_of_two(_peaks(A))
+    xp, unit = array_namespace(A), power_of_two(peak_of(A))
     with np.errstate(over="ignore"):
         t = xp.clip(t / unit, max=4 * math.prod(A.shape[-2:])**0.5)         # above 2 s_1 / unit
     X = A / unit
@@ -184,10 +184,10 @@ def _made_wide(f, A, *arguments):
     if 0 in A.shape[-2:]:
         return A
     tall, xp = A.shape[-2] > A.shape[-1], array_namespace(A)
-    X = f(_adjoint(A) if tall else A, *arguments)
-    if not _known(xp.all(xp.isfinite(X))):
+    X = f(adjoint(A) if tall else A, *arguments)
+    if not may_hold(xp.all(xp.isfinite(X))):
         raise ValueError("the signs diverged: their schedule is not for this precision")
-    return _adjoint(X) if tall else X
+    return adjoint(X) if tall else X
 
 
 # %% book/matrix_sign/clipping.ipynb: mclip
@@ -251,7 +251,7 @@ def mclip(A, lo=0.0, hi=1.0, *, method="auto", rtol=None,
     array([[1.2, 0. , 1.6],
            [0. , 1. , 0. ]])
     """
-    xp, A = _as_stack(A)
+    xp, A = as_stack(A)
     lo, hi = _check_bound(lo, "lo"), _check_bound(hi, "hi")
     largest = float(xp.finfo(A.dtype).max)
     if lo > min(hi, largest):
@@ -310,7 +310,7 @@ def mstep(A, threshold=1.0, *, method="auto", rtol=None,
     array([[0.6, 0. , 0.8],
            [0. , 0. , 0. ]])
     """
-    xp, A = _as_stack(A)
+    xp, A = as_stack(A)
     threshold = min(_check_bound(threshold, "threshold"), float(xp.finfo(A.dtype).max))
     method, sign = _check_method(method, rtol, tol=tol,
                                     schedule=schedule, steps=steps, lower=lower, degree=degree)
@@ -332,7 +332,7 @@ def _slope(x, y, fx, fy, mean):
 def _multipliers(s, c, f, df, rtol):
     """c f[c s_i, c s_j], and so for s_i, -s_j and s_i, 0: f is continued as an odd function."""
     xp, y, dy = array_namespace(s), _values(f, s, c), c * _values(df, s, c, "df")
-    if not (_known(xp.all(s > rtol * s[..., :1])) or _known(xp.all(_values(f, 0 * s, c) == 0))):
+    if not (may_hold(xp.all(s > rtol * s[..., :1])) or may_hold(xp.all(_values(f, 0 * s, c) == 0))):
         raise ValueError("A has singular values of at most rtol * s_1 and f(0) is not 0; "
                          "svfun is not differentiable there")
     row = lambda v: v[..., None, :]
@@ -345,21 +345,21 @@ def _multipliers(s, c, f, df, rtol):
 
 def _derivative(A, E, name, f, df, rtol):
     """The derivative of svfun(A, f) in the direction E; it is its own adjoint."""
-    xp, A = _as_stack(A)
-    E, rtol = _matching(E, name, A), _cut_off(rtol, A)
+    xp, A = as_stack(A)
+    E, rtol = matching(E, name, A), cut_off(rtol, A)
     if 0 in A.shape[-2:]:
         return E
     U, s, Vh, c = _scaled_svd(xp.astype(A, E.dtype, copy=False))
     same, opposite, alone = _multipliers(s, c, f, df, rtol)
-    unit = _power_of_two(_peaks(E))
+    unit = power_of_two(peak_of(E))
     E = E / unit
-    UE, EV = _adjoint(U) @ E, E @ _adjoint(Vh)
-    F = UE @ _adjoint(Vh)
-    F_H = _adjoint(F)
+    UE, EV = adjoint(U) @ E, E @ adjoint(Vh)
+    F = UE @ adjoint(Vh)
+    F_H = adjoint(F)
     middle = same * (F + F_H) / 2 + opposite * (F - F_H) / 2
     right = alone[..., :, None] * (UE - F @ Vh)
     X = U @ (middle @ Vh + right) + ((EV - U @ F) * alone[..., None, :]) @ Vh
-    return _rescaled(X, unit, c[..., None])
+    return rescaled(X, unit, c[..., None])
 
 
 # %% book/matrix_sign/clipping.ipynb: svfun_jvp

@@ -11,16 +11,9 @@ from collections import namedtuple
 
 import numpy as np
 
-from lowrank.conventions import (
-    _check_choice,
-    _check_count,
-    _check_indices,
-    _exponent,
-    _generator,
-    _linear_map,
-    _safe_norms,
-    _scale,
-)
+from lowrank.arguments import as_generator, check_choice, check_count, check_indices
+from lowrank.arrays import exponent_of, safe_norms, shifted
+from lowrank.linear_map import linear_map
 
 __all__ = ["CRInfo", "cr_multiply", "cr_weights"]
 
@@ -28,7 +21,7 @@ __all__ = ["CRInfo", "cr_multiply", "cr_weights"]
 # %% book/low_rank/column_row.ipynb: _operands
 def _operands(A, B):
     """The maps of A and B; their first product, the norms, will check and measure them."""
-    A, B = _linear_map(A, sweep=False), _linear_map(B, "B", sweep=False)
+    A, B = linear_map(A, sweep=False), linear_map(B, "B", sweep=False)
     if A.shape[1] != B.shape[0]:
         raise ValueError(f"B has shape {B.shape}; "
                          f"allowed is ({A.shape[1]}, q) for A of shape {A.shape}")
@@ -39,8 +32,8 @@ def _term_sizes(A, B):
     """2**-e |a_i| |b_i| in double precision, the largest of them near 1, and e."""
     with np.errstate(under="ignore"):
         sizes = A.column_norms().astype(np.float64) * B.row_norms()
-    e = _exponent(sizes.max()).item()
-    return _scale(sizes, -e), e + (A.exponent or 0) + (B.exponent or 0)
+    e = exponent_of(sizes.max()).item()
+    return shifted(sizes, -e), e + (A.exponent or 0) + (B.exponent or 0)
 
 
 # %% book/low_rank/column_row.ipynb: _probabilities
@@ -91,17 +84,17 @@ def _product_norm2(A, B, e):
     shift = (A.exponent or 0) + (B.exponent or 0) - e
     if n * (m + q) < m * q:
         slices = _slices(n, max(m, n, q))
-        columns_of_AhA = (_scale(A.adjoint_apply(A.columns(J)), shift) for J in slices)
-        columns_of_BBh = (_scale(B.apply(B.rows(J).conj().T), shift) for J in slices)
+        columns_of_AhA = (shifted(A.adjoint_apply(A.columns(J)), shift) for J in slices)
+        columns_of_BBh = (shifted(B.apply(B.rows(J).conj().T), shift) for J in slices)
         return sum(np.vdot(X, Y).real for X, Y in zip(columns_of_BBh, columns_of_AhA))
     slices = _slices(q, max(m, n))
-    return sum(np.linalg.norm(_scale(A.apply(B.columns(J)), shift))**2 for J in slices)
+    return sum(np.linalg.norm(shifted(A.apply(B.columns(J)), shift))**2 for J in slices)
 
 
 def _distance(A, B, P, e):
     """|2**-e (A B - P)|_F."""
     shift = (A.exponent or 0) + (B.exponent or 0) - e
-    return np.sqrt(sum(np.linalg.norm(_scale(A.apply(B.columns(J)), shift) - _scale(P[:, J], -e))**2
+    return np.sqrt(sum(np.linalg.norm(shifted(A.apply(B.columns(J)), shift) - shifted(P[:, J], -e))**2
                        for J in _slices(B.shape[1], max(A.shape))))
 
 
@@ -194,10 +187,10 @@ def cr_multiply(A, B, k, *, method="sample", p=None, return_info=False, rng=None
     True
     """
     A, B = _operands(A, B)
-    _check_choice(method, "method", ("sample", "topk"))
+    check_choice(method, "method", ("sample", "topk"))
     if method == "topk" and p is not None:
         raise ValueError("p is given with method='topk'; allowed is p with method='sample' only")
-    k = _check_count(k, "k", 1, A.shape[1] if method == "topk" else 2**63 - 1)
+    k = check_count(k, "k", 1, A.shape[1] if method == "topk" else 2**63 - 1)
 
     sizes, e = _term_sizes(A, B)
     if method == "topk":
@@ -205,7 +198,7 @@ def cr_multiply(A, B, k, *, method="sample", p=None, return_info=False, rng=None
         weights, C = np.ones(k), A._columns(J)
     else:
         p = _probabilities(p, sizes)
-        J, weights = _draw(p, k, _generator(rng))
+        J, weights = _draw(p, k, as_generator(rng))
         C = A._columns(J)
         C = C * weights.astype(C.real.dtype)
     with np.errstate(under="ignore"):
@@ -220,7 +213,7 @@ def cr_multiply(A, B, k, *, method="sample", p=None, return_info=False, rng=None
             some = sizes > 0
             variance = np.sum(sizes[some]**2 / p[some]) - _product_norm2(A, B, e)
             error = np.sqrt(max(variance, 0) / k)
-        return product, CRInfo(J, weights, float(_scale(np.float64(error), e)))
+        return product, CRInfo(J, weights, float(shifted(np.float64(error), e)))
 
 
 # %% book/low_rank/column_row.ipynb: cr_weights
@@ -268,9 +261,9 @@ def cr_weights(A, B, indices):
     array([3.])
     """
     A, B = _operands(A, B)
-    J = _check_indices(indices, A.shape[1], "indices")
+    J = check_indices(indices, A.shape[1], "indices")
     C, R = A.columns(J), B.rows(J).conj().T
-    c, r = (np.where(norms > 0, norms, 1) for norms in (_safe_norms(C, 0), _safe_norms(R, 0)))
+    c, r = (np.where(norms > 0, norms, 1) for norms in (safe_norms(C, 0), safe_norms(R, 0)))
     C, R = C / c, R / r
     G = (C.conj().T @ C) * (R.conj().T @ R).conj()
     h = np.sum(A.adjoint_apply(C).conj() * B.apply(R), axis=0)

@@ -14,12 +14,12 @@ from functools import lru_cache
 import numpy as np
 from numpy.polynomial.chebyshev import chebval, chebvander
 
-from lowrank.conventions import _check_count, _check_tol
+from lowrank.arguments import check_count, check_tol
 
 __all__ = ["Minimax", "remez", "Alternation", "alternation_points"]
 
 
-# %% book/matrix_sign/equioscillation.ipynb: _precision
+# %% book/matrix_sign/equioscillation.ipynb: Space
 def _precision(dps):
     """The context to compute in: float64 as it is, or mpmath with ten digits to spare."""
     if dps is None:
@@ -28,7 +28,7 @@ def _precision(dps):
     return mpmath.workdps(dps + 10)
 
 
-class _Space(namedtuple("_Space", "degree parity lo hi dps")):
+class Space(namedtuple("Space", "degree parity lo hi dps")):
     """Polynomials g(x) h(s): g is x for odd ones, else 1; |s| <= 1 is linear in x or x^2."""
 
     __slots__ = ()
@@ -98,7 +98,7 @@ class _Space(namedtuple("_Space", "degree parity lo hi dps")):
         return powers
 
 
-# %% book/matrix_sign/equioscillation.ipynb: _nodes
+# %% book/matrix_sign/equioscillation.ipynb: levelled
 @lru_cache(maxsize=256)
 def _nodes(size, dps):
     """The zeros of T_size, and the matrix from values there to Chebyshev coefficients."""
@@ -113,7 +113,7 @@ def _nodes(size, dps):
     return nodes, transform
 
 
-def _levelled(space, x, w, rest, f):
+def levelled(space, x, w, rest, f):
     """Signs, level and coefficients of the p with w (rest - p) = signs * level at the points x.
 
     Also how far p may move if each value of f changes by as much as f itself.
@@ -217,8 +217,8 @@ def _choose(space, points, heights, signs, level):
     return kept
 
 
-# %% book/matrix_sign/equioscillation.ipynb: _first_points
-def _first_points(space):
+# %% book/matrix_sign/equioscillation.ipynb: first_points
+def first_points(space):
     """Extrema of a Chebyshev polynomial, size + 1 of them, not symmetric to the middle of x."""
     unsymmetric = space.parity is None or space.parity == "odd" and space.lo == 0
     n = space.size + unsymmetric
@@ -243,7 +243,7 @@ def _exchange(space, f, w, x, tol, maxiter):
     c, move, before, per = space.numbers([0] * space.size), x * 0, -1, 6
     for iterations in range(1, maxiter + 1):
         fx, wx = f(x), w(x)
-        signs, level, correction, spread = _levelled(space, x, wx, fx - space(c, x), fx)
+        signs, level, correction, spread = levelled(space, x, wx, fx - space(c, x), fx)
         c = c + correction
 
         t = _samples(space, x, move, per)
@@ -276,8 +276,8 @@ def _exchange(space, f, w, x, tol, maxiter):
 # %% book/matrix_sign/equioscillation.ipynb: _space
 def _space(degree, interval, odd, even, dps):
     """The space that is asked for, or an error that says what was."""
-    degree = _check_count(degree, "degree", 0)
-    dps = None if dps is None else _check_count(dps, "dps", 1)
+    degree = check_count(degree, "degree", 0)
+    dps = None if dps is None else check_count(dps, "dps", 1)
     if odd and even:
         raise ValueError("odd and even are both True; allowed is one of them")
     parity = "odd" if odd else "even" if even else None
@@ -285,7 +285,7 @@ def _space(degree, interval, odd, even, dps):
         raise ValueError(f"degree is {degree} with {parity}=True; allowed are {parity} degrees")
 
     allowed = f"a pair of finite numbers (lo, hi) with {'0 <= ' if parity else ''}lo < hi"
-    number = _Space(degree, parity, None, None, dps).number
+    number = Space(degree, parity, None, None, dps).number
     try:
         with _precision(dps):
             lo, hi = (number(end) for end in interval)
@@ -295,7 +295,7 @@ def _space(degree, interval, odd, even, dps):
     if not fits:
         folded = f"; for [-{hi}, {hi}] take [0, {hi}]" if parity and lo == -hi < 0 else ""
         raise ValueError(f"interval is {interval!r}; allowed is {allowed}{folded}")
-    return _Space(degree, parity, lo, hi, dps)
+    return Space(degree, parity, lo, hi, dps)
 
 
 def _checked(f, name, space, positive=False):
@@ -356,7 +356,7 @@ def _start(start, space, f):
         raise ValueError(f"f is {f(space.numbers([0]))[0]} at x = 0, where odd polynomials "
                          "vanish; allowed are f(0) = 0, or an interval with lo > 0")
     try:
-        x = _first_points(space) if start is None else np.sort(space.numbers(np.ravel(start)))
+        x = first_points(space) if start is None else np.sort(space.numbers(np.ravel(start)))
     except (TypeError, ValueError):
         raise TypeError(f"start is {start!r}; allowed are {space.size + 1} numbers") from None
     s = space.position(x)
@@ -499,7 +499,7 @@ def remez(f, degree, interval=(-1, 1), *, weight=None, odd=False, even=False, st
     '1.88892306004533e-26'
     """
     space = _space(degree, interval, odd, even, dps)
-    tol, maxiter = _check_tol(tol), _check_count(maxiter, "maxiter", 1)
+    tol, maxiter = check_tol(tol), check_count(maxiter, "maxiter", 1)
     with _precision(dps):
         f = _checked(f, "f", space)
         w = _checked(weight, "weight", space, positive=True)
@@ -568,7 +568,7 @@ def alternation_points(f, p, degree, interval=(-1, 1), *, weight=None, odd=False
     """
     space = _space(degree, interval, odd, even, dps)
     default = max(50 * (space.size + 1), 1000 if dps is None else 100)
-    samples = default if samples is None else _check_count(samples, "samples", 2)
+    samples = default if samples is None else check_count(samples, "samples", 2)
     with _precision(dps):
         f, p = _checked(f, "f", space), _checked(p, "p", space)
         w = _checked(weight, "weight", space, positive=True)

@@ -12,25 +12,16 @@ from collections import namedtuple
 import numpy as np
 from scipy import linalg
 
-from lowrank.conventions import (
-    ErrorEstimate,
-    _Dense,
-    _Factored,
-    _bound_over_estimate,
-    _check_choice,
-    _check_number,
-    _gaussian,
-    _generator,
-    _linear_map,
-    _rank_or_tol,
-)
-from lowrank.sketching import _orthonormal, _sketch
+from lowrank.arguments import as_generator, check_choice, check_number, gaussian_matrix, rank_or_tol
+from lowrank.error_estimates import ErrorEstimate, bound_over_estimate
+from lowrank.linear_map import DenseMap, Factored, linear_map
+from lowrank.sketching import orthonormal_basis, sketch_range
 
 __all__ = ["InterpolativeDecomposition", "interp_decomp"]
 
 
-# %% book/low_rank/interpolative.ipynb: _ChosenColumns
-class _ChosenColumns:
+# %% book/low_rank/interpolative.ipynb: ChosenColumns
+class ChosenColumns:
     """Columns J of A in a QR factorisation A[:, J] = Q T: the rows of Q^H and of S = Q^H A.
 
     T = S[:, J] is upper triangular; `left` holds the squared distances of columns from range(Q).
@@ -98,7 +89,7 @@ class _ChosenColumns:
         self.left = left
 
 
-# %% book/low_rank/interpolative.ipynb: _drop
+# %% book/low_rank/interpolative.ipynb: swap
 def _drop(chosen, i):
     """Give back the i-th chosen column."""
     J, S, Qh = chosen.J, chosen.S, chosen.Qh
@@ -124,7 +115,7 @@ def _coefficients(chosen):
     return Z, rho2
 
 
-def _swap(chosen, f):
+def swap(chosen, f):
     """Swap columns while that makes the volume grow by more than f; Z and rho^2 at the end."""
     seen = set()
     while chosen.J:
@@ -144,7 +135,7 @@ _OVERSAMPLE = _PROBES = 10
 _SMALL = 2**22                                    # entries; up to here "auto" reads A once a column
 
 
-class InterpolativeDecomposition(_Factored, namedtuple("InterpolativeDecomposition", "columns Z")):
+class InterpolativeDecomposition(Factored, namedtuple("InterpolativeDecomposition", "columns Z")):
     """The product A[:, columns] @ Z. Unpacks as ``columns, Z``.
 
     Attributes
@@ -171,13 +162,14 @@ class InterpolativeDecomposition(_Factored, namedtuple("InterpolativeDecompositi
         return self.C, self.Z
 
 
-def _filled(J, rank, n):
+# %% book/low_rank/interpolative.ipynb: filled
+def filled(J, rank, n):
     """J, and the first other columns until there are `rank`."""
     spare = np.setdiff1d(np.arange(n), J)[:rank - len(J)] if len(J) < rank else []
     return np.concatenate([J, spare]).astype(int)
 
 
-def _with_identity(Z, J, f):
+def with_identity(Z, J, f):
     """Z for the columns J: identity entries written, no entry above f by a rounding error."""
     full = np.zeros((len(J), Z.shape[1]), Z.dtype)
     full[:len(Z)] = Z
@@ -190,28 +182,28 @@ def _with_identity(Z, J, f):
 
 def _by_qr(M, rank, tol, f):
     """Columns chosen on A itself, by pivoting and swaps."""
-    chosen = _ChosenColumns(M, rank or 16)
+    chosen = ChosenColumns(M, rank or 16)
     limit, goal = (rank, -1.0) if tol is None else (min(M.shape), chosen.goal(tol))
     while True:
         chosen.grow(limit, goal)
-        Z, rho2 = _swap(chosen, f)
+        Z, rho2 = swap(chosen, f)
         if not chosen.wants(limit, goal):
             break
-    J = _filled(chosen.J, rank or 1, M.shape[1])
+    J = filled(chosen.J, rank or 1, M.shape[1])
     complete = len(J) == len(chosen.J)
-    return (J, M.columns(J), _with_identity(Z, J, f), math.sqrt(np.delete(chosen.left, J).sum()),
+    return (J, M.columns(J), with_identity(Z, J, f), math.sqrt(np.delete(chosen.left, J).sum()),
             math.sqrt(1 + np.sum(rho2, dtype=np.float64)) if complete else None)
 
 
-# %% book/low_rank/interpolative.ipynb: _choose_on_sketch
-def _choose_on_sketch(M, width, rng):
+# %% book/low_rank/interpolative.ipynb: choose_on_sketch
+def choose_on_sketch(M, width, rng):
     """An empty choice of columns of B = Q^H A, which has `width` rows."""
-    B = M.adjoint_apply(_orthonormal(_sketch(M, width, 0, rng))).conj().T
+    B = M.adjoint_apply(orthonormal_basis(sketch_range(M, width, 0, rng))).conj().T
     squares = np.sum(np.abs(B)**2, axis=0, dtype=np.float64)
-    return _ChosenColumns(_Dense(B, "the sketch", 0), width, squares, max(M.shape))
+    return ChosenColumns(DenseMap(B, "the sketch", 0), width, squares, max(M.shape))
 
 
-def _pivot(chosen, rank, goal=-1.0):
+def pivot(chosen, rank, goal=-1.0):
     """`grow` for a small array: LAPACK pivots to the end, and the first columns are kept."""
     Q, R, P = linalg.qr(chosen.A.A, mode="economic", pivoting=True, check_finite=False)
     squares = np.abs(R)**2
@@ -231,51 +223,52 @@ def _fitted(T, S, Z, f):
 
 def _by_sketch(M, rank, f, rng):
     """Columns chosen on a sketch, Z by least squares on A, the error from fresh probes."""
-    chosen = _choose_on_sketch(M, min(rank + _OVERSAMPLE, *M.shape), rng)
-    _pivot(chosen, rank)
-    Z, k = _swap(chosen, f)[0], len(chosen.J)
-    J = _filled(chosen.J, rank, M.shape[1])
+    chosen = choose_on_sketch(M, min(rank + _OVERSAMPLE, *M.shape), rng)
+    pivot(chosen, rank)
+    Z, k = swap(chosen, f)[0], len(chosen.J)
+    J = filled(chosen.J, rank, M.shape[1])
     C = M.columns(J)
     Q, T = linalg.qr(C[:, :k], mode="economic", check_finite=False)
-    G = _gaussian(rng, (M.shape[0], _PROBES), M.dtype)
+    G = gaussian_matrix(rng, (M.shape[0], _PROBES), M.dtype)
     S = M.adjoint_apply(np.hstack([Q, G])).conj().T
-    Z = _with_identity(_fitted(T, S[:k], Z, f), J, f)
+    Z = with_identity(_fitted(T, S[:k], Z, f), J, f)
     D = S[k:] - (G.conj().T @ C) @ Z
     return J, C, Z, float(np.linalg.norm(D)) / _PROBES**0.5, None
 
 
 def _sketch_to_tol(M, tol, f, rng):
     """The same for a tolerance; the error is measured."""
-    true, width = _ChosenColumns(M), 16
+    true, width = ChosenColumns(M), 16
     target = true.goal(tol)
     while True:
         width = min(2 * width, *M.shape)
         whole = width == min(M.shape)
         limit = width if whole else width - _OVERSAMPLE
-        chosen, goal = _choose_on_sketch(M, width, rng), target
+        chosen, goal = choose_on_sketch(M, width, rng), target
         while whole or goal > 0:
-            _pivot(chosen, limit, goal)
+            pivot(chosen, limit, goal)
             if len(chosen.J) == limit and chosen.left.sum() > goal and not whole:
                 break                                       # the sketch is too narrow
-            Z, _ = _swap(chosen, f)
+            Z, _ = swap(chosen, f)
             true.take(chosen.J)
             T = true.S[:, chosen.J]
             Z = _fitted(T, true.S, Z, f)
             error = math.hypot(math.sqrt(true.left.sum()), np.linalg.norm(T @ Z - true.S))
             if error**2 <= target or not chosen.wants(limit):
-                J = _filled(chosen.J, 1, M.shape[1])
-                return J, M.columns(J), _with_identity(Z, J, f), error, None
+                J = filled(chosen.J, 1, M.shape[1])
+                return J, M.columns(J), with_identity(Z, J, f), error, None
             goal = min(goal - (error**2 - target), 0.9 * chosen.left.sum())
 
 
-# %% book/low_rank/interpolative.ipynb: interp_decomp
-def _check_f(f, dtype, name="f"):
+# %% book/low_rank/interpolative.ipynb: check_f
+def check_f(f, dtype, name="f"):
     """The largest number of the real dtype that is not above f > 1."""
-    value = _check_number(f, name, "a number above 1", lambda value: value > 1)
+    value = check_number(f, name, "a number above 1", lambda value: value > 1)
     rounded = np.finfo(dtype).dtype.type(value)
     return float(rounded if rounded <= value else np.nextafter(rounded, rounded.dtype.type(0)))
 
 
+# %% book/low_rank/interpolative.ipynb: interp_decomp
 def interp_decomp(A, rank=None, *, tol=None, f=2.0, method="auto", rng=None):
     r"""Columns and Z with A ~ A[:, columns] @ Z and max abs(Z) <= f: interpolative decomposition.
 
@@ -352,12 +345,12 @@ def interp_decomp(A, rank=None, *, tol=None, f=2.0, method="auto", rng=None):
     >>> bool(np.allclose(interp_decomp(A, tol=1e-10).reconstruct(), A))
     True
     """
-    M = _linear_map(A)
-    rank, tol = _rank_or_tol(rank, tol, M.shape)
-    f, rng = _check_f(f, M.dtype), _generator(rng)
-    _check_choice(method, "method", ("auto", "qr", "sketch"))
+    M = linear_map(A)
+    rank, tol = rank_or_tol(rank, tol, M.shape)
+    f, rng = check_f(f, M.dtype), as_generator(rng)
+    check_choice(method, "method", ("auto", "qr", "sketch"))
     if method == "auto":
-        in_memory = isinstance(getattr(M, "parent", M), _Dense)
+        in_memory = isinstance(getattr(M, "parent", M), DenseMap)
         method = "qr" if in_memory and math.prod(M.shape) <= _SMALL else "sketch"
     with np.errstate(under="ignore"):
         if method == "qr":
@@ -370,7 +363,7 @@ def interp_decomp(A, rank=None, *, tol=None, f=2.0, method="auto", rng=None):
         factor, confidence = 1 + 2 * float(np.finfo(M.dtype).eps)**(1 / 3), 1.0
         if method == "sketch" and tol is None:
             confidence = 0.999
-            factor = _bound_over_estimate(_PROBES, M.dtype, 1 - confidence)
+            factor = bound_over_estimate(_PROBES, M.dtype, 1 - confidence)
         error, bound = (float(M.unscale(np.float64(x))) for x in (error, factor * error))
         return InterpolativeDecomposition(J, Z, C=M.unscale(C), suboptimality=suboptimality,
                                           error=ErrorEstimate(error, bound, confidence))

@@ -13,9 +13,9 @@ from collections import namedtuple
 import numpy as np
 from array_api_compat import array_namespace
 
-from lowrank.arrays import _as_floats, _as_stack, _check_finite, _matching, _peaks, _power_of_two
-from lowrank.conventions import _check_choice, _check_number, _check_tol
-from lowrank.newton_schulz import _NORMALIZE
+from lowrank.arguments import check_choice, check_number, check_tol
+from lowrank.arrays import as_floats, as_stack, check_finite, matching, peak_of, power_of_two
+from lowrank.newton_schulz import NORMALIZE
 from lowrank.polar_factor import msign
 
 __all__ = ["MuonUpdate", "muon_update", "MuonState", "Muon"]
@@ -31,14 +31,14 @@ _SCALES = {
 
 def _check_size(value, name):
     """value as a finite float >= 0."""
-    return _check_number(value, name, "a finite number from 0", lambda x: 0 <= x < math.inf)
+    return check_number(value, name, "a finite number from 0", lambda x: 0 <= x < math.inf)
 
 
 def _factor(scale, m, n):
     """The length of a step: a rule for the shape, or a number."""
     if not isinstance(scale, str):
         return _check_size(scale, "scale")
-    _check_choice(scale, "scale", tuple(_SCALES))
+    check_choice(scale, "scale", tuple(_SCALES))
     return _SCALES[scale](max(m, 1), max(n, 1))
 
 
@@ -49,7 +49,7 @@ def _in_format(X, dtype):
     if not xp.isdtype(dtype, f"{kind} floating"):
         raise TypeError(f"dtype is {dtype}; allowed is a {kind} floating-point dtype, as that "
                         "of the gradient")
-    return xp.astype(X / _power_of_two(_peaks(X)), dtype)
+    return xp.astype(X / power_of_two(peak_of(X)), dtype)
 
 
 # %% book/matrix_sign/muon.ipynb: MuonUpdate
@@ -127,12 +127,12 @@ def muon_update(grad, momentum=None, *, beta=0.95, nesterov=True, scale="rms", s
     array([[-1.,  0.],
            [ 0., -1.]])
     """
-    xp, G = _as_stack(grad, "grad")
-    beta, c = _check_tol(beta, "beta"), _factor(scale, *G.shape[-2:])
-    _check_choice(normalize, "normalize", _NORMALIZE[:3])
+    xp, G = as_stack(grad, "grad")
+    beta, c = check_tol(beta, "beta"), _factor(scale, *G.shape[-2:])
+    check_choice(normalize, "normalize", NORMALIZE[:3])
     M = new = (1 - beta) * G
     if momentum is not None:
-        M = beta * _matching(momentum, "momentum", G, "grad") + new
+        M = beta * matching(momentum, "momentum", G, "grad") + new
     X = beta * M + new if nesterov else M
     X = _in_format(X, G.dtype if dtype is None else dtype)
     X = msign(X, steps=steps if schedule is None else None, schedule=schedule,
@@ -154,7 +154,7 @@ def _kind(kind, W, i):
     """How a parameter is treated, by default by its number of axes."""
     if kind is None:
         return "matrix" if W.ndim >= 2 else "adamw"
-    _check_choice(kind, f"kinds[{i}]", _KINDS)
+    check_choice(kind, f"kinds[{i}]", _KINDS)
     if kind != "adamw" and W.ndim < 2:
         raise ValueError(f"kinds[{i}] is {kind!r} and params[{i}] has shape {tuple(W.shape)}; "
                          "allowed is 'adamw' below two axes")
@@ -241,7 +241,7 @@ class Muon(namedtuple("Muon", "lr weight_decay adam_lr betas kinds options")):
         adam_lr = lr if adam_lr is None else _check_size(adam_lr, "adam_lr")
         if np.shape(betas) != (2,):
             raise ValueError(f"betas is {betas!r}; allowed is a pair of numbers")
-        betas = tuple(_check_tol(b, f"betas[{i}]") for i, b in enumerate(betas))
+        betas = tuple(check_tol(b, f"betas[{i}]") for i, b in enumerate(betas))
         kinds = None if kinds is None else tuple(kinds)
         muon_update(np.ones((1, 1)), **{**options, "dtype": None})      # refuses bad options
         return super().__new__(cls, lr, _check_size(weight_decay, "weight_decay"), adam_lr,
@@ -252,9 +252,9 @@ class Muon(namedtuple("Muon", "lr weight_decay adam_lr betas kinds options")):
 
     def _plan(self, params):
         """The parameters as arrays of floats, and the kind of each."""
-        params = [_as_floats(W, f"params[{i}]")[1] for i, W in enumerate(params)]
+        params = [as_floats(W, f"params[{i}]")[1] for i, W in enumerate(params)]
         for i, W in enumerate(params):
-            _check_finite(W, f"params[{i}]")
+            check_finite(W, f"params[{i}]")
         kinds = (None,) * len(params) if self.kinds is None else self.kinds
         if len(kinds) != len(params) or not params:
             raise ValueError(f"params has {len(params)} arrays and kinds has {len(kinds)} "
@@ -277,7 +277,7 @@ class Muon(namedtuple("Muon", "lr weight_decay adam_lr betas kinds options")):
                              f"allowed is the number of params, {len(params)}")
         moved = []
         for i, (W, kind, M, r) in enumerate(zip(params, kinds, state.momenta, state.sizes)):
-            G = _matching(grads[i], f"grads[{i}]", W, f"params[{i}]")
+            G = matching(grads[i], f"grads[{i}]", W, f"params[{i}]")
             decay = self.weight_decay if W.ndim >= 2 else 0.0
             if kind == "adamw":
                 new = _adamw_step(W, G, M, r, count, self.adam_lr * factor, decay, self.betas)

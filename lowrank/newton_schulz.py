@@ -15,8 +15,19 @@ import numpy as np
 from array_api_compat import array_namespace, device, is_numpy_array
 from scipy.linalg import get_blas_funcs
 
-from lowrank.arrays import _adjoint, _as_stack, _frobenius, _known, _matching, _peaks, _power_of_two
-from lowrank.conventions import _check_choice, _check_count
+from lowrank.arguments import check_choice, check_count
+from lowrank.arrays import (
+    adjoint,
+    as_stack,
+    check_hermitian,
+    frobenius_norm,
+    matching,
+    may_hold,
+    peak_of,
+    power_of_two,
+    safe_divisor,
+    wide,
+)
 
 __all__ = [
     "pade_step",
@@ -63,7 +74,7 @@ def pade_step(degree):
     >>> pade_step(3), pade_step(5)
     ((1.5, -0.5), (1.875, -1.25, 0.375))
     """
-    degree = _check_count(degree, "degree", 3)
+    degree = check_count(degree, "degree", 3)
     if degree % 2 == 0:
         raise ValueError(f"degree is {degree}; allowed is an odd integer from 3")
     q = degree // 2
@@ -71,31 +82,27 @@ def pade_step(degree):
     return tuple((-1)**j * (c * math.comb(q, j) // (2 * j + 1)) / 4**q for j in range(q + 1))
 
 
-# %% book/matrix_sign/newton_schulz.ipynb: schatten_norm
-def _positive(x):
-    """x, and 1 where x is 0: safe to divide by."""
-    return array_namespace(x).where(x > 0, x, 1.0)
-
-
-def _normalized(X, normalize):
+# %% book/matrix_sign/newton_schulz.ipynb: normalized
+def normalized(X, normalize):
     """X / b with a bound b >= s_1, and the powers of X X^H / b^2 that are known on the way."""
     if not normalize:
         return X, ()
     xp = array_namespace(X)
-    X = X / _power_of_two(_peaks(X))
+    X = X / power_of_two(peak_of(X))
     if xp.finfo(X.dtype).bits == 16:                        # squares may add up to too much
         X = X / 2.0**(max(1, X.shape[-1]).bit_length() // 2)
-    Y = X @ _adjoint(X)
+    Y = X @ adjoint(X)
     trace = xp.real(xp.linalg.trace(Y))[..., None, None]
-    b2 = _positive(trace if normalize == "frobenius" else _frobenius(Y))
+    b2 = safe_divisor(trace if normalize == "frobenius" else frobenius_norm(Y))
     powers = [Y / b2]
     if normalize == "schatten8":
-        Y2 = powers[0] @ _adjoint(powers[0])
-        c = _positive(_frobenius(Y2))**0.5
+        Y2 = powers[0] @ adjoint(powers[0])
+        c = safe_divisor(frobenius_norm(Y2))**0.5
         b2, powers = b2 * c, [powers[0] / c, Y2 / c**2]
     return X / b2**0.5, powers
 
 
+# %% book/matrix_sign/newton_schulz.ipynb: schatten_norm
 def schatten_norm(A, p=4):
     r"""The Schatten norm (s_1^p + s_2^p + ...)^(1/p) by products: a bound of s_1 = norm(A, 2).
 
@@ -132,24 +139,24 @@ def schatten_norm(A, p=4):
     >>> [round(float(schatten_norm(A, p)), 3) for p in (2, 4, 8)]
     [2.646, 2.088, 2.003]
     """
-    p = _check_count(p, "p", 2)
+    p = check_count(p, "p", 2)
     if p not in (2, 4, 8, 16, 32, 64):
         raise ValueError(f"p is {p}; allowed is a power of two from 2 to 64")
-    X = _as_stack(A)[1]
-    unit = _power_of_two(_peaks(X))
+    X = as_stack(A)[1]
+    unit = power_of_two(peak_of(X))
     X = X / unit
-    b = _frobenius(X)
-    X = (_adjoint(X) if X.shape[-2] > X.shape[-1] else X) / _positive(b)
+    b = frobenius_norm(X)
+    X = wide(X)[0] / safe_divisor(b)
     for k in range(1, p.bit_length() - 1):
-        X = X @ _adjoint(X)
-        c = _positive(_frobenius(X))
+        X = X @ adjoint(X)
+        c = safe_divisor(frobenius_norm(X))
         X, b = X / c, b * c**(0.5**k)
     with np.errstate(over="ignore"):
         return (b * unit)[..., 0, 0]
 
 
-# %% book/matrix_sign/newton_schulz.ipynb: _combine
-def _combine(c, P):
+# %% book/matrix_sign/newton_schulz.ipynb: linear_combination
+def linear_combination(c, P):
     """c_0 I + c_1 P_1 + c_2 P_2 + ..., for square matrices P_1, P_2, ..."""
     if is_numpy_array(P[0]) and P[0].size:                  # the same with one temporary array
         H = np.multiply(c[1], P[0], order="C")
@@ -162,24 +169,24 @@ def _combine(c, P):
     return reduce(add, (factor * F for factor, F in zip(c[1:], P)), c[0] * I)
 
 
-def _polynomial(Y, c, powers=()):
+def matrix_polynomial(Y, c, powers=()):
     """c_0 I + c_1 Y + ... + c_q Y^q for Hermitian Y; its first powers may be known."""
     q, P = len(c) - 1, list(powers) or [Y]
-    scheme = _three_products(c) if q == 8 else None
+    scheme = three_products(c) if q == 8 else None
     size = 2 if scheme else min(range(min(q, 2), q + 1), key=lambda s: s - 1 + (q - 1) // s)
     while len(P) < size:
-        P.append(P[-1] @ (Y if len(P) > 1 else _adjoint(Y)))
+        P.append(P[-1] @ (Y if len(P) > 1 else adjoint(Y)))
     if scheme:
         return _degree_eight(c, *P[:2], *scheme)
     top = (q - 1) // size * size
-    H = _combine(c[top:], P)
+    H = linear_combination(c[top:], P)
     for k in range(top - size, -1, -size):
-        H = _combine(c[k:k + size], P) + P[size - 1] @ H
+        H = linear_combination(c[k:k + size], P) + P[size - 1] @ H
     return H
 
 
-# %% book/matrix_sign/newton_schulz.ipynb: _three_products
-def _three_products(c):
+# %% book/matrix_sign/newton_schulz.ipynb: three_products
+def three_products(c):
     """The numbers `_degree_eight` needs for c_0 + ... + c_8 y^8, or None if it cannot be used."""
     sign = math.copysign(1.0, c[8])
     b3, b4, b5, b6, b7, b8 = (sign * x for x in c[3:])
@@ -205,38 +212,38 @@ def _degree_eight(c, Y, Y2, r, t, d, u, e, f, sign):
     """c_0 I + ... + c_8 Y^8 from Y and Y^2 by two more products."""
     Z = Y2 @ (r * Y2 + t * Y)
     W = (Z + d * Y2 + u * Y) @ (Z + e * Y2)
-    return _combine((*c[:3], sign * f, sign), [Y, Y2, Z, W])
+    return linear_combination((*c[:3], sign * f, sign), [Y, Y2, Z, W])
 
 
-# %% book/matrix_sign/newton_schulz.ipynb: _plain_form
-def _plain_form(X, schedule, powers):
+# %% book/matrix_sign/newton_schulz.ipynb: plain_form
+def plain_form(X, schedule, powers):
     """X <- h(X X^H) X, step by step."""
     for c in schedule:
-        H = _polynomial(powers[0] if powers else X @ _adjoint(X), c, powers)
+        H = matrix_polynomial(powers[0] if powers else X @ adjoint(X), c, powers)
         X, powers = H @ X, ()
     return X
 
 
-def _gram_form(X, schedule, powers, restart):
+def gram_form(X, schedule, powers, restart):
     """The same by products of R = X X^H, which is computed anew every `restart` steps."""
     for start in range(0, len(schedule), restart):
-        R, Q = powers[0] if powers else X @ _adjoint(X), None
+        R, Q = powers[0] if powers else X @ adjoint(X), None
         part = schedule[start:start + restart]
         for t, c in enumerate(part, 1):
-            H = _polynomial(R, c, powers)
+            H = matrix_polynomial(R, c, powers)
             Q, powers = H if Q is None else H @ Q, ()
             if t < len(part):
-                R = (H @ R) @ _adjoint(H)
+                R = (H @ R) @ adjoint(H)
         X = Q @ X
     return X
 
 
-# %% book/matrix_sign/newton_schulz.ipynb: apply_schedule
-_NORMALIZE = ("frobenius", "schatten4", "schatten8", False)
+# %% book/matrix_sign/newton_schulz.ipynb: check_schedule
+NORMALIZE = ("frobenius", "schatten4", "schatten8", False)
 _FORMS = ("auto", "plain", "gram")
 
 
-def _check_schedule(schedule):
+def check_schedule(schedule):
     """The steps as tuples of at least two floats."""
     allowed = "a sequence of steps, each a sequence of finite numbers c_1, c_3, ..."
     try:
@@ -249,6 +256,7 @@ def _check_schedule(schedule):
     return [step if len(step) > 1 else (*step, 0.0) for step in steps]
 
 
+# %% book/matrix_sign/newton_schulz.ipynb: apply_schedule
 def apply_schedule(A, schedule, *, normalize="frobenius", form="auto", restart=3):
     r"""U p(S) V^H, where A / b = U S V^H with b >= norm(A, 2), and p = p_T o ... o p_1 is odd.
 
@@ -305,24 +313,24 @@ def apply_schedule(A, schedule, *, normalize="frobenius", form="auto", restart=3
     array([[0.6, 0. , 0.8],
            [0. , 1. , 0. ]])
     """
-    schedule, restart = _check_schedule(schedule), _check_count(restart, "restart", 1)
-    _check_choice(normalize, "normalize", _NORMALIZE)
-    _check_choice(form, "form", _FORMS)
-    xp, X = _as_stack(A)
+    schedule, restart = check_schedule(schedule), check_count(restart, "restart", 1)
+    check_choice(normalize, "normalize", NORMALIZE)
+    check_choice(form, "form", _FORMS)
+    xp, X = as_stack(A)
     short, long = sorted(X.shape[-2:])
-    tall = X.shape[-2] > short
+    X, back = wide(X)
     if form == "auto" and long >= 3 * short and len(schedule) > 2:
         form = "gram" if xp.finfo(X.dtype).bits > 16 else "plain"
     with np.errstate(all="ignore"):                         # divergence is reported below
-        X, powers = _normalized(_adjoint(X) if tall else X, normalize)
+        X, powers = normalized(X, normalize)
         if form == "gram":
-            X = _gram_form(X, schedule, powers, restart)
+            X = gram_form(X, schedule, powers, restart)
         else:
-            X = _plain_form(X, schedule, powers)
-    if not _known(xp.all(xp.isfinite(X))):
+            X = plain_form(X, schedule, powers)
+    if not may_hold(xp.all(xp.isfinite(X))):
         raise ValueError(f"schedule diverges on A: with normalize={normalize!r} a singular "
                          "value left the range in which its steps stay bounded")
-    return _adjoint(X) if tall else X
+    return back(X)
 
 
 # %% book/matrix_sign/newton_schulz.ipynb: PolarResiduals
@@ -333,19 +341,21 @@ class PolarResiduals(namedtuple("PolarResiduals",
     __slots__ = ()
 
 
-def _orthogonality(X):
+# %% book/matrix_sign/newton_schulz.ipynb: orthogonality_defect
+def orthogonality_defect(X):
     """norm(I - X X^H, "fro"), of shape (..., 1, 1), and the bound of abs(s - 1)."""
     xp = array_namespace(X)
-    d = _frobenius(_combine((1.0, -1.0), [X @ _adjoint(X)]))
+    d = frobenius_norm(linear_combination((1.0, -1.0), [X @ adjoint(X)]))
     root = xp.sqrt(1 - xp.where(d < 1, d, 0.0))
     return xp.where(xp.isnan(d), math.inf, d), xp.where(d < 1, d / (1 + root), math.inf)
 
 
+# %% book/matrix_sign/newton_schulz.ipynb: polar_residuals
 def _lowest(S):
     """The smallest eigenvalue of each Hermitian S, of shape (..., 1, 1); 0 if S is 0 x 0."""
     xp = array_namespace(S)
     if S.shape[-1] == 0:
-        return _frobenius(S)
+        return frobenius_norm(S)
     finite = xp.all(xp.isfinite(S), axis=(-2, -1), keepdims=True)
     S = xp.where(finite, S, xp.zeros_like(S))
     half = xp.finfo(S.dtype).bits == 16                     # LAPACK knows no such numbers
@@ -395,40 +405,25 @@ def polar_residuals(A, X):
     >>> round(float(r.orthogonality), 3), round(float(r.bound), 3)
     (0.19, 0.1)
     """
-    xp, A = _as_stack(A)
-    X = _matching(X, "X", A)
+    xp, A = as_stack(A)
+    X = matching(X, "X", A)
     A = xp.astype(A, X.dtype, copy=False)
-    if A.shape[-2] > A.shape[-1]:
-        A, X = _adjoint(A), _adjoint(X)
+    A, X = wide(A)[0], wide(X)[0]
     with np.errstate(all="ignore"):                         # X may be far off
-        A = A / _power_of_two(_peaks(A))
-        size = _positive(_frobenius(A))
-        H = A @ _adjoint(X)
-        S = (H + _adjoint(H)) / 2
-        relative = [_frobenius(E) / size for E in (H - _adjoint(H), A - S @ X)]
+        A = A / power_of_two(peak_of(A))
+        size = safe_divisor(frobenius_norm(A))
+        H = A @ adjoint(X)
+        S = (H + adjoint(H)) / 2
+        relative = [frobenius_norm(E) / size for E in (H - adjoint(H), A - S @ X)]
         relative = [xp.where(xp.isnan(r), math.inf, r) for r in relative]
-        results = *_orthogonality(X), *relative, _lowest(S) / size
+        results = *orthogonality_defect(X), *relative, _lowest(S) / size
     return PolarResiduals(*(r[..., 0, 0] for r in results))
 
 
 # %% book/matrix_sign/newton_schulz.ipynb: sqrtm_newton_schulz
-def _check_hermitian(X):
-    """Refuse what is not Hermitian to round-off."""
-    xp = array_namespace(X)
-    if X.shape[-2] != X.shape[-1]:
-        raise ValueError(f"A has shape {tuple(X.shape)}; "
-                         "allowed is a square matrix (n, n) or a stack (..., n, n)")
-    allowed = max(1, X.shape[-1]) * float(xp.finfo(X.dtype).eps)
-    defect = _peaks(X - _adjoint(X)) / _positive(_peaks(X))
-    if not _known(xp.all(defect <= allowed)):
-        raise ValueError("A is not Hermitian: A - A^H has entries of "
-                         f"{float(xp.max(defect)):.1e} times the largest one of A; "
-                         f"allowed is {allowed:.1e}")
-
-
 def _coupled_step(c, W, Y, Z):
     """Y h(W) and h(W) Z for W = Z Y; None stands for Z = I."""
-    H = _polynomial(W, c, (W, W @ W) if len(c) > 2 else (W,))
+    H = matrix_polynomial(W, c, (W, W @ W) if len(c) > 2 else (W,))
     return Y @ H, H if Z is None else H @ Z
 
 
@@ -443,18 +438,18 @@ def _coupled(A, schedule):
 def _coupled_until(A):
     """The same for as many steps as A needs, and which of the matrices are regular."""
     xp, n, c = array_namespace(A), max(1, A.shape[-1]), pade_step(9)
-    eps, size = float(xp.finfo(A.dtype).eps), _positive(_frobenius(A))
+    eps, size = float(xp.finfo(A.dtype).eps), safe_divisor(frobenius_norm(A))
     steps = max(4, math.ceil(-math.log(4 * n**0.5 * eps) / (2 * math.log(c[0]))))
     W, Y, Z = A, A, None
     best = A, A, xp.full_like(size, math.inf)
     regular = size < 0
     for _ in range(steps):
-        d = _frobenius(_combine((1.0, -1.0), [W]))
-        if not _known(xp.all(d <= 2 * n**0.5)):
+        d = frobenius_norm(linear_combination((1.0, -1.0), [W]))
+        if not may_hold(xp.all(d <= 2 * n**0.5)):
             raise ValueError("A is not positive semidefinite: a negative eigenvalue makes the "
                              "iteration diverge")
         Y, Z = _coupled_step(c, W, Y, Z)
-        residual = _frobenius(Y @ _adjoint(Y) - A) / size
+        residual = frobenius_norm(Y @ adjoint(Y) - A) / size
         near = d**5 <= eps                                  # and this step has made it exact
         take = ~regular & (near | (residual < best[2]))
         best = tuple(xp.where(take, new, old) for new, old in zip((Y, Z, residual), best))
@@ -515,30 +510,30 @@ def sqrtm_newton_schulz(A, schedule=None, *, return_inverse=False):
     array([[2., 1.],
            [1., 2.]])
     """
-    xp, A = _as_stack(A)
-    steps = None if schedule is None else _check_schedule(schedule)
+    xp, A = as_stack(A)
+    steps = None if schedule is None else check_schedule(schedule)
     if steps == []:
         raise ValueError("schedule is empty; allowed is at least one step")
-    unit = _power_of_two(_peaks(A))
+    unit = power_of_two(peak_of(A))
     with np.errstate(all="ignore"):                         # divergence is reported
         X = A / unit
-        _check_hermitian(X)
-        frobenius = _positive(_frobenius(X))
-        X = (X + _adjoint(X)) / (2 * frobenius)
-        b = _positive(_frobenius(X @ _adjoint(X)))**0.5     # the Schatten norm of order 4
+        check_hermitian(X)
+        frobenius = safe_divisor(frobenius_norm(X))
+        X = (X + adjoint(X)) / (2 * frobenius)
+        b = safe_divisor(frobenius_norm(X @ adjoint(X)))**0.5     # the Schatten norm of order 4
         if steps is None:
             Y, Z, regular = _coupled_until(X / b)
         else:
             Y, Z = _coupled(X / b, steps)
             regular = xp.isfinite(xp.sum(Y + Z, axis=(-2, -1)))
-    if steps is not None and not _known(xp.all(regular)):
+    if steps is not None and not may_hold(xp.all(regular)):
         raise ValueError("schedule diverges on A: A has a negative eigenvalue, or a step is "
                          "not bounded on its range")
     root = (b * frobenius)**0.5
-    R = (Y + _adjoint(Y)) / 2 * root * unit**0.5
+    R = (Y + adjoint(Y)) / 2 * root * unit**0.5
     if not return_inverse:
         return R
-    if not _known(xp.all(regular)):
+    if not may_hold(xp.all(regular)):
         raise ValueError("A is singular to working precision: it has a square root, but that "
                          "has no inverse")
-    return R, (Z + _adjoint(Z)) / 2 / root / unit**0.5
+    return R, (Z + adjoint(Z)) / 2 / root / unit**0.5

@@ -13,10 +13,16 @@ from collections import namedtuple
 import numpy as np
 from array_api_compat import array_namespace, device
 
-from lowrank.arrays import _adjoint, _as_stack, _cut_off, _peaks, _power_of_two, _svd
-from lowrank.conventions import _check_choice, _check_count, _check_number, _check_tol, _generator
-from lowrank.newton_schulz import _positive
-from lowrank.polar_factor import _refuse, msign
+from lowrank.arguments import (
+    as_generator,
+    check_choice,
+    check_count,
+    check_number,
+    check_tol,
+    refuse_options,
+)
+from lowrank.arrays import adjoint, as_stack, cut_off, peak_of, power_of_two, safe_divisor, thin_svd
+from lowrank.polar_factor import msign
 
 __all__ = [
     "PowerInfo",
@@ -33,8 +39,8 @@ def _singular_values(X):
     """Singular values (..., k), k = min(m, n), or 1 if that is 0; 16 bits through float32."""
     xp = array_namespace(X)
     if 0 in X.shape[-2:]:
-        return _peaks(X)[..., 0]
-    c, half = _power_of_two(_peaks(X)), xp.finfo(X.dtype).bits == 16
+        return peak_of(X)[..., 0]
+    c, half = power_of_two(peak_of(X)), xp.finfo(X.dtype).bits == 16
     s = xp.linalg.svdvals(xp.astype(X / c, xp.float32) if half else X / c)
     with np.errstate(over="ignore"):
         return c[..., 0] * (xp.astype(s, X.dtype) if half else s)
@@ -44,8 +50,8 @@ def _top_by_svd(X, rtol):
     """s_1, of shape (..., 1, 1), and U_1 V_1^H / k."""
     xp = array_namespace(X)
     if 0 in X.shape[-2:]:
-        return _peaks(X), X
-    U, s, Vh = _svd(X)
+        return peak_of(X), X
+    U, s, Vh = thin_svd(X)
     largest = s[..., :1]
     tied = xp.astype((s >= (1 - rtol) * largest) & (largest > 0), s.dtype)
     weights = tied / xp.maximum(xp.sum(tied, axis=-1, keepdims=True), xp.ones_like(largest))
@@ -62,40 +68,40 @@ class PowerInfo(namedtuple("PowerInfo", "residual steps converged")):
 def _top_by_power(X, tol, steps, rng):
     """s_1, of shape (..., 1, 1), u x^H, and PowerInfo, for X scaled to entries near 1."""
     xp, n = array_namespace(X), X.shape[-1]
-    start = _generator(rng).standard_normal((n, 1))
+    start = as_generator(rng).standard_normal((n, 1))
     if 0 in X.shape[-2:]:
-        zero = _peaks(X)
+        zero = peak_of(X)
         return zero, X, PowerInfo(zero[..., 0, 0], 0, zero[..., 0, 0] == 0)
     x = xp.astype(xp.asarray(start, device=device(X)), X.dtype)
     length = lambda x: xp.linalg.vector_norm(x, axis=-2, keepdims=True)
-    unit = lambda x: x / _positive(length(x))
+    unit = lambda x: x / safe_divisor(length(x))
     y, most = x + xp.zeros_like(X[..., :1, :1]), steps or 1000
     for step in range(1, most + 1):
         x = unit(y)
         u = X @ x
         theta, u = length(u), unit(u)
-        y = _adjoint(X) @ u
+        y = adjoint(X) @ u
         residual = length(y - theta * x)
         if steps is None and bool(xp.all(residual <= tol * theta)):
             break
-    info = PowerInfo((residual / _positive(theta))[..., 0, 0], step,
+    info = PowerInfo((residual / safe_divisor(theta))[..., 0, 0], step,
                      (residual <= tol * theta)[..., 0, 0])
-    return theta, u @ _adjoint(x), info
+    return theta, u @ adjoint(x), info
 
 
 # %% book/matrix_sign/norms.ipynb: spectral_norm
 def _top(A, method, rtol, tol, steps, rng):
     """s_1, of shape (..., 1, 1), its gradient, and PowerInfo (None by decomposition)."""
-    xp, X = _as_stack(A)
-    _check_choice(method, "method", ("svd", "power"))
-    c = _power_of_two(_peaks(X))
+    xp, X = as_stack(A)
+    check_choice(method, "method", ("svd", "power"))
+    c = power_of_two(peak_of(X))
     if method == "svd":
-        _refuse("method='svd'", tol=tol, steps=steps, rng=rng)
-        theta, G, info = *_top_by_svd(X / c, _cut_off(rtol, X)), None
+        refuse_options("method='svd'", tol=tol, steps=steps, rng=rng)
+        theta, G, info = *_top_by_svd(X / c, cut_off(rtol, X)), None
     else:
-        _refuse("method='power'", rtol=rtol)
-        tol = math.sqrt(float(xp.finfo(X.dtype).eps)) if tol is None else _check_tol(tol)
-        steps = steps if steps is None else _check_count(steps, "steps", 1)
+        refuse_options("method='power'", rtol=rtol)
+        tol = math.sqrt(float(xp.finfo(X.dtype).eps)) if tol is None else check_tol(tol)
+        steps = steps if steps is None else check_count(steps, "steps", 1)
         theta, G, info = _top_by_power(X / c, tol, steps, rng)
     with np.errstate(over="ignore"):
         return c * theta, G, info
@@ -156,7 +162,7 @@ def spectral_norm(A, *, method="svd", tol=None, steps=None, rng=None, return_inf
     (6.708204, True)
     """
     if method == "svd" and not return_info and (tol, steps, rng) == (None, None, None):
-        return _singular_values(_as_stack(A)[1])[..., 0]
+        return _singular_values(as_stack(A)[1])[..., 0]
     norm, _, info = _top(A, method, None, tol, steps, rng)
     return (norm[..., 0, 0], info) if return_info else norm[..., 0, 0]
 
@@ -242,7 +248,7 @@ def nuclear_norm(A):
     >>> round(float(nuclear_norm(np.array([[3.0, 0.0], [4.0, 5.0]]))), 6)
     8.944272
     """
-    xp, X = _as_stack(A)
+    xp, X = as_stack(A)
     return xp.sum(_singular_values(X), axis=-1)
 
 
@@ -325,7 +331,7 @@ def spectral_decay(W, rate, *, method="svd", rtol=None, tol=None, steps=None, rn
     array([[3., 0.],
            [0., 1.]])
     """
-    rate = _check_number(rate, "rate", "a number with 0 <= rate <= 1", lambda x: 0 <= x <= 1)
-    _, X = _as_stack(W, "W")
+    rate = check_number(rate, "rate", "a number with 0 <= rate <= 1", lambda x: 0 <= x <= 1)
+    _, X = as_stack(W, "W")
     norm, G, _ = _top(X, method, rtol, tol, steps, rng)
     return X - rate * norm * G

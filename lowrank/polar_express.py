@@ -12,9 +12,9 @@ import mpmath
 import numpy as np
 from numpy.polynomial.chebyshev import chebadd, chebder, chebmulx, chebroots, chebval
 
-from lowrank.conventions import _check_count, _check_tol
-from lowrank.equioscillation import _Space, _first_points, _levelled
-from lowrank.newton_schulz import _three_products, pade_step
+from lowrank.arguments import check_count, check_tol
+from lowrank.equioscillation import Space, first_points, levelled
+from lowrank.newton_schulz import pade_step, three_products
 
 __all__ = ["Schedule", "optimal_msign_schedule", "best_degrees"]
 
@@ -34,17 +34,17 @@ def _turning_points(space, c):
 # %% book/matrix_sign/polar_express.ipynb: _best_step
 def _best_step(l, u, q):
     """(c, E): the odd polynomial of degree 2 q + 1 closest to 1 on [l, u], and its error."""
-    space, one = _Space(2 * q + 1, "odd", l, u, mpmath.mp.dps), np.full(q + 2, 1)
-    x = _first_points(space)
+    space, one = Space(2 * q + 1, "odd", l, u, mpmath.mp.dps), np.full(q + 2, 1)
+    x = first_points(space)
     if l < u / 10:
         rough = space._replace(lo=max(float(l / u), 1e-8), hi=1.0, dps=None)
-        x = _first_points(rough)
+        x = first_points(rough)
         for _ in range(4):
-            x = _turning_points(rough, _levelled(rough, x, one, one, one)[2])
+            x = _turning_points(rough, levelled(rough, x, one, one, one)[2])
         x = np.concatenate([[l], space.numbers(x[1:-1]) * u, [u]])
     before = -1
     for _ in range(50):
-        _, E, c, _ = _levelled(space, x, one, one, one)
+        _, E, c, _ = levelled(space, x, one, one, one)
         if E <= before:                                     # the level rises, but for rounding
             break
         x, before = _turning_points(space, c), E
@@ -132,8 +132,8 @@ def _compose(degrees, steps, tol, lower, upper, cushion, safety, dps):
     return Schedule(made, errors, bounds[:-1])
 
 
-# %% book/matrix_sign/polar_express.ipynb: optimal_msign_schedule
-def _check_degrees(degree):
+# %% book/matrix_sign/polar_express.ipynb: check_degrees
+def check_degrees(degree):
     """The degree, or a sequence of degrees, as a tuple of odd integers from 3."""
     degrees = tuple(degree) if np.ndim(degree) else (degree,)
     for d in degrees:
@@ -141,7 +141,7 @@ def _check_degrees(degree):
     return degrees
 
 
-def _check_range(lower, upper):
+def check_range(lower, upper):
     """Two floats with 0 < lower <= upper."""
     said = (f"lower is {lower!r} and upper is {upper!r}; "
             "allowed are finite numbers with 0 < lower <= upper")
@@ -154,6 +154,7 @@ def _check_range(lower, upper):
     return lower, upper
 
 
+# %% book/matrix_sign/polar_express.ipynb: optimal_msign_schedule
 def optimal_msign_schedule(steps=None, degree=5, lower=1e-3, *, upper=1.0, tol=None,
                            cushion=0.0, safety=0.0, dps=None):
     r"""The odd p_1, ..., p_T that minimise max abs(1 - p_T(...p_1(x))), lower <= x <= upper.
@@ -218,26 +219,26 @@ def optimal_msign_schedule(steps=None, degree=5, lower=1e-3, *, upper=1.0, tol=N
     >>> len(optimal_msign_schedule(tol=1e-3, degree=9, lower=1e-5))
     7
     """
-    degrees = _check_degrees(degree)
+    degrees = check_degrees(degree)
     if steps is None and tol is None and np.ndim(degree):
         steps = len(degrees)
     if (steps is None) == (tol is None) or not degrees:
         raise ValueError(f"steps is {steps!r}, tol is {tol!r} and degree is {degree!r}; "
                          "give exactly one of steps and tol, and a degree")
     if steps is not None:
-        steps = _check_count(steps, "steps", 0)
-    elif not _check_tol(tol):
+        steps = check_count(steps, "steps", 0)
+    elif not check_tol(tol):
         raise ValueError(f"tol is {tol!r}; allowed is a number with 0 < tol < 1")
-    return _compose(degrees, steps, tol, *_check_range(lower, upper),
-                    _check_tol(cushion, "cushion"), _check_tol(safety, "safety"),
-                    max(30, 0 if dps is None else _check_count(dps, "dps", 1)))
+    return _compose(degrees, steps, tol, *check_range(lower, upper),
+                    check_tol(cushion, "cushion"), check_tol(safety, "safety"),
+                    max(30, 0 if dps is None else check_count(dps, "dps", 1)))
 
 
-# %% book/matrix_sign/polar_express.ipynb: _products
-def _products(c):
+# %% book/matrix_sign/polar_express.ipynb: count_products
+def count_products(c):
     """Matrix products in a step: X X^H, those of `_polynomial`, and the one with X."""
     q = len(c) - 1
-    if q == 8 and _three_products(c):
+    if q == 8 and three_products(c):
         return 5
     return 2 + min(s - 1 + (q - 1) // s for s in range(min(q, 2), q + 1))
 
@@ -280,9 +281,9 @@ def best_degrees(products, lower=1e-3, *, upper=1.0, degrees=(3, 5, 9, 17)):
     >>> best_degrees(16)
     (3, 9, 17, 17)
     """
-    products = _check_count(products, "products", 0)
-    costs = {d: _products(pade_step(d)) for d in _check_degrees(degrees)}
-    best = [(_half_width(*_check_range(lower, upper)), ())]
+    products = check_count(products, "products", 0)
+    costs = {d: count_products(pade_step(d)) for d in check_degrees(degrees)}
+    best = [(_half_width(*check_range(lower, upper)), ())]
     for budget in range(1, products + 1):
         best.append(best[-1])
         for d, cost in costs.items():

@@ -14,32 +14,33 @@ import numpy as np
 import scipy.linalg
 from array_api_compat import array_namespace, device, is_numpy_array
 
+from lowrank.arguments import check_choice, check_tol, refuse_options
 from lowrank.arrays import (
-    _adjoint,
-    _as_stack,
-    _cut_off,
-    _frobenius,
-    _known,
-    _matching,
-    _peaks,
-    _power_of_two,
-    _rescaled,
-    _svd,
+    adjoint,
+    as_stack,
+    cut_off,
+    frobenius_norm,
+    matching,
+    may_hold,
+    peak_of,
+    power_of_two,
+    rescaled,
+    safe_divisor,
+    thin_svd,
+    wide,
 )
-from lowrank.conventions import _check_choice, _check_tol
 from lowrank.newton_schulz import (
-    _NORMALIZE,
-    _check_schedule,
-    _combine,
-    _gram_form,
-    _normalized,
-    _orthogonality,
-    _plain_form,
-    _polynomial,
-    _positive,
+    NORMALIZE,
+    check_schedule,
+    gram_form,
+    linear_combination,
+    matrix_polynomial,
+    normalized,
+    orthogonality_defect,
     pade_step,
+    plain_form,
 )
-from lowrank.polar_express import _check_degrees, _check_range, _products, optimal_msign_schedule
+from lowrank.polar_express import check_degrees, check_range, count_products, optimal_msign_schedule
 
 __all__ = ["SignInfo", "msign", "msign_jvp", "msign_vjp"]
 
@@ -54,13 +55,13 @@ def _isometry(U, s, Vh, rtol):
 def _by_svd(X, rtol):
     """The partial isometry of a wide X; of a long NumPy matrix by its triangular factor."""
     if not is_numpy_array(X) or X.ndim > 2:
-        return _isometry(*_svd(X), rtol)
+        return _isometry(*thin_svd(X), rtol)
     Q = None
     if 2 * X.shape[1] >= 3 * X.shape[0]:
-        Q, R = scipy.linalg.qr(_adjoint(X), mode="economic", check_finite=False)
-        X = _adjoint(R)
+        Q, R = scipy.linalg.qr(adjoint(X), mode="economic", check_finite=False)
+        X = adjoint(R)
     X = _isometry(*scipy.linalg.svd(X, full_matrices=False, check_finite=False), rtol)
-    return X if Q is None else X @ _adjoint(Q)
+    return X if Q is None else X @ adjoint(Q)
 
 
 # %% book/matrix_sign/polar_factor.ipynb: _robust_schedule
@@ -76,7 +77,7 @@ def _robust_schedule(X, degree, lower, cushion, **stop):
 
 def _worst_bound(Y):
     """The largest |s - 1| that d = norm(I - Y, "fro") allows for any matrix of the stack."""
-    d = _frobenius(_combine((1.0, -1.0), [Y]))
+    d = frobenius_norm(linear_combination((1.0, -1.0), [Y]))
     d = float(array_namespace(d).max(d)) if 0 not in d.shape else 0.0
     return d / (1 + math.sqrt(1 - d)) if d < 1 else math.inf
 
@@ -85,18 +86,18 @@ def _until(X, powers, schedule, tol):
     """(X, taken): the steps of a schedule, then Padé's, until |s - 1| <= tol or no progress."""
     taken, pade = [], pade_step(2 * len(schedule[-1]) - 1)
     for c, promised in zip(schedule, (math.inf, *schedule.errors)):
-        powers = powers or [X @ _adjoint(X)]
+        powers = powers or [X @ adjoint(X)]
         if _worst_bound(powers[0]) < max(promised, tol):    # nearer than the schedule knows
             break
-        X, powers = _polynomial(powers[0], c, powers) @ X, ()
+        X, powers = matrix_polynomial(powers[0], c, powers) @ X, ()
         taken.append(c)
     limit = math.inf
     while True:
-        powers = powers or [X @ _adjoint(X)]
+        powers = powers or [X @ adjoint(X)]
         bound = _worst_bound(powers[0])
         if not tol < bound < limit:
             return X, taken
-        X, powers = _polynomial(powers[0], pade, powers) @ X, ()
+        X, powers = matrix_polynomial(powers[0], pade, powers) @ X, ()
         taken.append(pade)
         limit = bound / 2 if bound < 0.25 else bound
 
@@ -123,16 +124,16 @@ def _qdwh_step(X, a, b, c):
     """X (a I + b X^H X) (I + c X^H X)^(-1) for tall X: by QR if c is large, or by Cholesky."""
     xp, n = array_namespace(X), X.shape[-1]
     if c <= 100:
-        Z = _combine((1.0, c), [_adjoint(X) @ X])
-        return b / c * X + (a - b / c) * _adjoint(_solve(Z, _adjoint(X)))
-    I = _combine((1.0, 0.0), [X[..., :n, :]])
+        Z = linear_combination((1.0, c), [adjoint(X) @ X])
+        return b / c * X + (a - b / c) * adjoint(_solve(Z, adjoint(X)))
+    I = linear_combination((1.0, 0.0), [X[..., :n, :]])
     Q = xp.linalg.qr(xp.concat([math.sqrt(c) * X, I], axis=-2)).Q
-    return b / c * X + (a - b / c) / math.sqrt(c) * Q[..., :-n, :] @ _adjoint(Q[..., -n:, :])
+    return b / c * X + (a - b / c) / math.sqrt(c) * Q[..., :-n, :] @ adjoint(Q[..., -n:, :])
 
 
 def _by_qdwh(X, lower):
     """(X, steps, products) for wide X with singular values up to 1."""
-    X, Q, count = _adjoint(X), None, 0
+    X, Q, count = adjoint(X), None, 0
     eps = float(array_namespace(X).finfo(X.dtype).eps)
     if is_numpy_array(X) and X.ndim == 2:                   # X = Q R, and R tells a bound
         Q, R = scipy.linalg.qr(X, mode="economic", check_finite=False)
@@ -146,7 +147,7 @@ def _by_qdwh(X, lower):
         X = _qdwh_step(X, a, b, c)
         l = min(1.0, l * (a + b * l * l) / (1 + c * l * l))
         count += 1
-    return _adjoint(X if Q is None else Q @ X), count, count
+    return adjoint(X if Q is None else Q @ X), count, count
 
 
 # %% book/matrix_sign/polar_factor.ipynb: SignInfo
@@ -164,7 +165,7 @@ def _automatic(A, fixed):
 
 def _gram_products(schedule, restart=3):
     """Products of the Gram form, small and large ones."""
-    return sum(_products(c) + 1 for c in schedule) - math.ceil(len(schedule) / restart)
+    return sum(count_products(c) + 1 for c in schedule) - math.ceil(len(schedule) / restart)
 
 
 class SignInfo(namedtuple("SignInfo", "bound hermitian steps products converged")):
@@ -176,30 +177,23 @@ class SignInfo(namedtuple("SignInfo", "bound hermitian steps products converged"
 def _certify(A, X, isometry, tol):
     """bound, hermitian, converged for wide A and X."""
     xp = array_namespace(A)
-    A = A / _power_of_two(_peaks(A))
-    H = A @ _adjoint(X)
-    hermitian = (_frobenius(H - _adjoint(H)) / _positive(_frobenius(A)))[..., 0, 0]
+    A = A / power_of_two(peak_of(A))
+    H = A @ adjoint(X)
+    hermitian = (frobenius_norm(H - adjoint(H)) / safe_divisor(frobenius_norm(A)))[..., 0, 0]
     if isometry:                                            # values near 0 are right too
-        P = X @ _adjoint(X)
-        d = 4 * _frobenius(P - P @ P)
+        P = X @ adjoint(X)
+        d = 4 * frobenius_norm(P - P @ P)
         certain = d < 1
         d = xp.where(certain, d, xp.zeros_like(d))
         gap = d / (2 * (1 + xp.sqrt(1 - d)))                # 1 - s^2 at most
         bound = xp.where(certain, gap / (1 + xp.sqrt(1 - gap)), math.inf)
     else:
-        bound = _orthogonality(X)[1]
+        bound = orthogonality_defect(X)[1]
     bound = bound[..., 0, 0]
     return bound, hermitian, xp.isfinite(bound) if tol is None else bound <= tol
 
 
 # %% book/matrix_sign/polar_factor.ipynb: msign
-def _refuse(method, **given):
-    """Refuse arguments that a method does not take."""
-    for name, value in given.items():
-        if value is not None:
-            raise ValueError(f"{name} is {value!r}; {method} does not take it")
-
-
 def _by_products(X, method, tol, schedule, steps, lower, degree, normalize):
     """(X, steps, products) for wide X by a schedule, a number of steps, or down to tol."""
     info = array_namespace(X).finfo(X.dtype)
@@ -207,18 +201,18 @@ def _by_products(X, method, tol, schedule, steps, lower, degree, normalize):
         lower = 1e-3 if lower is None else lower
         schedule = _robust_schedule(X, degree, lower, 0.02, steps=steps)
     if schedule is not None:
-        X, powers = _normalized(X, normalize)
+        X, powers = normalized(X, normalize)
         if method == "gram":
-            return _gram_form(X, schedule, powers, 3), len(schedule), _gram_products(schedule)
-        return _plain_form(X, schedule, powers), len(schedule), sum(map(_products, schedule))
+            return gram_form(X, schedule, powers, 3), len(schedule), _gram_products(schedule)
+        return plain_form(X, schedule, powers), len(schedule), sum(map(count_products, schedule))
     if method == "gram":
         raise ValueError("schedule and steps are both None; method='gram', which squares the "
                          "condition number, needs one of them")
     if lower is None:
         lower = 1e-3 if info.bits == 16 else 4 * float(info.eps)
     schedule = _robust_schedule(X, degree, lower, 0.1, tol=float(info.eps))
-    X, taken = _until(*_normalized(X, normalize), schedule, tol)
-    return X, len(taken), sum(map(_products, taken))
+    X, taken = _until(*normalized(X, normalize), schedule, tol)
+    return X, len(taken), sum(map(count_products, taken))
 
 
 def msign(A, *, method="auto", tol=None, rtol=None, schedule=None, steps=None, lower=None,
@@ -300,71 +294,69 @@ def msign(A, *, method="auto", tol=None, rtol=None, schedule=None, steps=None, l
     >>> info.products, bool(info.converged), float(info.bound) < 0.01
     (18, True, True)
     """
-    xp, A = _as_stack(A)
-    _check_choice(method, "method", _METHODS)
-    _check_choice(normalize, "normalize", _NORMALIZE)
-    fixed = steps if schedule is None else len(schedule := _check_schedule(schedule))
+    xp, A = as_stack(A)
+    check_choice(method, "method", _METHODS)
+    check_choice(normalize, "normalize", NORMALIZE)
+    fixed = steps if schedule is None else len(schedule := check_schedule(schedule))
     if method == "auto":
         method = "svd" if rtol is not None else _automatic(A, fixed)
     if method != "svd":
-        _refuse(f"method={method!r}", rtol=rtol)
+        refuse_options(f"method={method!r}", rtol=rtol)
     if method in ("svd", "qdwh"):
-        _refuse(f"method={method!r}", schedule=schedule, steps=steps)
+        refuse_options(f"method={method!r}", schedule=schedule, steps=steps)
     if method == "qdwh" and xp.finfo(A.dtype).bits == 16:
         raise TypeError(f"A has dtype {A.dtype}; method='qdwh' takes 32 and 64 bits")
     if schedule is not None:
-        _refuse("a given schedule", steps=steps, lower=lower)
+        refuse_options("a given schedule", steps=steps, lower=lower)
     if lower is not None:
-        _check_range(lower, 1.0)
-    _check_degrees(degree)
+        check_range(lower, 1.0)
+    check_degrees(degree)
     if tol is not None:
-        goal = tol = _check_tol(tol)
+        goal = tol = check_tol(tol)
     else:
         goal = min(4 * min(A.shape[-2:])**0.5 * float(xp.finfo(A.dtype).eps), 1 / 8)
         tol = 4 * goal if fixed is None else None
 
-    tall, count = A.shape[-2] > A.shape[-1], (0, 0)
-    A = _adjoint(A) if tall else A
+    (A, back), count = wide(A), (0, 0)
     with np.errstate(all="ignore"):                         # what is not finite is reported
         if 0 in A.shape[-2:]:
             X = xp.zeros_like(A)
         elif method == "svd":
-            X = _by_svd(A / _power_of_two(_peaks(A)), _cut_off(rtol, A))
+            X = _by_svd(A / power_of_two(peak_of(A)), cut_off(rtol, A))
         elif method == "qdwh":
-            X, *count = _by_qdwh(_normalized(A, normalize)[0], lower)
+            X, *count = _by_qdwh(normalized(A, normalize)[0], lower)
         else:
             X, *count = _by_products(A, method, goal, schedule, steps, lower, degree, normalize)
-    if not _known(xp.all(xp.isfinite(X))):
+    if not may_hold(xp.all(xp.isfinite(X))):
         raise ValueError(f"the iteration diverged: with normalize={normalize!r} A has a "
                          "singular value above 1")
     if return_info:
         bound, hermitian, converged = _certify(A, X, method == "svd", tol)
         info = SignInfo(bound, hermitian, *count, converged)
-    X = _adjoint(X) if tall else X
-    return (X, info) if return_info else X
+    return (back(X), info) if return_info else back(X)
 
 
 # %% book/matrix_sign/polar_factor.ipynb: msign_jvp
 def _derivative(A, G, name, rtol):
     """U (F - F^H)_ij / (s_i + s_j) V^H for F = U^H G V, and what the longer side of A adds."""
-    xp, A = _as_stack(A)
-    G = _matching(G, name, A)
+    xp, A = as_stack(A)
+    G = matching(G, name, A)
     if 0 in A.shape[-2:]:
         return xp.zeros_like(G)
-    a, g = _power_of_two(_peaks(A)), _power_of_two(_peaks(G))
-    U, s, Vh = _svd(xp.astype(A, G.dtype, copy=False) / a)
-    if not _known(xp.all(s[..., -1] > _cut_off(rtol, A) * s[..., 0])):
+    a, g = power_of_two(peak_of(A)), power_of_two(peak_of(G))
+    U, s, Vh = thin_svd(xp.astype(A, G.dtype, copy=False) / a)
+    if not may_hold(xp.all(s[..., -1] > cut_off(rtol, A) * s[..., 0])):
         raise ValueError("A has a singular value of at most rtol * s_1, where msign has no "
                          "derivative")
     G, s = G / g, s[..., None]
-    GV, UhG = G @ _adjoint(Vh), _adjoint(U) @ G
-    F = UhG @ _adjoint(Vh)
-    X = U @ ((F - _adjoint(F)) / (s + s.mT)) @ Vh
+    GV, UhG = G @ adjoint(Vh), adjoint(U) @ G
+    F = UhG @ adjoint(Vh)
+    X = U @ ((F - adjoint(F)) / (s + s.mT)) @ Vh
     if A.shape[-2] > A.shape[-1]:
         X = X + ((GV - U @ F) / s.mT) @ Vh
     if A.shape[-2] < A.shape[-1]:
         X = X + U @ ((UhG - F @ Vh) / s)
-    return _rescaled(X, g, a)
+    return rescaled(X, g, a)
 
 
 def msign_jvp(A, dA, *, rtol=None):

@@ -14,21 +14,9 @@ import numpy as np
 from scipy import sparse
 from scipy.linalg import solve_triangular
 
-from lowrank.conventions import (
-    _Factored,
-    _as_array,
-    _check_count,
-    _check_rank,
-    _check_shape,
-    _check_tol,
-    _exponent,
-    _finite_peak,
-    _gaussian,
-    _generator,
-    _linear_map,
-    _scale,
-    _to_array,
-)
+from lowrank.arguments import as_generator, check_count, check_rank, check_tol, gaussian_matrix
+from lowrank.arrays import as_matrix, check_shape, exponent_of, finite_peak, shifted
+from lowrank.linear_map import Factored, linear_map
 
 __all__ = ["RPCholesky", "rpcholesky", "Nystrom", "nystrom"]
 
@@ -46,7 +34,7 @@ def _open(A):
         if diagonal.ndim != 1:
             raise ValueError(f"the diagonal of A has shape {diagonal.shape}; allowed is (n,)")
         return diagonal, A[1]
-    A = A.tocsr() if sparse.issparse(A) else _to_array(A, "A")
+    A = A.tocsr() if sparse.issparse(A) else as_matrix(A, finite=False)
     _check_square(A)
     if sparse.issparse(A):
         return A.diagonal(), lambda J, I=slice(None): A[J][:, I].toarray().conj().T
@@ -57,7 +45,7 @@ def _open(A):
 
 def _check_square(A):
     """Refuse what has no diagonal."""
-    _check_shape(A.shape, "A")
+    check_shape(A.shape, "A")
     if A.shape[0] != A.shape[1]:
         raise ValueError(f"A has shape {A.shape}; allowed is a square matrix")
 
@@ -68,11 +56,11 @@ class _Entries:
 
     def __init__(self, A):
         diagonal, self.read = _open(A)
-        diagonal = _as_array(diagonal[None], "the diagonal of A")[0]
+        diagonal = as_matrix(diagonal[None], "the diagonal of A")[0]
         self.n, self.dtype = len(diagonal), diagonal.dtype
-        exponent = _exponent(np.abs(diagonal).max()).item()
+        exponent = exponent_of(np.abs(diagonal).max()).item()
         self.exponent = exponent - exponent % 2
-        diagonal = _scale(diagonal, -self.exponent)
+        diagonal = shifted(diagonal, -self.exponent)
         self.zero = self.n * np.finfo(self.dtype).eps * np.abs(diagonal).max()
         self.roundoff = 100 * self.zero                     # what exceeds this is no rounding error
         self.diagonal = diagonal.real.astype(np.float64)
@@ -89,8 +77,8 @@ class _Entries:
         if not np.can_cast(C.dtype, self.dtype, "same_kind"):
             raise TypeError(f"columns of A have dtype {C.dtype}; "
                             f"allowed is {self.dtype}, as the diagonal")
-        _finite_peak(C, "what was read of A")
-        return _scale(C.astype(self.dtype, copy=False), -self.exponent)
+        finite_peak(C, "what was read of A")
+        return shifted(C.astype(self.dtype, copy=False), -self.exponent)
 
     def nonnegative(self, d, k):
         """The diagonal d after k pivots, without round-off; refuse what is clearly negative."""
@@ -108,7 +96,7 @@ class _Entries:
                          difference)
 
     def _refuse(self, what, value):
-        value, allowed = _scale(value, self.exponent), _scale(self.roundoff, self.exponent)
+        value, allowed = shifted(value, self.exponent), shifted(self.roundoff, self.exponent)
         raise ValueError(f"A is not {what} {value:.3g}; allowed as round-off is {allowed:.3g}")
 
 
@@ -131,7 +119,7 @@ def _keep(H, J, d, draws, most, zero):
 
 
 # %% book/low_rank/psd.ipynb: RPCholesky
-class RPCholesky(_Factored, namedtuple("RPCholesky", "F pivots")):
+class RPCholesky(Factored, namedtuple("RPCholesky", "F pivots")):
     """A ~ F F^H from `rpcholesky`: unpacks as ``F, pivots``; ``.trace_error`` is tr(A - F F^H)."""
 
     def __new__(cls, F, pivots, trace_error=None):
@@ -208,10 +196,10 @@ def rpcholesky(A, rank, *, block=None, tol=0.0, rng=None):
     """
     entries = _Entries(A)
     d, n, zero = entries.diagonal, entries.n, entries.zero
-    rank, tol, rng = _check_rank(rank, (n, n)), _check_tol(tol), _generator(rng)
+    rank, tol, rng = check_rank(rank, (n, n)), check_tol(tol), as_generator(rng)
     if block is None:
         block = 1 if _is_pair(A) else min(rank, max(10, -(-rank // 10)))
-    block = _check_count(block, "block", 1)
+    block = check_count(block, "block", 1)
 
     k, pivots = 0, np.empty(rank, int)
     rows = np.empty((rank, n), entries.dtype)               # F is its transpose
@@ -235,11 +223,11 @@ def rpcholesky(A, rank, *, block=None, tol=0.0, rng=None):
         d = entries.nonnegative(d - np.sum(np.abs(rows[new])**2, axis=0), k)
         d[J] = 0
     unit = entries.exponent
-    return RPCholesky(_scale(rows[:k].T, unit // 2), pivots[:k], float(_scale(d.sum(), unit)))
+    return RPCholesky(shifted(rows[:k].T, unit // 2), pivots[:k], float(shifted(d.sum(), unit)))
 
 
 # %% book/low_rank/psd.ipynb: Nystrom
-class Nystrom(_Factored, namedtuple("Nystrom", "F")):
+class Nystrom(Factored, namedtuple("Nystrom", "F")):
     """A ~ F F^H from `nystrom`, with its one field F."""
 
     __slots__ = ()
@@ -298,29 +286,29 @@ def nystrom(A, rank, *, oversample=10, rng=None):
     >>> bool(np.trace(A - approx.reconstruct()) < 2 * np.sum(10.0 ** -np.arange(8, 30)))
     True
     """
-    M = _linear_map(A)
+    M = linear_map(A)
     _check_square(M)
-    n, rank = M.shape[0], _check_rank(rank, M.shape)
-    size = min(n, max(rank + _check_count(oversample, "oversample", 0), 2))
-    Omega = np.linalg.qr(_gaussian(_generator(rng), (n, size), M.dtype))[0]
+    n, rank = M.shape[0], check_rank(rank, M.shape)
+    size = min(n, max(rank + check_count(oversample, "oversample", 0), 2))
+    Omega = np.linalg.qr(gaussian_matrix(as_generator(rng), (n, size), M.dtype))[0]
     Y = M.apply(Omega)
     odd = (M.exponent or 0) % 2                             # an even power of two has a root
-    Y, unit = _scale(Y, odd), (M.exponent or 0) - odd
+    Y, unit = shifted(Y, odd), (M.exponent or 0) - odd
 
     B, norm = Omega.conj().T @ Y, np.linalg.norm(Y)
     roundoff = n * np.finfo(Y.dtype).eps * norm
     skew, lowest = np.linalg.norm(B - B.conj().T), np.linalg.eigvalsh(B)[0]
-    allowed = _scale(roundoff, unit)
+    allowed = shifted(roundoff, unit)
     if skew > roundoff:
         raise ValueError("A is not Hermitian: for an X with orthonormal columns, "
-                         f"norm(X^H (A - A^H) X) is {_scale(skew, unit):.3g}; allowed as round-off is {allowed:.3g}")
+                         f"norm(X^H (A - A^H) X) is {shifted(skew, unit):.3g}; allowed as round-off is {allowed:.3g}")
     if lowest < -roundoff:
         raise ValueError("A is not positive semidefinite: it has an eigenvalue below "
-                         f"{_scale(lowest, unit):.3g}; allowed as round-off is {-allowed:.3g}")
+                         f"{shifted(lowest, unit):.3g}; allowed as round-off is {-allowed:.3g}")
     if not norm:
         return Nystrom(np.zeros((n, rank), Y.dtype))
     nu = max(roundoff / n**0.5, -2 * lowest)
     L = np.linalg.cholesky(B + nu * np.eye(size, dtype=B.dtype))
     F = solve_triangular(L, (Y + nu * Omega).conj().T, lower=True, check_finite=False).conj().T
     U, s, _ = np.linalg.svd(F, full_matrices=False)
-    return Nystrom(_scale(U[:, :rank] * np.sqrt(np.maximum(s[:rank]**2 - nu, 0)), unit // 2))
+    return Nystrom(shifted(U[:, :rank] * np.sqrt(np.maximum(s[:rank]**2 - nu, 0)), unit // 2))

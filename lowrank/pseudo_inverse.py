@@ -10,20 +10,20 @@ import math
 from collections import namedtuple
 
 import numpy as np
-from scipy import linalg
 
-from lowrank.conventions import (
-    _as_array,
-    _check_count,
-    _check_number,
-    _check_tol,
-    _exponent,
-    _finite_peak,
-    _linear_map,
-    _max_abs,
-    _scale,
-    _to_array,
+from lowrank.arguments import check_count, check_number, check_tol
+from lowrank.arrays import (
+    adjoint,
+    as_matrix,
+    check_hermitian,
+    cut_off,
+    exponent_of,
+    finite_peak,
+    peak_of,
+    shifted,
+    thin_svd,
 )
+from lowrank.linear_map import linear_map
 
 __all__ = [
     "PenroseResiduals",
@@ -81,12 +81,12 @@ def penrose_residuals(A, X):
     >>> penrose_residuals(A, np.eye(2)).XAX > 0.7       # does not keep out of the kernel
     True
     """
-    A, X = _linear_map(A), _as_array(X, "X")
+    A, X = linear_map(A), as_matrix(X, "X")
     if X.shape != A.shape[::-1]:
         raise ValueError(f"X has shape {X.shape}; allowed is {A.shape[::-1]} for A of {A.shape}")
     A, unit = A.dense(), A.unscale
-    f = _exponent(_max_abs(X)).item()
-    X = _scale(X, -f)
+    f = exponent_of(peak_of(X)).item()
+    X = shifted(X, -f)
     AX, XA = A @ X, X @ A
 
     def relative(D, whole):
@@ -96,58 +96,32 @@ def penrose_residuals(A, X):
 
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):    # X may be far off
         return PenroseResiduals(
-            relative(_scale(unit(AX), f) @ A - A, A), relative(_scale(unit(XA), f) @ X - X, X),
+            relative(shifted(unit(AX), f) @ A - A, A), relative(shifted(unit(XA), f) @ X - X, X),
             relative(AX.conj().T - AX, AX), relative(XA.conj().T - XA, XA))
 
 
-# %% book/low_rank/pseudo_inverse.ipynb: _svd
-def _svd(A):
-    """Thin SVD of a matrix or a stack; LAPACK's fast gesdd, and where it fails the older gesvd."""
-    try:
-        return np.linalg.svd(A, full_matrices=False)
-    except np.linalg.LinAlgError:
-        each = [linalg.svd(X, full_matrices=False, lapack_driver="gesvd")
-                for X in A.reshape(-1, *A.shape[-2:])]
-        return tuple(np.stack(F).reshape(*A.shape[:-2], *F[0].shape) for F in zip(*each))
-
-
-def _kept(s, shape, rtol, atol=0.0):
-    """Which singular values s (..., k) exceed max(atol, rtol s_1); rtol None is max(m, n) eps."""
-    rtol = max(shape[-2:]) * np.finfo(s.dtype).eps if rtol is None else _check_tol(rtol, "rtol")
-    return s > np.maximum(atol, rtol * s.max(-1, keepdims=True, initial=0))
-
-
-def _orthogonal_parts(A, name, rtol):
+# %% book/low_rank/pseudo_inverse.ipynb: orthogonal_parts
+def orthogonal_parts(A, name, rtol):
     """U, s, Vh, e with A = 2**e U diag(s) Vh up to what the cut-off drops."""
-    A = _to_array(A, name)
-    e = _exponent(_finite_peak(A, name)).item()
-    U, s, Vh = _svd(_scale(A, -e))
-    rank = int(_kept(s, A.shape, rtol).sum())
+    A = as_matrix(A, name, finite=False)
+    e = exponent_of(finite_peak(A, name)).item()
+    U, s, Vh = thin_svd(shifted(A, -e))
+    rank = int(np.sum(s > cut_off(rtol, A) * s[0]))
     return U[:, :rank], s[:rank], Vh[:rank], e
 
 
-# %% book/low_rank/pseudo_inverse.ipynb: pinv
-def _check_hermitian(A, peak):
-    """Refuse a matrix or stack, of largest entries `peak`, that is not Hermitian to round-off."""
-    if A.shape[-2] != A.shape[-1]:
-        raise ValueError(f"A has shape {A.shape}; allowed with hermitian=True is a square matrix")
-    allowed = A.shape[-1] * np.finfo(A.dtype).eps
-    defect = (_max_abs(A - A.conj().swapaxes(-2, -1)) / np.where(peak, peak, 1)).max(initial=0)
-    if defect > allowed:
-        raise ValueError(f"hermitian is True, but A - A^H has entries of {defect:.1e} times "
-                         f"the largest one of A; allowed is {allowed:.1e}")
-
-
-def _unscale_inverse(X, e, name="A"):
+# %% book/low_rank/pseudo_inverse.ipynb: unscale_inverse
+def unscale_inverse(X, e, name="A"):
     """2**-e X for the pseudo-inverse X of 2**-e A, or a ValueError where it overflows."""
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        X = _scale(X, -e)
+        X = shifted(X, -e)
     if not np.isfinite(X).all():
         raise ValueError(f"{name} is so small that the result overflows {X.dtype}; "
                          f"multiply {name} by a power of two c, which divides the result by c")
     return X
 
 
+# %% book/low_rank/pseudo_inverse.ipynb: pinv
 def pinv(A, *, rtol=None, atol=None, hermitian=False, return_rank=False):
     r"""The pseudo-inverse: the B of smallest norm among those that minimise norm(A B - I, "fro").
 
@@ -202,22 +176,23 @@ def pinv(A, *, rtol=None, atol=None, hermitian=False, return_rank=False):
     >>> pinv(A, return_rank=True)[1], pinv(A, rtol=1e-6, return_rank=True)[1]
     (3, 2)
     """
-    A = _to_array(A, "A", stacked=True, empty=True)
-    peak = _finite_peak(A, "A")
-    e = _exponent(peak)
-    atol = 0.0 if atol is None else _check_number(
+    A = as_matrix(A, stacked=True, empty=True, finite=False)
+    peak = finite_peak(A, "A")
+    e = exponent_of(peak)
+    atol = 0.0 if atol is None else check_number(
         atol, "atol", "None or a number with 0 <= atol < inf", lambda value: 0 <= value < math.inf)
     if hermitian:
-        _check_hermitian(A, peak)
-        s, V = np.linalg.eigh(_scale(A, -e))            # A = V diag(s) V^H, where s may be negative
-        U, Vh = V, V.conj().swapaxes(-2, -1)
+        check_hermitian(A)
+        s, V = np.linalg.eigh(shifted(A, -e))            # A = V diag(s) V^H, where s may be negative
+        U, Vh = V, adjoint(V)
     else:
-        U, s, Vh = _svd(_scale(A, -e))
+        U, s, Vh = thin_svd(shifted(A, -e))
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        keep = _kept(np.abs(s), A.shape, rtol, np.ldexp(atol, -e[..., 0]))
+        size, atol = np.abs(s), np.ldexp(atol, -e[..., 0])
+        keep = size > np.maximum(atol, cut_off(rtol, A) * size.max(-1, keepdims=True, initial=0))
         inverse = np.divide(1, s, out=np.zeros_like(s), where=keep)
-        B = (Vh.conj().swapaxes(-2, -1) * inverse[..., None, :]) @ U.conj().swapaxes(-2, -1)
-    B, rank = _unscale_inverse(B, e), keep.sum(-1)
+        B = (adjoint(Vh) * inverse[..., None, :]) @ adjoint(U)
+    B, rank = unscale_inverse(B, e), keep.sum(-1)
     return (B, rank if A.ndim > 2 else int(rank)) if return_rank else B
 
 
@@ -285,13 +260,13 @@ def best_factor(M, *, left=None, right=None, rtol=None):
     """
     if left is None and right is None:
         raise ValueError("left and right are both None; give at least one of them")
-    M, Q, W = _linear_map(M, "M"), None, None
+    M, Q, W = linear_map(M, "M"), None, None
     if left is not None:
-        Q, s, Vh, e = _orthogonal_parts(left, "left", rtol)
+        Q, s, Vh, e = orthogonal_parts(left, "left", rtol)
         if Q.shape[0] != M.shape[0]:
             raise ValueError(f"left has {Q.shape[0]} rows; allowed is {M.shape[0]}, as M has")
     if right is not None:
-        P, t, Wh, f = _orthogonal_parts(right, "right", rtol)
+        P, t, Wh, f = orthogonal_parts(right, "right", rtol)
         W = Wh.conj().T
         if W.shape[0] != M.shape[1]:
             raise ValueError(f"right has {W.shape[0]} columns; allowed is {M.shape[1]}, as M has")
@@ -301,7 +276,7 @@ def best_factor(M, *, left=None, right=None, rtol=None):
         U, shift = Vh.conj().T @ (U / s[:, None]), shift - e
     if right is not None:
         U, shift = (U / t) @ P.conj().T, shift - f
-    return _unscale_inverse(U, -shift, "left or right")
+    return unscale_inverse(U, -shift, "left or right")
 
 
 # %% book/low_rank/pseudo_inverse.ipynb: NewtonSchulzInverse
@@ -368,13 +343,13 @@ def pinv_newton_schulz(A, *, steps=None, tol=None, order=3):
     >>> result.rank, result.converged
     (1, True)
     """
-    A = _as_array(A)
+    A = as_matrix(A)
     eps = float(np.finfo(A.dtype).eps)
-    tol = eps**0.5 if tol is None else _check_tol(tol)
-    order = _check_count(order, "order", 2)
-    limit = None if steps is None else _check_count(steps, "steps", 0)
-    e = _exponent(_max_abs(A)).item()
-    A = _scale(A, -e)
+    tol = eps**0.5 if tol is None else check_tol(tol)
+    order = check_count(order, "order", 2)
+    limit = None if steps is None else check_count(steps, "steps", 0)
+    e = exponent_of(peak_of(A)).item()
+    A = shifted(A, -e)
     if wide := A.shape[0] < A.shape[1]:
         A = A.conj().T
     bound = min(np.linalg.norm(A)**2, np.linalg.norm(A, 1) * np.linalg.norm(A, np.inf))  # >= s_1^2
@@ -399,4 +374,4 @@ def pinv_newton_schulz(A, *, steps=None, tol=None, order=3):
             for _ in range(order - 2):
                 R = R - Y @ R
                 X = X + R
-    return best._replace(X=_unscale_inverse(best.X.conj().T if wide else best.X, e))
+    return best._replace(X=unscale_inverse(best.X.conj().T if wide else best.X, e))

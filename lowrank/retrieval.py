@@ -12,18 +12,10 @@ from collections import namedtuple
 
 import numpy as np
 
-from lowrank.conventions import (
-    _as_array,
-    _check_count,
-    _check_indices,
-    _check_tol,
-    _exponent,
-    _generator,
-    _max_abs,
-    _scale,
-)
+from lowrank.arguments import as_generator, check_count, check_indices, check_tol
+from lowrank.arrays import as_matrix, exponent_of, peak_of, shifted
 from lowrank.interpolative import interp_decomp
-from lowrank.pseudo_inverse import _orthogonal_parts, _unscale_inverse
+from lowrank.pseudo_inverse import orthogonal_parts, unscale_inverse
 
 __all__ = ["Ranking", "CURIndex"]
 
@@ -75,7 +67,7 @@ def _top(x, k):
 # %% book/low_rank/retrieval.ipynb: _real_scores
 def _real_scores(scores, name, empty=False):
     """Scores as a finite real matrix."""
-    X = _as_array(scores, name, empty=empty)
+    X = as_matrix(scores, name, empty=empty)
     if X.dtype.kind == "c":
         raise TypeError(f"{name} has dtype {X.dtype}; "
                         "allowed are real numbers, since they are to be ranked")
@@ -102,13 +94,13 @@ def _read_only(X):
 def _fit(R, J, ridge):
     """Z, the two factors of C^+, the ridge, the left-out error and the amplification."""
     others = np.setdiff1d(np.arange(R.shape[1]), J)
-    U, s, Vh, f = _orthogonal_parts(R[:, J], "scores[:, anchors]", None)
+    U, s, Vh, f = orthogonal_parts(R[:, J], "scores[:, anchors]", None)
     B, t = R[:, others], s / s.max(initial=0)
     L = np.linalg.qr(B.T, mode="r").T if B.shape[1] > len(B) else B
-    ridges = _RIDGES if ridge is None else (_check_tol(ridge, "ridge"),)
+    ridges = _RIDGES if ridge is None else (check_tol(ridge, "ridge"),)
     errors = _left_out_errors(U, t, L, ridges)
     best = int(np.argmin(errors))
-    left = _unscale_inverse(Vh.T / (s * (1 + (ridges[best] / t)**2)), f, "scores[:, anchors]")
+    left = unscale_inverse(Vh.T / (s * (1 + (ridges[best] / t)**2)), f, "scores[:, anchors]")
     Z = np.zeros((len(J), R.shape[1]), R.dtype)
     Z[:, J], Z[:, others] = np.eye(len(J)), left @ (U.T @ B)
     size = np.linalg.norm(left @ (U.T @ L), 2) if L.size else 0.0
@@ -171,7 +163,7 @@ class CURIndex(namedtuple("CURIndex", "anchors Z left right ridge error amplific
     def __new__(cls, anchors, Z, left, right, ridge, error, amplification):
         Z = _real_scores(Z, "Z")
         left, right = _real_scores(left, "left", True), _real_scores(right, "right", True)
-        anchors = _check_indices(anchors, Z.shape[1], "anchors")
+        anchors = check_indices(anchors, Z.shape[1], "anchors")
         if not len(anchors) == len(Z) == len(left) or left.shape[1] != len(right):
             raise ValueError("anchors, Z, left and right have shapes "
                              f"{anchors.shape}, {Z.shape}, {left.shape}, {right.shape}; "
@@ -224,22 +216,22 @@ class CURIndex(namedtuple("CURIndex", "anchors Z left right ridge error amplific
         as given: when they were chosen on the same queries it is slightly too small.
         """
         R = _real_scores(scores, "scores")
-        e = _exponent(_max_abs(R)).item()
-        R, (q, n) = _scale(R, -e), R.shape
+        e = exponent_of(peak_of(R)).item()
+        R, (q, n) = shifted(R, -e), R.shape
         if (n_anchors is None) == (anchors is None):
             raise ValueError(f"n_anchors is {n_anchors!r} and anchors is {anchors!r:.60}; "
                              "give exactly one of them")
-        rng = _generator(rng)
+        rng = as_generator(rng)
         if anchors is None:
-            J = _choose_anchors(R, _check_count(n_anchors, "n_anchors", 1, n), rng)
+            J = _choose_anchors(R, check_count(n_anchors, "n_anchors", 1, n), rng)
         else:
-            J = _check_indices(anchors, n, "anchors")
+            J = check_indices(anchors, n, "anchors")
         Z, left, right, ridge, error, amplification = _fit(R, J, ridge)
         if queries is not None:
-            asked = R[_check_indices(queries, q, "queries")]
-            P, t, Wh, f = _orthogonal_parts(asked, "scores[queries]", None)
-            left, right = _unscale_inverse((Z @ Wh.T) / t, f, "scores[queries]"), P.T
-        left = _unscale_inverse(left, e, "scores")
+            asked = R[check_indices(queries, q, "queries")]
+            P, t, Wh, f = orthogonal_parts(asked, "scores[queries]", None)
+            left, right = unscale_inverse((Z @ Wh.T) / t, f, "scores[queries]"), P.T
+        left = unscale_inverse(left, e, "scores")
         return cls(J, Z, left, right, ridge, error, amplification)
 
     def scores(self, anchor_scores):
@@ -285,7 +277,7 @@ class CURIndex(namedtuple("CURIndex", "anchors Z left right ridge error amplific
         O(c n) operations and O(n) numbers for a query, b times that for a batch.
         """
         x = self.scores(anchor_scores)
-        k = _check_count(k, "k", 1, x.shape[-1])
+        k = check_count(k, "k", 1, x.shape[-1])
         items = np.array([_top(row, k) for row in np.atleast_2d(x)]).reshape(*x.shape[:-1], k)
         return Ranking(items, np.take_along_axis(x, items, axis=-1))
 
@@ -309,8 +301,8 @@ class CURIndex(namedtuple("CURIndex", "anchors Z left right ridge error amplific
             with the lower number.
         """
         c, n = self.Z.shape
-        budget = _check_count(budget, "budget", c, n)
-        k = _check_count(k, "k", 1, budget)
+        budget = check_count(budget, "budget", c, n)
+        k = check_count(k, "k", 1, budget)
         x = self.scores(_ask(score, self.anchors))
         scored = self.anchors
         if budget > c:

@@ -12,7 +12,7 @@ import operator
 
 import numpy as np
 
-from lowrank.arrays import _as_floats, _bounded, _check_parameter, _known, _matching
+from lowrank.arrays import as_floats, check_parameter, is_bounded, matching, may_hold
 
 __all__ = ["softmax", "softmax_vjp", "sparsemax", "sparsemax_vjp", "entmax", "entmax_vjp"]
 
@@ -23,7 +23,7 @@ def _centred(xp, d, v):
     return d * (v - xp.sum(d * v, axis=-1, keepdims=True) / xp.sum(d, axis=-1, keepdims=True))
 
 
-# %% book/smooth_topk/simplex_maps.ipynb: _as_double
+# %% book/smooth_topk/simplex_maps.ipynb: as_slices
 def _as_double(xp, B, name):
     """Real numbers in double precision, where the library has it."""
     if B.dtype == xp.float64:
@@ -34,10 +34,10 @@ def _as_double(xp, B, name):
     return xp.astype(B, here.get("float64", B.dtype), copy=False)
 
 
-def _as_slices(x, axis, **others):
+def as_slices(x, axis, **others):
     """(xp, back, finite, X, ...): x and its like in double precision, slices last; back undoes it."""
-    xp, A = _as_floats(x, "x")
-    arrays = {"x": A, **{name: _matching(B, name, A, "x") for name, B in others.items()}}
+    xp, A = as_floats(x, "x")
+    arrays = {"x": A, **{name: matching(B, name, A, "x") for name, B in others.items()}}
     doubles = [_as_double(xp, B, name) for name, B in arrays.items()]
     try:
         place = operator.index(axis)
@@ -46,8 +46,8 @@ def _as_slices(x, axis, **others):
     if not -A.ndim <= place < A.ndim:
         raise ValueError(f"axis is {axis!r}; allowed is an axis of x, "
                          f"whose shape is {tuple(A.shape)}")
-    finite = not _known(~_bounded(A))
-    if not finite and not _known(xp.all(~xp.isnan(A))):
+    finite = not may_hold(~is_bounded(A))
+    if not finite and not may_hold(xp.all(~xp.isnan(A))):
         raise ValueError(f"x contains {int(xp.count_nonzero(xp.isnan(A)))} NaN; "
                          "allowed are numbers, -inf and +inf")
     half = isinstance(x, np.ndarray) and x.dtype == np.float16      # A is float32 then
@@ -57,26 +57,26 @@ def _as_slices(x, axis, **others):
     return xp, lambda P: xp.astype(move(P, -1, place), dtype, copy=False), finite, *slices
 
 
-# %% book/smooth_topk/simplex_maps.ipynb: _check_temperature
-def _check_temperature(T):
+# %% book/smooth_topk/simplex_maps.ipynb: check_temperature
+def check_temperature(T):
     """The temperature, a positive finite number."""
-    return _check_parameter(T, "temperature", "a number with 0 < temperature < inf",
+    return check_parameter(T, "temperature", "a number with 0 < temperature < inf",
                             lambda T: 0 < T < math.inf)
 
 
-def _count(xp, mask, dtype):
+def count_true(xp, mask, dtype):
     """How many are true along the last axis, kept with length 1, as a floating-point number."""
     return xp.astype(xp.count_nonzero(mask, axis=-1, keepdims=True), dtype)
 
 
-def _check_room(xp, X, k, finite):
+def check_room(xp, X, k, finite):
     """(#certain, #allowed) of each slice: how many are +inf and above -inf, with k between."""
     if finite and X.shape[-1]:
         none = 0 * X[..., :1]
         return none, none + X.shape[-1]
-    counts = [_count(xp, mask, X.dtype) for mask in (X == math.inf, X > -math.inf)]
+    counts = [count_true(xp, mask, X.dtype) for mask in (X == math.inf, X > -math.inf)]
     poor = xp.reshape((counts[0] > k) | (counts[1] < k), (-1,))
-    if not _known(~xp.any(poor)):
+    if not may_hold(~xp.any(poor)):
         first = int(xp.argmax(xp.astype(poor, xp.int8)))
         certain, allowed = (int(xp.reshape(count, (-1,))[first]) for count in counts)
         given = float(xp.reshape(xp.broadcast_to(xp.asarray(k), counts[0].shape), (-1,))[first])
@@ -88,7 +88,7 @@ def _check_room(xp, X, k, finite):
 # %% book/smooth_topk/simplex_maps.ipynb: _from_peak
 def _from_peak(xp, finite, X, T):
     """(x - max x) / T along the last axis; a score +inf is the peak, and the others masks."""
-    _check_room(xp, X, 1, finite)
+    check_room(xp, X, 1, finite)
     if 0 in X.shape:
         return X
     peak = xp.max(X, axis=-1, keepdims=True)
@@ -106,7 +106,7 @@ def _sparsemax(xp, Z):
     S = xp.sort(Z, axis=-1, descending=True, stable=False)
     j = xp.cumulative_sum(xp.ones_like(S), axis=-1)                 # 1, 2, ..., n
     support = j * S > xp.cumulative_sum(S, axis=-1) - 1
-    r = _count(xp, support, Z.dtype)
+    r = count_true(xp, support, Z.dtype)
     level = (xp.sum(xp.where(support, S, 0.0), axis=-1, keepdims=True) - 1) / r
     return xp.where(Z > level, Z - level, 0.0)
 
@@ -121,7 +121,7 @@ def _entmax(xp, Z, beta):
         P = xp.where(inside, xp.exp(log_u / beta), 0.0)
         q = xp.where(inside, xp.exp((1 / beta - 1) * log_u - beta * ell), 0.0)
         step = (xp.sum(P, axis=-1, keepdims=True) - 1) / xp.sum(q, axis=-1, keepdims=True)
-        if not _known(xp.any(step > 4 * eps)):
+        if not may_hold(xp.any(step > 4 * eps)):
             break
         ell = ell + step
     return P / xp.sum(P, axis=-1, keepdims=True)
@@ -174,8 +174,8 @@ def softmax(x, *, temperature=1.0, axis=-1):
     >>> softmax(np.array([2.0, 1.0, -np.inf])).round(4).tolist()
     [0.7311, 0.2689, 0.0]
     """
-    T = _check_temperature(temperature)
-    xp, back, finite, X = _as_slices(x, axis)
+    T = check_temperature(temperature)
+    xp, back, finite, X = as_slices(x, axis)
     return back(_softmax(xp, _from_peak(xp, finite, X, T)))
 
 
@@ -215,8 +215,8 @@ def softmax_vjp(x, g, *, temperature=1.0, axis=-1):
     >>> gx.tolist()
     [0.1875, -0.0625, -0.0625, -0.0625]
     """
-    T = _check_temperature(temperature)
-    xp, back, finite, X, G = _as_slices(x, axis, g=g)
+    T = check_temperature(temperature)
+    xp, back, finite, X, G = as_slices(x, axis, g=g)
     Z = _from_peak(xp, finite, X, T)
     return _pull(xp, back, Z, _softmax(xp, Z), G, T)
 
@@ -254,8 +254,8 @@ def sparsemax(x, *, temperature=1.0, axis=-1):
     >>> sparsemax(np.array([1.0, 0.5, -1.0])).tolist()
     [0.75, 0.25, 0.0]
     """
-    T = _check_temperature(temperature)
-    xp, back, finite, X = _as_slices(x, axis)
+    T = check_temperature(temperature)
+    xp, back, finite, X = as_slices(x, axis)
     Z = _from_peak(xp, finite, X, T)
     return back(_sparsemax(xp, Z))
 
@@ -292,8 +292,8 @@ def sparsemax_vjp(x, g, *, temperature=1.0, axis=-1):
     >>> gx.tolist(), float(gT)
     ([0.5, -0.5, 0.0], -0.25)
     """
-    T = _check_temperature(temperature)
-    xp, back, finite, X, G = _as_slices(x, axis, g=g)
+    T = check_temperature(temperature)
+    xp, back, finite, X, G = as_slices(x, axis, g=g)
     Z = _from_peak(xp, finite, X, T)
     d = xp.astype(_sparsemax(xp, Z) > 0, Z.dtype)
     return _pull(xp, back, Z, d, G, T)
@@ -302,7 +302,7 @@ def sparsemax_vjp(x, g, *, temperature=1.0, axis=-1):
 # %% book/smooth_topk/simplex_maps.ipynb: entmax
 def _check_alpha(alpha):
     """The order of entmax, from 1 to 2."""
-    return _check_parameter(alpha, "alpha", "a number with 1 <= alpha <= 2",
+    return check_parameter(alpha, "alpha", "a number with 1 <= alpha <= 2",
                             lambda alpha: 1 <= alpha <= 2)
 
 
@@ -348,8 +348,8 @@ def entmax(x, *, alpha=1.5, temperature=1.0, axis=-1):
     >>> entmax(np.array([1.0, 0.5, -1.5])).round(4).tolist()
     [0.674, 0.326, 0.0]
     """
-    alpha, T = _check_alpha(alpha), _check_temperature(temperature)
-    xp, back, finite, X = _as_slices(x, axis)
+    alpha, T = _check_alpha(alpha), check_temperature(temperature)
+    xp, back, finite, X = as_slices(x, axis)
     return back(_entmax_of_order(xp, _from_peak(xp, finite, X, T), alpha))
 
 
@@ -387,8 +387,8 @@ def entmax_vjp(x, g, *, alpha=1.5, temperature=1.0, axis=-1):
     >>> gx.tolist()
     [0.375, -0.125, -0.125, -0.125]
     """
-    alpha, T = _check_alpha(alpha), _check_temperature(temperature)
-    xp, back, finite, X, G = _as_slices(x, axis, g=g)
+    alpha, T = _check_alpha(alpha), check_temperature(temperature)
+    xp, back, finite, X, G = as_slices(x, axis, g=g)
     Z = _from_peak(xp, finite, X, T)
     P = _entmax_of_order(xp, Z, alpha)
     d = xp.where(P > 0, xp.exp((2 - alpha) * xp.log(P)), 0.0)

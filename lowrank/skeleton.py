@@ -13,36 +13,28 @@ from functools import cached_property
 import numpy as np
 from scipy import linalg
 
-from lowrank.conventions import (
-    ErrorEstimate,
-    _Dense,
-    _Factored,
-    _LinearMap,
-    _as_array,
-    _bound_over_estimate,
-    _check_choice,
-    _check_count,
-    _check_indices,
-    _check_rank,
-    _exponent,
-    _gaussian,
-    _generator,
-    _linear_map,
-    _rank_or_tol,
-    _safe_norms,
-    _scale,
-    _to_array,
+from lowrank.arguments import (
+    as_generator,
+    check_choice,
+    check_count,
+    check_indices,
+    check_rank,
+    gaussian_matrix,
+    rank_or_tol,
 )
+from lowrank.arrays import as_matrix, exponent_of, safe_norms, shifted
+from lowrank.error_estimates import ErrorEstimate, bound_over_estimate
 from lowrank.interpolative import (
-    _ChosenColumns,
-    _check_f,
-    _choose_on_sketch,
-    _filled,
-    _pivot,
-    _swap,
-    _with_identity,
+    ChosenColumns,
+    check_f,
+    choose_on_sketch,
+    filled,
+    pivot,
+    swap,
+    with_identity,
 )
-from lowrank.pseudo_inverse import _orthogonal_parts, _unscale_inverse
+from lowrank.linear_map import DenseMap, Factored, LinearMap, linear_map
+from lowrank.pseudo_inverse import orthogonal_parts, unscale_inverse
 from lowrank.sketching import randomized_svd
 
 __all__ = ["MaxVolume", "maxvol", "CUR", "cur", "aca"]
@@ -63,7 +55,7 @@ def _scores(M, rule, count, s, V):
     squares = M.column_norms().astype(np.float64)**2
     if rule == "norm":
         return squares
-    leading, s2 = np.abs(V)**2, _scale(s, -(M.exponent or 0)).astype(np.float64)**2
+    leading, s2 = np.abs(V)**2, shifted(s, -(M.exponent or 0)).astype(np.float64)**2
     total = squares.sum()
     ridge = max(total - s2.sum(), np.finfo(s.dtype).eps * total) / count or 1.0
     beyond = np.maximum(squares - leading @ s2, 0)          # s^2 / (s^2 + ridge) <= s^2 / ridge
@@ -79,7 +71,7 @@ class MaxVolume(namedtuple("MaxVolume", "rows B")):
 
 def _independent_basis(C):
     """An orthonormal basis of the range of C; a ValueError where its columns are dependent."""
-    C = _scale(C, -_exponent(_safe_norms(C, 0)))
+    C = shifted(C, -exponent_of(safe_norms(C, 0)))
     Q, T = linalg.qr(C, mode="economic", check_finite=False)
     heights = np.abs(np.diagonal(T))
     dependent = np.flatnonzero(heights <= max(C.shape) * np.finfo(C.dtype).eps)
@@ -156,11 +148,11 @@ def maxvol(C, *, tol=1.05):
     >>> bool(np.allclose(B @ C[rows], C)), bool(np.abs(B).max() <= 1.05)
     (True, True)
     """
-    C = _as_array(C, "C")
+    C = as_matrix(C, "C")
     m, r = C.shape
     if m < r:
         raise ValueError(f"C has shape {C.shape}; allowed are at least as many rows as columns")
-    tol = _check_f(tol, C.dtype, "tol")
+    tol = check_f(tol, C.dtype, "tol")
     with np.errstate(under="ignore"):
         Q = _independent_basis(C)
         rows = np.argsort(linalg.lu(Q, p_indices=True, check_finite=False)[0])[:r].tolist()
@@ -169,7 +161,7 @@ def maxvol(C, *, tol=1.05):
             Z = np.ascontiguousarray(linalg.solve(Q[rows].T, Q.T, check_finite=False))
             steps = _exchange(Z, rows, tol, seen)
     rows = np.array(rows)
-    return MaxVolume(rows, _with_identity(Z, rows, tol).T)
+    return MaxVolume(rows, with_identity(Z, rows, tol).T)
 
 
 # %% book/low_rank/skeleton.ipynb: _Chosen
@@ -184,13 +176,13 @@ class _Chosen:
 
     @cached_property
     def parts(self):
-        return _orthogonal_parts(self.C, self.M.name, None)
+        return orthogonal_parts(self.C, self.M.name, None)
 
 
 def _pivots(chosen, count, f):
     """Columns of a sketch or a basis by pivoted QR and swaps."""
-    _pivot(chosen, count)
-    _swap(chosen, f)
+    pivot(chosen, count)
+    swap(chosen, f)
     return chosen.J
 
 
@@ -201,8 +193,8 @@ def _rows_of_basis(W, rule, f):
         return []
     if rule != "id":
         return maxvol(W, tol=math.inf if rule == "deim" else f).rows
-    B = _Dense(W.conj().T, "the basis", 0)
-    return _pivots(_ChosenColumns(B, count, np.sum(np.abs(W)**2, axis=1)), count, f)
+    B = DenseMap(W.conj().T, "the basis", 0)
+    return _pivots(ChosenColumns(B, count, np.sum(np.abs(W)**2, axis=1)), count, f)
 
 
 # %% book/low_rank/skeleton.ipynb: _Chooser
@@ -233,10 +225,10 @@ class _Chooser:
             J = _rows_of_basis(other.parts[0][:, :count], rule, self.f)
         elif rule == "id":
             width = min(count + _OVERSAMPLE, *M.shape)
-            J = _pivots(_choose_on_sketch(M, width, self.rng), count, self.f)
+            J = _pivots(choose_on_sketch(M, width, self.rng), count, self.f)
         else:
             J = _rows_of_basis(vectors(), rule, self.f)
-        return _Chosen(M, _filled(J, count, M.shape[1]))
+        return _Chosen(M, filled(J, count, M.shape[1]))
 
 
 # %% book/low_rank/skeleton.ipynb: _best_core
@@ -244,26 +236,26 @@ def _best_core(C, R, rng):
     """C U and U for the best core, and the error: one pass."""
     M = C.M
     (Q, s, Vh, e), (P, t, Wh, f) = C.parts, R.parts         # R.C is the adjoint of the rows
-    G = _gaussian(rng, (M.shape[0], _PROBES), M.dtype)
+    G = gaussian_matrix(rng, (M.shape[0], _PROBES), M.dtype)
     Y = M.adjoint_apply(np.hstack([Q, G])).conj().T
-    X = _scale((Y[:len(s)] @ P / t) @ Wh, -f)               # Q^H A R^+
+    X = shifted((Y[:len(s)] @ P / t) @ Wh, -f)               # Q^H A R^+
     CU = Q @ X
     D = Y[len(s):] - (G.conj().T @ CU) @ R.C.conj().T
     estimate = np.linalg.norm(D) / _PROBES**0.5
-    bound = estimate * _bound_over_estimate(_PROBES, M.dtype, 0.001)
+    bound = estimate * bound_over_estimate(_PROBES, M.dtype, 0.001)
     error = ErrorEstimate(*(float(M.unscale(np.float64(x))) for x in (estimate, bound)), 0.999)
-    return CU, _unscale_inverse(Vh.conj().T @ (X / s[:, None]), e + (M.exponent or 0)), error
+    return CU, unscale_inverse(Vh.conj().T @ (X / s[:, None]), e + (M.exponent or 0)), error
 
 
 def _cross_core(C, G, unit):
     """C G^+ and G^+ for the block G that columns C and rows share; `unit` is their exponent."""
-    Q, s, Vh, e = _orthogonal_parts(G, "A", None)
-    CU = _scale((C @ Vh.conj().T / s) @ Q.conj().T, -e)
-    return CU, _unscale_inverse((Vh.conj().T / s) @ Q.conj().T, e + unit)
+    Q, s, Vh, e = orthogonal_parts(G, "A", None)
+    CU = shifted((C @ Vh.conj().T / s) @ Q.conj().T, -e)
+    return CU, unscale_inverse((Vh.conj().T / s) @ Q.conj().T, e + unit)
 
 
 # %% book/low_rank/skeleton.ipynb: CUR
-class CUR(_Factored, namedtuple("CUR", "columns U rows")):
+class CUR(Factored, namedtuple("CUR", "columns U rows")):
     """The product A[:, columns] @ U @ A[rows]. Unpacks as ``columns, U, rows``.
 
     Attributes
@@ -374,18 +366,18 @@ def cur(A, rank=None, *, rows=None, columns=None, core="optimal", select="id", f
     >>> cur(A, 2, rng=0) @ np.ones(5)                           # never forms C U R
     array([10., 15., 20., 25., 30., 35.])
     """
-    M = _linear_map(A)
+    M = linear_map(A)
     if rank is not None or rows is None or columns is None:
-        rank = _check_rank(rank, M.shape)
-    _check_choice(core, "core", _CORES)
-    _check_choice(select, "select", _RULES)
-    f, rng = _check_f(f, M.dtype), _generator(rng)
+        rank = check_rank(rank, M.shape)
+    check_choice(core, "core", _CORES)
+    check_choice(select, "select", _RULES)
+    f, rng = check_f(f, M.dtype), as_generator(rng)
     with np.errstate(under="ignore"):
         C, R, choose = None, None, _Chooser(M, rank, select, f, rng)
         if columns is not None:
-            C = _Chosen(M, _check_indices(columns, M.shape[1], "columns"))
+            C = _Chosen(M, check_indices(columns, M.shape[1], "columns"))
         if rows is not None:
-            R = _Chosen(M.adjoint, _check_indices(rows, M.shape[0], "rows"))
+            R = _Chosen(M.adjoint, check_indices(rows, M.shape[0], "rows"))
         C = C or choose.columns(R)
         R = R or choose.rows(C)
         if core == "optimal":
@@ -397,14 +389,14 @@ def cur(A, rank=None, *, rows=None, columns=None, core="optimal", select="id", f
 
 
 # %% book/low_rank/skeleton.ipynb: _Functions
-class _Functions(_LinearMap):
+class _Functions(LinearMap):
     """A matrix known by functions that read rows A[I] and columns A[:, J]."""
 
     def __init__(self, functions, shape, name="A"):
         self.functions, self.name, self.exponent = functions, name, None
         if shape is None or len(shape) != 2:
             raise ValueError(f"shape is {shape!r}; allowed with functions for {name} is (m, n)")
-        self.shape = tuple(_check_count(size, "shape", 1) for size in shape)
+        self.shape = tuple(check_count(size, "shape", 1) for size in shape)
 
     def _rows(self, I):
         return self._read(0, I, (len(I), self.shape[1]))
@@ -413,7 +405,7 @@ class _Functions(_LinearMap):
         return self._read(1, J, (self.shape[0], len(J)))
 
     def _read(self, which, indices, shape):
-        X = _to_array(self.functions[which](indices), self.name)
+        X = as_matrix(self.functions[which](indices), self.name, finite=False)
         if X.shape != shape:
             lines = ("rows", "columns")[which]
             raise ValueError(f"the {lines} of {self.name} that were read have shape {X.shape}; "
@@ -541,11 +533,11 @@ def aca(A, rank=None, *, tol=None, shape=None, n_probe=10, rng=None):
     if isinstance(A, tuple | list) and len(A) == 2 and all(map(callable, A)):
         M = _Functions(A, shape)
     else:
-        M = _linear_map(A, sweep=False)
+        M = linear_map(A, sweep=False)
         if shape is not None and tuple(shape) != M.shape:
             raise ValueError(f"shape is {shape}; allowed is that of A, {M.shape}")
-    rank, tol = _rank_or_tol(rank, tol, M.shape)
-    n_probe, rng = _check_count(n_probe, "n_probe", 1), _generator(rng)
+    rank, tol = rank_or_tol(rank, tol, M.shape)
+    n_probe, rng = check_count(n_probe, "n_probe", 1), as_generator(rng)
     limit, tol, found = rank or min(M.shape), tol or 0.0, _Elimination(M)
     with np.errstate(under="ignore"):
         while True:

@@ -11,24 +11,15 @@ from collections import namedtuple
 import numpy as np
 from scipy import linalg
 
-from lowrank.conventions import (
-    _Factored,
-    _as_array,
-    _exponent,
-    _gaussian,
-    _linear_map,
-    _max_abs,
-    _rank_for_tol,
-    _rank_or_tol,
-    _scale,
-)
-from lowrank.pseudo_inverse import _svd
+from lowrank.arguments import gaussian_matrix, rank_or_tol
+from lowrank.arrays import as_matrix, exponent_of, peak_of, shifted, thin_svd
+from lowrank.linear_map import Factored, linear_map
 
 __all__ = ["TruncatedSVD", "truncated_svd"]
 
 
-# %% book/low_rank/svd.ipynb: TruncatedSVD
-def _fix_signs(U, Vh):
+# %% book/low_rank/svd.ipynb: fix_signs
+def fix_signs(U, Vh):
     """Turn each pair of singular vectors so that the largest entry of u is real and positive."""
     size = np.abs(U)
     tied = size >= size.max(-2, keepdims=True) * (1 - np.finfo(U.dtype).eps**0.5)
@@ -37,7 +28,8 @@ def _fix_signs(U, Vh):
     return U * turn.conj(), Vh * turn.swapaxes(-2, -1)
 
 
-class TruncatedSVD(_Factored, namedtuple("TruncatedSVD", "U s Vh")):
+# %% book/low_rank/svd.ipynb: TruncatedSVD
+class TruncatedSVD(Factored, namedtuple("TruncatedSVD", "U s Vh")):
     """U diag(s) Vh, the leading terms of a singular value decomposition.
 
     Attributes
@@ -58,13 +50,21 @@ class TruncatedSVD(_Factored, namedtuple("TruncatedSVD", "U s Vh")):
         return self.U * self.s[..., None, :], self.Vh
 
 
-# %% book/low_rank/svd.ipynb: _project
-def _project(Q, X):
+# %% book/low_rank/svd.ipynb: rank_for_tol
+def rank_for_tol(s, tol):
+    """Smallest r >= 1 with t_r <= tol t_0, for decreasing s of shape (..., n)."""
+    squares = shifted(s, -exponent_of(peak_of(s[..., None, :])[..., 0]))**2
+    tails = np.sqrt(np.cumsum(squares[..., ::-1], axis=-1)[..., ::-1])       # t_0 .. t_{n-1}
+    return max(1, int(np.sum(tails > tol * tails[..., :1], axis=-1).max(initial=0)))
+
+
+# %% book/low_rank/svd.ipynb: project
+def project(Q, X):
     """Q^H X. (BLAS is faster with the thin matrix on the left.)"""
     return (X.conj().T @ Q).conj().T
 
 
-def _combine(Q, C):
+def combine(Q, C):
     """Q C."""
     return (C.T @ Q.T).T
 
@@ -76,18 +76,18 @@ def _basis_of(W):
     return W / np.linalg.norm(W)
 
 
-def _orthogonalise(W, Q):
+def orthogonalise(W, Q):
     """X, C, R with W = Q C + X R: X is orthonormal, and orthogonal to the orthonormal Q."""
-    C = _project(Q, W)
-    X = _basis_of(W - _combine(Q, C))
+    C = project(Q, W)
+    X = _basis_of(W - combine(Q, C))
     for _ in range(3):
-        D = _project(Q, X)
-        X = X - _combine(Q, D)
+        D = project(Q, X)
+        X = X - combine(Q, D)
         if np.abs(D).max(initial=0)**2 <= np.finfo(W.dtype).eps:     # lengths are right to eps
-            return X, C, _project(X, W)
+            return X, C, project(X, W)
         X = _basis_of(X)
     X = _basis_of(np.hstack([Q, W]))[:, Q.shape[1]:]
-    return X, C, _project(X, W)
+    return X, C, project(X, W)
 
 
 # %% book/low_rank/svd.ipynb: _GolubKahan
@@ -106,27 +106,27 @@ class _GolubKahan:
 
     def fresh_block(self):
         """Gaussian directions orthogonal to V."""
-        G = _gaussian(self.rng, (len(self.V), self.width), self.V.dtype)
-        return _orthogonalise(G, self.V[:, :self.p])[0]
+        G = gaussian_matrix(self.rng, (len(self.V), self.width), self.V.dtype)
+        return orthogonalise(G, self.V[:, :self.p])[0]
 
     def step(self):
         """One more block in each basis: one product with A and one with A^H."""
         p, q = self.p, self.p + self.width
-        U, C, R = _orthogonalise(self.A.apply(self.X), self.U[:, :p])
+        U, C, R = orthogonalise(self.A.apply(self.X), self.U[:, :p])
         self.U[:, p:q], self.V[:, p:q] = U, self.X
         self.B[:p, p:q], self.B[p:q, p:q] = C, R
         self.p, self.last, self.columns = q, p, self.columns + self.width
-        self.X, _, self.R = _orthogonalise(self.A.adjoint_apply(U), self.V[:, :q])
+        self.X, _, self.R = orthogonalise(self.A.adjoint_apply(U), self.V[:, :q])
 
     def triples(self):
         """P, s, Qh with A (V Q) = (U P) diag(s), and the residual of each."""
-        P, s, Qh = _svd(self.B[:self.p, :self.p])
+        P, s, Qh = thin_svd(self.B[:self.p, :self.p])
         return P, s, Qh, np.linalg.norm(self.R @ P[self.last:], axis=0)
 
     def restart(self, P, s, Qh, k):
         """Keep the first k triples, and X."""
-        U = _combine(self.U[:, :self.p], P[:, :k])
-        V = _combine(self.V[:, :self.p], Qh[:k].conj().T)
+        U = combine(self.U[:, :self.p], P[:, :k])
+        V = combine(self.V[:, :self.p], Qh[:k].conj().T)
         self.keep(U, s[:k], V.conj().T)
 
     def keep(self, U, s, Vh):
@@ -222,16 +222,16 @@ def _grown(A, tol):
 
 def _stacked(A, rank, tol):
     """truncated_svd of every matrix of a stack, with one rank for all."""
-    A = _as_array(A, stacked=True)
-    rank, tol = _rank_or_tol(rank, tol, A.shape)
+    A = as_matrix(A, stacked=True)
+    rank, tol = rank_or_tol(rank, tol, A.shape)
     if A.size and tol is None and not _direct_is_better(A.shape[-2:], rank):
         each = [truncated_svd(X, rank) for X in A.reshape(-1, *A.shape[-2:])]
         return TruncatedSVD(*(np.stack(F).reshape(*A.shape[:-2], *F[0].shape) for F in zip(*each)))
-    e = _exponent(_max_abs(A))
-    U, s, Vh = _svd(_scale(A, -e))
-    s = _scale(s, e[..., 0])
-    r = _rank_for_tol(s, tol) if rank is None else rank
-    U, Vh = _fix_signs(U[..., :r], Vh[..., :r, :])
+    e = exponent_of(peak_of(A))
+    U, s, Vh = thin_svd(shifted(A, -e))
+    s = shifted(s, e[..., 0])
+    r = rank_for_tol(s, tol) if rank is None else rank
+    U, Vh = fix_signs(U[..., :r], Vh[..., :r, :])
     return TruncatedSVD(U, s[..., :r], Vh)
 
 
@@ -307,15 +307,15 @@ def truncated_svd(A, rank=None, *, tol=None):
     array([3., 0., 0.])
     """
     if not hasattr(A, "shape"):
-        A = _as_array(A, stacked=True)
+        A = as_matrix(A, stacked=True)
     if len(A.shape) != 2:
         return _stacked(A, rank, tol)
-    A = _linear_map(A)
-    rank, tol = _rank_or_tol(rank, tol, A.shape)
+    A = linear_map(A)
+    rank, tol = rank_or_tol(rank, tol, A.shape)
     found = _grown(A, tol) if rank is None else _leading(A, rank)
     if found is None:
-        U, s, Vh = _svd(A.dense())
-        r = _rank_for_tol(s, tol) if rank is None else rank
+        U, s, Vh = thin_svd(A.dense())
+        r = rank_for_tol(s, tol) if rank is None else rank
         found = U[:, :r], s[:r], Vh[:r]
-    U, Vh = _fix_signs(found[0], found[2])
+    U, Vh = fix_signs(found[0], found[2])
     return TruncatedSVD(U, A.unscale(found[1]), Vh)

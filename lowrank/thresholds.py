@@ -10,17 +10,17 @@ import math
 
 import numpy as np
 
-from lowrank.arrays import _NUMPY, _known
-from lowrank.simplex_maps import _count
+from lowrank.arrays import NUMPY, may_hold
+from lowrank.simplex_maps import count_true
 
 __all__ = []
 
 
-# %% book/smooth_topk/thresholds.ipynb: _mass
+# %% book/smooth_topk/thresholds.ipynb: mass
 _FAR = 1e300                                         # in units of T; beyond all that matters
 
 
-def _mass(xp, A):
+def mass(xp, A):
     """Sums along the last axis, kept with length 1."""
     return xp.sum(A, axis=-1, keepdims=True)
 
@@ -37,7 +37,7 @@ def _tails(xp, t, above, half):
     """The logarithms a, b of A and B for scores t from a level; above is 1 for t > 0, else 0."""
     E = xp.exp(half - xp.abs(t))
     upper = above * E
-    return xp.log(_mass(xp, upper)) - half, xp.log(_mass(xp, E - upper)) - half
+    return xp.log(mass(xp, upper)) - half, xp.log(mass(xp, E - upper)) - half
 
 
 def _laplace_root(xp, Z, k, half):
@@ -46,15 +46,15 @@ def _laplace_root(xp, Z, k, half):
     for _ in range(16):                             # from here more than 4 were never needed
         t = Z - level
         above = xp.astype(t > 0, t.dtype)
-        m = _mass(xp, above)
-        if not _known(xp.any(m != last)):
+        m = mass(xp, above)
+        if not may_hold(xp.any(m != last)):
             break
         level, last = level + _laplace_step(xp, k, m, *_tails(xp, t, above, half)), m
     return level
 
 
-# %% book/smooth_topk/thresholds.ipynb: _sigmoid_parts
-def _sigmoid_parts(xp, t):
+# %% book/smooth_topk/thresholds.ipynb: sigmoid_parts
+def sigmoid_parts(xp, t):
     """min(p, 1 - p) and p (1 - p) for p = 1 / (1 + exp(-t)), both to all digits."""
     e = xp.exp(-xp.abs(t))
     small = e / (1 + e)
@@ -66,12 +66,12 @@ def _sigmoid_root(xp, Z, k, half):
     level, eps = _laplace_root(xp, Z, k, half), xp.finfo(Z.dtype).eps
     for _ in range(7):
         t = Z - level
-        above, (small, density) = xp.astype(t > 0, t.dtype), _sigmoid_parts(xp, t)
-        excess = _mass(xp, above) - k + _mass(xp, small - 2 * above * small)
-        slope = _mass(xp, density)
+        above, (small, density) = xp.astype(t > 0, t.dtype), sigmoid_parts(xp, t)
+        excess = mass(xp, above) - k + mass(xp, small - 2 * above * small)
+        slope = mass(xp, density)
         step = xp.clip(xp.where(slope > 0, excess / slope, 0.0), -1.0, 1.0)
         level = level + step
-        if not _known(xp.any(xp.abs(step) > 4 * eps * (1 + xp.abs(level)))):
+        if not may_hold(xp.any(xp.abs(step) > 4 * eps * (1 + xp.abs(level)))):
             break
     return level
 
@@ -82,10 +82,10 @@ def _expclip_root(xp, Z, k):
     level, last = xp.zeros_like(Z[..., :1]), -1.0
     for _ in range(40):
         t = Z - level
-        m = _count(xp, t > 0, t.dtype)
-        if not _known(xp.any(m != last)):
+        m = count_true(xp, t > 0, t.dtype)
+        if not may_hold(xp.any(m != last)):
             break
-        b = xp.log(_mass(xp, xp.where(t > 0, 0.0, xp.exp(t))))
+        b = xp.log(mass(xp, xp.where(t > 0, 0.0, xp.exp(t))))
         level, last = xp.clip(level + b - xp.log(k - m), 0.0, None), m
     return level
 
@@ -98,23 +98,23 @@ def _sparse_root(xp, Z, k, first, last):
     for _ in range(60):
         t = Z - level
         inside = (t > 0) & (t < 1)
-        excess = _mass(xp, xp.clip(t, 0.0, 1.0)) - k
+        excess = mass(xp, xp.clip(t, 0.0, 1.0)) - k
         low, high = xp.where(excess > 0, level, low), xp.where(excess < 0, level, high)
-        new = _mass(xp, xp.where(inside, Z, 0.0)) + _count(xp, t >= 1, t.dtype) - k
-        new = new / _count(xp, inside, t.dtype)     # the root of the piece
+        new = mass(xp, xp.where(inside, Z, 0.0)) + count_true(xp, t >= 1, t.dtype) - k
+        new = new / count_true(xp, inside, t.dtype)     # the root of the piece
         new = xp.where((new >= low) & (new <= high), new, (low + high) / 2)
         new = xp.where(xp.abs(excess) <= eps * k, level, new)
-        if not _known(xp.any(new != level)):
+        if not may_hold(xp.any(new != level)):
             break
         level = new
     return level
 
 
-# %% book/smooth_topk/thresholds.ipynb: _borders
-_METHODS = "laplace", "sparse", "subset", "sigmoid", "expclip"
+# %% book/smooth_topk/thresholds.ipynb: border_scores
+METHODS = "laplace", "sparse", "subset", "sigmoid", "expclip"
 
 
-def _borders(xp, X, K):
+def border_scores(xp, X, K):
     """The ceil(k)-th and the (floor(k) + 1)-th largest of each slice."""
     S = xp.sort(X, axis=-1, descending=True, stable=False)
     at = [xp.clip(i, 0, X.shape[-1] - 1) for i in (xp.ceil(K) - 1, xp.floor(K))]
@@ -134,19 +134,19 @@ def _root(xp, Z, K, method, first, last):
 
 def _in_units(xp, X, K, T, method):
     """(Z, first, last, centre): scores and their borders in units of T from a centre."""
-    borders = _borders(xp, X, K)
+    borders = border_scores(xp, X, K)
     centre = borders[0] if method == "expclip" else borders[0] / 2 + borders[1] / 2
     centre = xp.where(xp.isfinite(centre), centre, 0.0)
     return *(xp.clip((A - centre) / T, -_FAR, _FAR) for A in (X, *borders)), centre
 
 
-def _levels(xp, X, K, T, method, certain, allowed):
+def levels(xp, X, K, T, method, certain, allowed):
     """(t, edge): scores from the threshold in units of T; the slices in which k leaves no choice."""
     edge = (K <= certain) | (K >= allowed)
     inner = xp.where(edge, (certain + allowed) / 2, K)
     Z, first, last, _ = _in_units(xp, X, inner, T, method)
     level = _root(xp, Z, inner, method, first, last)
-    if _known(xp.any(edge)):
+    if may_hold(xp.any(edge)):
         finite = xp.isfinite(X)
         highest = xp.max(xp.where(finite, Z, -_FAR), axis=-1, keepdims=True)
         lowest = xp.min(xp.where(finite, Z, _FAR), axis=-1, keepdims=True)
@@ -156,22 +156,22 @@ def _levels(xp, X, K, T, method, certain, allowed):
     return Z - level, edge
 
 
-def _curve(xp, t, method):
+def curve(xp, t, method):
     """F(t), small values and small distances from 1 to all digits."""
     if method == "sparse":
         return xp.clip(t, 0.0, 1.0)
     if method == "expclip":
         return xp.exp(xp.where(t < 0, t, 0.0))
-    tail = xp.exp(-xp.abs(t)) / 2 if method == "laplace" else _sigmoid_parts(xp, t)[0]
+    tail = xp.exp(-xp.abs(t)) / 2 if method == "laplace" else sigmoid_parts(xp, t)[0]
     return xp.abs(xp.astype(t > 0, t.dtype) - tail)             # 1 - tail above, tail below
 
 
-def _densities(xp, t, method):
+def densities(xp, t, method):
     """(d, peak): F'(t) = peak * d, with d near 1 somewhere in the slice even if F' underflows."""
     if method == "sparse":
         inside = (t > 0) & (t < 1)
         moving, d = xp.any(inside, axis=-1, keepdims=True), xp.astype(inside, t.dtype)
-        if _known(xp.any(~moving)):
+        if may_hold(xp.any(~moving)):
             d = xp.where(moving, d, _edges(xp, t))
         return d, xp.astype(moving, t.dtype)
     logarithm = -xp.abs(t)
@@ -191,21 +191,21 @@ def _edges(xp, t):
         s = xp.abs(xp.where(mask, t, side))
         nearest = xp.min(s, axis=-1, keepdims=True)
         first = xp.astype((s == nearest) & (nearest < math.inf), t.dtype)
-        weights = weights + first / xp.clip(_mass(xp, first), 1.0, None)
+        weights = weights + first / xp.clip(mass(xp, first), 1.0, None)
     return weights
 
 
-# %% book/smooth_topk/thresholds.ipynb: _long_start
-_BLOCK, _LONG = 32_768, 4_096           # scores in a block; from when on slices go alone
+# %% book/smooth_topk/thresholds.ipynb: blocks
+BLOCK, LONG = 32_768, 4_096           # scores in a block; from when on slices go alone
 
 
 def _long_start(x, k, T, method):
     """(centre, level): a threshold centre + T level to begin with."""
-    if len(x) >= 8 * _BLOCK and method != "expclip":
+    if len(x) >= 8 * BLOCK and method != "expclip":
         sample = x[len(x) % 64 // 2::64].copy()[None]
         part = np.full((1, 1), k * sample.size / len(x))
-        Z, first, last, centre = _in_units(_NUMPY, sample, part, T, method)
-        level = _root(_NUMPY, Z, part, method, first, last)
+        Z, first, last, centre = _in_units(NUMPY, sample, part, T, method)
+        level = _root(NUMPY, Z, part, method, first, last)
         d = np.exp(-np.abs(Z - level))
         if d.sum()**2 > 64 * np.vdot(d, d):         # many scores share the decision: a good guide
             return centre.item(), level.item()
@@ -218,10 +218,10 @@ def _long_start(x, k, T, method):
     return first / 2 + last / 2, 0.0
 
 
-def _blocks(x, centre, T, level, out):
+def blocks(x, centre, T, level, out):
     """Scores from the threshold in units of T, block by block, written into out."""
-    for i in range(0, len(x), _BLOCK):
-        t = np.subtract(x[i:i + _BLOCK], centre, out=out[i:i + _BLOCK])
+    for i in range(0, len(x), BLOCK):
+        t = np.subtract(x[i:i + BLOCK], centre, out=out[i:i + BLOCK])
         t *= 1 / T
         t -= level
         yield t
@@ -265,7 +265,7 @@ def _block_values(w, c, method):
 
 def _long_level(W, k, method):
     """The threshold for laplace, sigmoid and expclip, and F written over W = e^t."""
-    views = [W[i:i + _BLOCK] for i in range(0, len(W), _BLOCK)]
+    views = [W[i:i + BLOCK] for i in range(0, len(W), BLOCK)]
     level, enough = 0.0, 1e-5 if method == "laplace" else 1e-7
     for _ in range(30):
         c = np.exp(level)
@@ -292,12 +292,12 @@ def _long_ramp(x, k, T, centre, level):
     return level
 
 
-def _long_slice(x, k, T, method, out):
+def long_slice(x, k, T, method, out):
     """(centre, level) for a long slice with a choice, and p in out; None where this way fails."""
     centre, level = _long_start(x, k, T, method)
     if method == "sparse":
         level = _long_ramp(x, k, T, centre, level)
-    for t in _blocks(x, centre, T, level, out):
+    for t in blocks(x, centre, T, level, out):
         if method == "sparse":
             np.minimum(np.maximum(t, 0, out=t), 1, out=t)
         else:

@@ -12,21 +12,21 @@ import math
 import numpy as np
 from array_api_compat import is_numpy_array
 
-from lowrank.arrays import _NUMPY, _known
-from lowrank.conventions import _check_choice, _check_number
-from lowrank.simplex_maps import _as_slices, _check_room, _check_temperature
+from lowrank.arguments import check_choice, check_number
+from lowrank.arrays import NUMPY, may_hold
+from lowrank.simplex_maps import as_slices, check_room, check_temperature
 from lowrank.thresholds import (
-    _BLOCK,
-    _LONG,
-    _METHODS,
-    _blocks,
-    _borders,
-    _curve,
-    _densities,
-    _levels,
-    _long_slice,
-    _mass,
-    _sigmoid_parts,
+    BLOCK,
+    LONG,
+    METHODS,
+    blocks,
+    border_scores,
+    curve,
+    densities,
+    levels,
+    long_slice,
+    mass,
+    sigmoid_parts,
 )
 
 __all__ = ["soft_topk", "soft_topk_vjp", "soft_topk_jvp", "topk_temperature"]
@@ -35,14 +35,14 @@ __all__ = ["soft_topk", "soft_topk_vjp", "soft_topk_jvp", "topk_temperature"]
 # %% book/smooth_topk/topk.ipynb: _circle
 def _circle(xp, items, k):
     """For each node w: real and imaginary part of its weight, 1 - cos w, sin w, as (..., 1)."""
-    total = lambda f: sum(_mass(xp, f(p, q)) for p, q in items)     # items come in blocks
+    total = lambda f: sum(mass(xp, f(p, q)) for p, q in items)     # items come in blocks
     s2, rest, nodes = total(lambda p, q: p * q), total(lambda p, q: p) - k, []
     M = 2 * xp.ceil((12.5 + xp.sqrt(180 + 80 * s2)) / 2) + 1
     for j in range(29):
         w = 2 * math.pi * j / M
         h, sine = 2 * xp.sin(w / 2)**2, xp.sin(w)
         used = (2 * j < M) & (s2 * h < 41)
-        if not _known(xp.any(used)):
+        if not may_hold(xp.any(used)):
             break
         modulus = xp.exp(total(lambda p, q: xp.log1p(-2 * h * p * q)) / 2)
         phase = total(lambda p, q: xp.atan2(p * sine, 1 - p * h) - p * w) + w * rest
@@ -54,7 +54,7 @@ def _circle(xp, items, k):
 
 def _mean_field(xp, t):
     """p and q = 1 - p of the sigmoid for scores t from the threshold, both to all digits."""
-    small, large = _sigmoid_parts(xp, t)[0], 1 / (1 + xp.exp(-xp.abs(t)))
+    small, large = sigmoid_parts(xp, t)[0], 1 / (1 + xp.exp(-xp.abs(t)))
     return xp.where(t > 0, large, small), xp.where(t > 0, small, large)
 
 
@@ -76,14 +76,14 @@ def _rho(p, q, h, sine):
 def _covariance_times(xp, items, k, V):
     """Cov(1_i, 1_j) of the subset law times V, block by block."""
     nodes, sums = _circle(xp, items, k), []
-    moment = sum(_mass(xp, p * q * v) for (p, q), v in zip(items, V))
-    level = moment / sum(_mass(xp, p * q) for p, q in items)
+    moment = sum(mass(xp, p * q * v) for (p, q), v in zip(items, V))
+    level = moment / sum(mass(xp, p * q) for p, q in items)
     level = xp.where(xp.isfinite(level), level, 0.0)        # Cov 1 = 0: less to cancel
     for *_, h, sine in nodes:
         sum_re = sum_im = 0.0
         for (p, q), v in zip(items, V):
             v, (rho_re, rho_im) = v - level, _rho(p, q, h, sine)
-            sum_re, sum_im = sum_re + _mass(xp, rho_re * v), sum_im + _mass(xp, rho_im * v)
+            sum_re, sum_im = sum_re + mass(xp, rho_re * v), sum_im + mass(xp, rho_im * v)
         sums.append((sum_re, sum_im))
     mean = sum(re * a - im * b for (re, im, *_), (a, b) in zip(nodes, sums))         # <p, V>
     for (p, q), v in zip(items, V):
@@ -124,10 +124,10 @@ def _long_marginals(p, k):
     c, r = -h + 1j * np.sin(w), np.arange(1, 17)
     others = np.flatnonzero(p > 0.1 / np.abs(c).max())
     if 16 * len(others) > len(p):                   # too many for the series
-        items = [(p[i:i + _BLOCK], 1 - p[i:i + _BLOCK]) for i in range(0, len(p), _BLOCK)]
-        nodes = _circle(_NUMPY, items, k)
+        items = [(p[i:i + BLOCK], 1 - p[i:i + BLOCK]) for i in range(0, len(p), BLOCK)]
+        nodes = _circle(NUMPY, items, k)
         for part, q in items:
-            part[:] = _marginals(_NUMPY, part, q, nodes)
+            part[:] = _marginals(NUMPY, part, q, nodes)
         return
     large, p[others] = p[others], 0
     sums = sum(high @ low.T for _, low, high in _powers(p))
@@ -163,29 +163,29 @@ def _check_k(xp, X, k, method):
     right = (K >= 0) & (K <= n)
     if method == "subset":
         right = right & (xp.floor(K) == K)
-    if not _known(xp.all(right) if K.ndim else right):
+    if not may_hold(xp.all(right) if K.ndim else right):
         raise ValueError(f"k is {k!r}; allowed are {allowed()}")
     return K[..., None]
 
 
 def _setting(x, k, temperature, method, axis, **others):
     """All arguments, checked: (xp, back, X, others..., K, T, certain, allowed)."""
-    _check_choice(method, "method", _METHODS)
-    T = _check_temperature(temperature)
-    xp, back, finite, X, *rest = _as_slices(x, axis, **others)
+    check_choice(method, "method", METHODS)
+    T = check_temperature(temperature)
+    xp, back, finite, X, *rest = as_slices(x, axis, **others)
     K = _check_k(xp, X, k, method)
-    return xp, back, X, *rest, K, T, *_check_room(xp, X, K, finite)
+    return xp, back, X, *rest, K, T, *check_room(xp, X, K, finite)
 
 
 # %% book/smooth_topk/topk.ipynb: soft_topk
 def _values(xp, X, K, T, method, certain, allowed):
     """p for arrays of any library, slices along the last axis."""
-    t, edge = _levels(xp, X, K, T, method, certain, allowed)
+    t, edge = levels(xp, X, K, T, method, certain, allowed)
     if method == "subset":
         p, q = _mean_field(xp, t)
         P = _marginals(xp, p, q, _circle(xp, [(p, q)], K))
     else:
-        P = _curve(xp, t, method)
+        P = curve(xp, t, method)
     ends = (X == math.inf) | ((X > -math.inf) & (K >= allowed))
     return xp.where(edge, xp.astype(ends, P.dtype), P)
 
@@ -193,9 +193,9 @@ def _values(xp, X, K, T, method, certain, allowed):
 def _long_values(x, k, T, method, out):
     """The same for one slice of NumPy, written to out; whether that succeeded."""
     if method != "subset":
-        return _long_slice(x, k, T, method, out) is not None
+        return long_slice(x, k, T, method, out) is not None
     few = min(k, len(x) - k)
-    found = _long_slice(x if k == few else -x, few, T, "sigmoid", out)
+    found = long_slice(x if k == few else -x, few, T, "sigmoid", out)
     if found is None:
         return False
     _long_marginals(out, few)
@@ -208,7 +208,7 @@ def _long_values(x, k, T, method, out):
 def _in_blocks(X, *others):
     """Rows of X and of what fits them: one long slice, or about what the cache holds."""
     n, shape = X.shape[-1], X.shape[:-1]
-    step = max(1, _BLOCK // n) if n < _LONG else 1
+    step = max(1, BLOCK // n) if n < LONG else 1
     same = lambda A: A if A.shape[:-1] == shape else np.broadcast_to(A, (*shape, A.shape[-1]))
     tables = [same(A).reshape(-1, A.shape[-1]) for A in (X, *others)]
     for i in range(0, len(tables[0]), step):
@@ -296,15 +296,15 @@ def soft_topk(x, k, *, temperature=1.0, method="laplace", axis=-1):
 # %% book/smooth_topk/topk.ipynb: soft_topk_vjp
 def _products(xp, t, method, V):
     """(T J V, dp/dk times V) for scores t from the threshold; the second is what J subtracts."""
-    d, peak = _densities(xp, t, method)
-    total = _mass(xp, d)
-    mean = xp.where(total > 0, _mass(xp, d * V) / total, 0.0)
+    d, peak = densities(xp, t, method)
+    total = mass(xp, d)
+    mean = xp.where(total > 0, mass(xp, d * V) / total, 0.0)
     return (V - mean) * d * peak, mean
 
 
 def _gradients(xp, X, K, T, method, certain, allowed, V):
     """(J V, dp/dk times V, dp/dT times V) of each slice."""
-    t, edge = _levels(xp, X, K, T, method, certain, allowed)
+    t, edge = levels(xp, X, K, T, method, certain, allowed)
     if method == "subset":
         many = 2 * K > X.shape[-1]                  # then of those left out: the same covariance
         few, items = xp.where(many, X.shape[-1] - K, K), [_mean_field(xp, xp.where(many, -t, t))]
@@ -313,28 +313,28 @@ def _gradients(xp, X, K, T, method, certain, allowed, V):
         product, mean = _products(xp, xp.where(xp.isfinite(X), t, X), method, V)
     product = xp.where(edge, 0.0, product)
     weighted = xp.where(product == 0, 0.0, t * product)             # a mask is at infinity
-    return product / T, mean, -_mass(xp, weighted) / T
+    return product / T, mean, -mass(xp, weighted) / T
 
 
 def _long_gradients(x, k, T, method, v):
     """The same for one slice of NumPy without masks; None where that fails."""
     t = np.empty(len(x))
-    found = _long_slice(x, k, T, "sigmoid" if method == "subset" else method, t)
+    found = long_slice(x, k, T, "sigmoid" if method == "subset" else method, t)
     if found is None:
         return None
     centre, level = found
-    parts = list(_blocks(x, centre, T, level, t))                   # t again
+    parts = list(blocks(x, centre, T, level, t))                   # t again
     if not (np.abs(t).min() < 300 and np.ptp(t) < math.inf):
         return None                                 # in a wide gap, exponentials do not tell where
     if method == "subset":
         sign, few = (1, k) if 2 * k <= len(x) else (-1, len(x) - k)
-        items, mean = [_mean_field(_NUMPY, sign * part) for part in parts], 0.0
-        vs = [v[i:i + _BLOCK] for i in range(0, len(v), _BLOCK)]
+        items, mean = [_mean_field(NUMPY, sign * part) for part in parts], 0.0
+        vs = [v[i:i + BLOCK] for i in range(0, len(v), BLOCK)]
         gx = np.empty_like(t)
-        for i, product in enumerate(_covariance_times(_NUMPY, items, few, vs)):
-            gx[i * _BLOCK:(i + 1) * _BLOCK] = product
+        for i, product in enumerate(_covariance_times(NUMPY, items, few, vs)):
+            gx[i * BLOCK:(i + 1) * BLOCK] = product
     else:
-        gx, mean = _products(_NUMPY, t, method, v)
+        gx, mean = _products(NUMPY, t, method, v)
     gT = -np.dot(t, gx) / T
     gx /= T
     return gx, mean, gT
@@ -486,13 +486,13 @@ def topk_temperature(x, k, *, error=0.01, method="laplace", axis=-1):
     """
     if method == "expclip":
         raise ValueError("method is 'expclip'; allowed are 'laplace', 'sparse', 'subset', 'sigmoid'")
-    error = _check_number(error, "error", "a number with 0 < error < 0.5",
+    error = check_number(error, "error", "a number with 0 < error < 0.5",
                           lambda value: 0 < value < 0.5)
     xp, _, X, K, *_ = _setting(x, k, 1.0, method, axis)
     n = X.shape[-1]
-    if K.ndim > 1 or not _known(xp.all((K > 0) & (K < n) & (xp.floor(K) == K))):
+    if K.ndim > 1 or not may_hold(xp.all((K > 0) & (K < n) & (xp.floor(K) == K))):
         raise ValueError(f"k is {k!r}; allowed is one integer from 1 to {n - 1}")
-    first, last = (border[..., 0] for border in _borders(xp, X, K))
+    first, last = (border[..., 0] for border in border_scores(xp, X, K))
     gap, pairs = first - last, float(K[0]) * (n - float(K[0]))
     gap = xp.where(xp.isnan(gap), 0.0, gap)                     # inf - inf: two masks
     scale = {"laplace": 2 * math.log(math.sqrt(pairs) / 2 / error), "sparse": 1.0,

@@ -21,7 +21,7 @@ def badge_cells(app, doctree):
 def badge_parts(app, chapter, cell, claims):
     """What there is to say about a cell, one inline node for each of its tags that matters."""
     parts = []
-    if "export" in cell.tags:
+    if cell.exported:
         parts.append(lives_in(app, chapter, cell))
     if "test" in cell.tags:
         parts.append(tested_in(chapter.module, cell))
@@ -35,7 +35,8 @@ def lives_in(app, chapter, cell):
     """`lives in lowrank/svd.py: truncated_svd`, linked to the code there, and to the API page for all that is public."""
     module, file = chapter.module, link_to_module(app, chapter.docname, chapter, cell)
     names = [name for name, _, _ in definitions(cell.tree)]
-    links = [code(name) if name[0] == "_" else link_to_api("obj", f"lowrank.{module}.{name}", name) for name in names]
+    public = {item.name for item in chapter.public}
+    links = [link_to_api("obj", f"lowrank.{module}.{name}", name) if name in public else code(name) for name in names]
     return line("lives in ", file, links)
 
 

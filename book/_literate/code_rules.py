@@ -75,9 +75,13 @@ def _chapter_import_problems(book, chapter, node, written):
         next_step = f"move `{module}` before `{chapter.module}` in _toc.yml, or do without"
         yield f"{written} imports a later chapter", next_step
     elif source and all(cell.code for cell in source.exports):
-        exported = _names(source.definitions)
+        exported = _names(source.shared)
         for alias in node.names:
-            if alias.name not in exported:
+            if alias.name.startswith("_") and alias.name in _names(source.definitions):
+                plain = alias.name.lstrip("_")
+                next_step = f"name it `{plain}` there, in a cell tagged `internal`, or do without"
+                yield f"`{alias.name}` is private to {source.path}", next_step
+            elif alias.name not in exported:
                 near = nearest(alias.name, exported)
                 next_step = f"write `{near}`" if near else "export it there, or import it from where it is defined"
                 yield f"{source.path} does not export `{alias.name}`", next_step
@@ -129,7 +133,7 @@ def is_call(statement):
 
 def kept(cell):
     """The statements of an `export` or `test` cell that are exported."""
-    return [statement for statement in cell.tree.body if "export" in cell.tags or not is_call(statement)]
+    return [statement for statement in cell.tree.body if cell.exported or not is_call(statement)]
 
 
 def _statements(cells):
@@ -142,7 +146,7 @@ def statements(chapter):
         faults, last = [], 0
         for statement in cell.tree.body:
             shares_line = first_line(statement) <= last
-            if fault := _fault(statement, "export" in cell.tags, shares_line):
+            if fault := _fault(statement, cell.exported, shares_line):
                 message, next_step = fault
                 faults.append((statement.lineno, f"{_written(statement)} {message}", next_step))
             last = statement.end_lineno
@@ -221,7 +225,8 @@ def _undefined_name(chapter, cell, use, next_step, otherwise):
     defined = _cell_that_binds(chapter, use.name)
     if defined is None:
         return Problem(place, f"`{use.name}` is not defined in this chapter", otherwise)
-    if defined.number >= cell.number and {"export", "test"} & set(defined.tags) & set(cell.tags):
+    together = defined.exported and cell.exported or "test" in {*defined.tags} & {*cell.tags}
+    if defined.number >= cell.number and together:
         message = f"`{use.name}` is used before cell {defined.number} defines it"
         return Problem(place, message, "move its definition up")
     return Problem(place, f"`{use.name}` is defined in cell {defined.number}, which is not exported", next_step)
@@ -235,7 +240,7 @@ def redefinitions(chapter):
     """A name means one thing: what is exported or tested is not bound a second time further down."""
     first = {}  # name -> its cell, and what it is imported from
     for cell in chapter.cells:
-        ours = bool({"export", "test"} & set(cell.tags))
+        ours = cell.exported or "test" in cell.tags
         clashes = cell.code and not scope.may_bind(cell.code).isdisjoint(first)
         for statement in kept(cell) if ours else cell.tree.body if clashes else []:
             for name in scope.names(statement).bound:
@@ -243,7 +248,7 @@ def redefinitions(chapter):
                 home, origin_there = first.get(name, (None, None))
                 same = origin and (origin == origin_there or is_chapter(origin[0]))
                 clash = home and name != "_" and not same
-                if clash and (ours or "export" in home.tags):
+                if clash and (ours or home.exported):
                     place = chapter.place(cell, statement.lineno)
                     yield Problem(place, f"`{name}` is defined in cell {home.number} already", "use another name here")
                 if ours:

@@ -172,13 +172,13 @@ def as_image(grey, alt):
 
 def schedules(products=12, most=24, degree=5, low=1e-3):
     """What the best composition for so many matrix products makes of [low, 1], and its error beside the others."""
-    from lowrank.polar_express import _products, optimal_msign_schedule
+    from lowrank.polar_express import count_products, optimal_msign_schedule
 
     x, y = across(4, most), up(1e-12, 1, log=True)
     argument, value = across(low, 1, log=True), up(0, 2.2)
     degrees = {}
     for d in (3, 5, 7, 9):
-        cost = _products(range((d + 1) // 2))
+        cost = count_products(range((d + 1) // 2))
         steps = optimal_msign_schedule(most // cost, d, lower=low)
         says = [f"{plural(t, 'step')} of degree {d}, error {number(E)}" for t, E in enumerate(steps.errors, 1)]
         degrees[d] = {"cost": cost, "steps": steps, "errors": steps.errors, "says": says}

@@ -71,6 +71,11 @@ class Cell:
             warnings.simplefilter("ignore")  # `fault` has them
             return ast.parse(self.source) if self.code else None
 
+    @property
+    def exported(self):
+        """Whether the cell goes to the package: for everybody (`export`), or for later chapters (`internal`)."""
+        return not {"export", "internal"}.isdisjoint(self.tags)
+
     @cached_property
     def page(self):
         """What stands in a Markdown cell."""
@@ -136,7 +141,7 @@ class Chapter:
 
     @cached_property
     def exports(self):
-        return tuple(cell for cell in self.cells if "export" in cell.tags)
+        return tuple(cell for cell in self.cells if cell.exported)
 
     @cached_property
     def tests(self):
@@ -164,9 +169,14 @@ class Chapter:
         )
 
     @property
+    def shared(self):
+        """What later chapters may import, in reading order: an underscore keeps a name to its chapter."""
+        return tuple(item for item in self.definitions if not item.name.startswith("_"))
+
+    @property
     def public(self):
         """What `lowrank` offers of this chapter, in reading order."""
-        return tuple(item for item in self.definitions if not item.name.startswith("_"))
+        return tuple(item for item in self.shared if "internal" not in self.cells[item.cell - 1].tags)
 
     def place(self, cell, line=None):
         """The place of a line in a cell, given as a Cell or by its number."""

@@ -16,7 +16,7 @@ LABEL = re.compile(r"[a-z][a-z0-9-]*")
 MODULE = re.compile(r"[a-z][a-z0-9_]*")
 MAGIC = re.compile(r"\s*[%!?]|[^#]*=\s*[%!]|[^#]*\?\s*$")
 KNOWN_TAGS = frozenset(
-    """export test full-width margin sidebar popout output_scroll scroll-output
+    """export internal test full-width margin sidebar popout output_scroll scroll-output
     hide-input hide-output hide-cell remove-input remove-output remove-cell remove-stdout remove-stderr
     nbval-skip nbval-ignore-output nbval-check-output nbval-raises-exception raises-exception""".split()
 )
@@ -24,7 +24,7 @@ KNOWN_TAGS = frozenset(
 
 def problems(book, root):
     """All problems of the book that its notebooks, read one by one, did not show."""
-    found = [*project(root), *module_names(book), *public_names(book), *labels(book, root), *checks(book)]
+    found = [*project(root), *module_names(book), *shared_names(book), *labels(book, root), *checks(book)]
     required = dependencies(root)
     for chapter in book.chapters:
         found += [*opening(chapter), *cell_ids(chapter), *tags(chapter), *fences(chapter), *syntax(chapter)]
@@ -70,12 +70,14 @@ def module_names(book):
         first.setdefault(name, chapter)
 
 
-def public_names(book):
+def shared_names(book):
+    """What is public or shared between chapters is defined once in the book, so that a name says where to look."""
     first = {}
     for chapter in book.chapters:
-        for item in chapter.public:
+        public = set(chapter.public)
+        for item in chapter.shared:
             place = chapter.place(item.cell, item.line)
-            if item.name in book.order:
+            if item in public and item.name in book.order:
                 message = f"`{item.name}` is also the name of a chapter"
                 yield Problem(place, message, f"rename it, or the chapter `{item.name}`")
             elif first.setdefault(item.name, chapter) is not chapter:
@@ -175,14 +177,15 @@ def tags(chapter):
             if tag not in KNOWN_TAGS and not re.fullmatch(r"check-.+", tag):
                 near = nearest(tag, sorted(KNOWN_TAGS | {"check-"}))
                 near = "check-<label>" if near == "check-" or tag.startswith("check") else near
-                next_step = f"write `{near}`" if near else "use `export`, `test` or `check-<label>`, or remove it"
+                next_step = f"write `{near}`" if near else "use `export`, `internal`, `test` or `check-<label>`, or remove it"
                 yield Problem(chapter.place(cell), f"the tag `{tag}` is not known", next_step)
-        ours = [tag for tag in cell.tags if tag in ("export", "test") or tag.startswith("check-")]
+        ours = [tag for tag in cell.tags if tag in ("export", "internal", "test") or tag.startswith("check-")]
         if ours and cell.kind != "code":
             message = f"the tag `{ours[0]}` is on a cell without code"
             yield Problem(chapter.place(cell), message, "move it to the cell with the code")
-        elif "export" in ours and len(ours) > 1:
-            message = f"a cell cannot be `export` and `{next(tag for tag in ours if tag != 'export')}`"
+        elif cell.exported and len(ours) > 1:
+            first, second = sorted(ours, key=lambda tag: tag not in ("export", "internal"))[:2]
+            message = f"a cell cannot be `{first}` and `{second}`"
             yield Problem(chapter.place(cell), message, "split the cell")
 
 

@@ -9,8 +9,8 @@ from lowrank.clipping import mclip, mstep, svfun, svfun_jvp, svfun_vjp
 def test_svfun_knows_other_functions():
     import numpy as np
 
-    from lowrank.polar_factor import msign
     from lowrank.pseudo_inverse import pinv
+    from lowrank.polar_factor import msign
 
     rng = np.random.default_rng(1)
     for dtype in (float, complex):

@@ -5,8 +5,9 @@ import math
 import numpy as np
 from scipy import linalg
 
-from lowrank.conventions import _gaussian, _linear_map
-from lowrank.interpolative import _ChosenColumns, _coefficients, _drop, _swap, interp_decomp
+from lowrank.arguments import gaussian_matrix
+from lowrank.interpolative import ChosenColumns, _coefficients, _drop, interp_decomp, swap
+from lowrank.linear_map import linear_map
 
 
 # %% book/low_rank/interpolative.ipynb: assert_is_factorisation
@@ -27,7 +28,7 @@ def assert_is_factorisation(chosen, A):
 
 def spectrum_matrix(rng, m, n, s, dtype=np.float64):
     """Random singular vectors, given singular values."""
-    U, V = (np.linalg.qr(_gaussian(rng, (size, len(s)), np.dtype(dtype)))[0] for size in (m, n))
+    U, V = (np.linalg.qr(gaussian_matrix(rng, (size, len(s)), np.dtype(dtype)))[0] for size in (m, n))
     return (U * s @ V.conj().T).astype(dtype)
 
 
@@ -36,7 +37,7 @@ def test_pivoted_qr_agrees_with_lapack():
     for dtype in (np.float64, np.complex128, np.float32):
         for m, n, decay in ((30, 20, 0.1), (20, 30, 0.7), (25, 25, 0.01)):
             A = spectrum_matrix(rng, m, n, 10.0 ** (-decay * np.arange(min(m, n))), dtype)
-            chosen = _ChosenColumns(_linear_map(A), 2)
+            chosen = ChosenColumns(linear_map(A), 2)
             chosen.grow(6)
             assert chosen.J == list(linalg.qr(A, pivoting=True, mode="r")[1][:6])
             assert_is_factorisation(chosen, A)
@@ -46,7 +47,7 @@ def test_pivoted_qr_agrees_with_lapack():
 
 def test_heights_survive_cancellation():
     A = spectrum_matrix(np.random.default_rng(2), 60, 40, 10.0 ** -np.arange(40 / 2.5, step=0.4))
-    chosen = _ChosenColumns(_linear_map(A))
+    chosen = ChosenColumns(linear_map(A))
     for r in (5, 15, 25, 30):                               # down to 1e-12
         chosen.grow(r)
         Q = np.linalg.qr(A[:, chosen.J])[0]
@@ -59,7 +60,7 @@ def test_drop_and_swap_keep_the_factorisation():
     rng = np.random.default_rng(4)
     for dtype in (np.float64, np.complex128, np.float32):
         A = spectrum_matrix(rng, 25, 18, 0.7 ** np.arange(18), dtype)
-        chosen = _ChosenColumns(_linear_map(A))
+        chosen = ChosenColumns(linear_map(A))
         chosen.grow(8)
         for i in (0, 3, 5):
             J = [j for k, j in enumerate(chosen.J) if k != i]
@@ -67,14 +68,14 @@ def test_drop_and_swap_keep_the_factorisation():
             assert chosen.J == J
             assert_is_factorisation(chosen, A)
         chosen.take(range(8))                               # a bad start: many swaps
-        Z, rho2 = _swap(chosen, 1.01)
+        Z, rho2 = swap(chosen, 1.01)
         assert_is_factorisation(chosen, A)
         assert rho2.max() <= 1.01**2 and np.abs(Z).max() <= 1.01 * (1 + 1e-5)
 
 
 def test_predicted_growth_is_the_growth():
     A = np.random.default_rng(5).standard_normal((12, 9))
-    chosen = _ChosenColumns(_linear_map(A))
+    chosen = ChosenColumns(linear_map(A))
     chosen.take([8, 2, 5, 1])
     volume = lambda J: np.prod(np.linalg.svd(A[:, J], compute_uv=False))
     rho = np.sqrt(_coefficients(chosen)[1])
@@ -141,9 +142,9 @@ def test_tolerance_is_kept():
 
 def test_small_entries_are_not_enough():
     assert interp_decomp(np.diag([1, 1e-6]), 1).columns.tolist() == [0]
-    chosen = _ChosenColumns(_linear_map(np.diag([1, 1e-6])))
+    chosen = ChosenColumns(linear_map(np.diag([1, 1e-6])))
     chosen.take([1])                                        # max|Z| = 1, error 1
-    Z, _ = _swap(chosen, 2.0)
+    Z, _ = swap(chosen, 2.0)
     assert chosen.J == [0]
 
 
@@ -216,5 +217,5 @@ def test_rows_and_both_sides():
     both = Xh.conj().T @ A[np.ix_(rows, columns)] @ Z
     assert np.abs(Xh).max() <= 2
     assert np.linalg.norm(both - A[:, columns] @ Z) < 1e-12 * np.linalg.norm(A)
-    adjoint_map = interp_decomp(_linear_map(A).adjoint, 8)
+    adjoint_map = interp_decomp(linear_map(A).adjoint, 8)
     assert np.allclose(adjoint_map.C, A[adjoint_map.columns].conj().T)

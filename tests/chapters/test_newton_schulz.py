@@ -6,9 +6,9 @@ import math
 import numpy as np
 
 from lowrank.newton_schulz import (
-    _normalized,
-    _polynomial,
     apply_schedule,
+    matrix_polynomial,
+    normalized,
     pade_step,
     polar_residuals,
     schatten_norm,
@@ -46,7 +46,7 @@ def test_normalized_hands_on_its_products():
     rng = np.random.default_rng(4)
     A = rng.standard_normal((2, 4, 7)) * 1e100
     for normalize, p, known in (("frobenius", 2, 1), ("schatten4", 4, 1), ("schatten8", 8, 2)):
-        X, powers = _normalized(A, normalize)
+        X, powers = normalized(A, normalize)
         assert np.allclose(X, A / schatten_norm(A, p)[..., None, None], rtol=1e-13)
         assert len(powers) == known
         for k, P in enumerate(powers, 1):
@@ -74,14 +74,14 @@ def test_polynomials():
         for c in (rng.standard_normal(q + 1), pade_step(2 * q + 1)):
             expected = sum(a * P for a, P in zip(c, powers))
             for known in ((), powers[1:2], powers[1:3]):
-                error = np.abs(_polynomial(Y, tuple(c), known) - expected).max()
+                error = np.abs(matrix_polynomial(Y, tuple(c), known) - expected).max()
                 assert error < 1e-12 * max(map(abs, c))
 
 
 def test_products_of_a_step():
     for degree, products in (3, 0), (5, 1), (7, 2), (9, 2), (11, 3), (13, 3), (17, 3):
         Counted.products = 0
-        _polynomial(np.eye(3).view(Counted), pade_step(degree))
+        matrix_polynomial(np.eye(3).view(Counted), pade_step(degree))
         assert Counted.products == products
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from lowrank.conventions import _gaussian
+from lowrank.arguments import gaussian_matrix
 from lowrank.psd import nystrom, rpcholesky
 
 
@@ -138,7 +138,7 @@ def test_rpcholesky_refuses():
 def test_nystrom_is_near_the_best():
     rng = np.random.default_rng(10)
     n = 120
-    Q = np.linalg.qr(_gaussian(rng, (n, n), np.complex128))[0]
+    Q = np.linalg.qr(gaussian_matrix(rng, (n, n), np.complex128))[0]
     for values in (10.0 ** (-np.arange(n) / 8), 1.0 / np.arange(1, n + 1)):
         for dtype, unit in ((complex, 1.0), (float, 1e-150), (float, 1e150), (np.float32, 1.0)):
             V = Q if dtype is complex else np.linalg.qr(Q.real)[0]

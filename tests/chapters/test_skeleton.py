@@ -5,7 +5,8 @@ import math
 import numpy as np
 from scipy import linalg
 
-from lowrank.conventions import _gaussian, _linear_map
+from lowrank.arguments import gaussian_matrix
+from lowrank.linear_map import linear_map
 from lowrank.skeleton import _CORES, _RULES, _draw, _exchange, _scores, aca, cur, maxvol
 
 
@@ -14,7 +15,7 @@ def test_scores_and_draws():
     rng = np.random.default_rng(6)
     A = rng.standard_normal((30, 12)) * 0.5**np.arange(12)
     U, s, Vh = np.linalg.svd(A, full_matrices=False)
-    M = _linear_map(A)
+    M = linear_map(A)
     leverage = _scores(M, "leverage", 4, s[:4], Vh[:4].T)
     assert np.isclose(leverage.sum(), 4) and leverage.max() <= 1
     assert np.allclose(M.unscale(np.sqrt(_scores(M, "norm", 4, None, None))),
@@ -35,7 +36,7 @@ def test_maxvol_keeps_its_promises():
     for dtype in (np.float32, np.float64, np.complex64, np.complex128):
         eps = np.finfo(dtype).eps
         for m, r in ((40, 7), (9, 9), (30, 1), (1, 1), (200, 25)):
-            C = _gaussian(rng, (m, r), np.dtype(dtype))
+            C = gaussian_matrix(rng, (m, r), np.dtype(dtype))
             for unit in (1, 1e-30, 1e30):
                 for tol in (1.05, 2, 1 + 1e-12):
                     rows, B = maxvol((C * unit).astype(dtype), tol=tol)
@@ -86,7 +87,7 @@ def test_maxvol_refuses():
 # %% book/low_rank/skeleton.ipynb: spectrum_matrix
 def spectrum_matrix(rng, m, n, s, dtype=np.float64):
     """Random singular vectors, given singular values."""
-    U, V = (np.linalg.qr(_gaussian(rng, (size, len(s)), np.dtype(dtype)))[0] for size in (m, n))
+    U, V = (np.linalg.qr(gaussian_matrix(rng, (size, len(s)), np.dtype(dtype)))[0] for size in (m, n))
     return (U * s @ V.conj().T).astype(dtype)
 
 

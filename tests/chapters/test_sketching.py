@@ -2,26 +2,26 @@
 
 import numpy as np
 
-from lowrank.conventions import _gaussian
-from lowrank.sketching import _krylov, _orthonormal, _sketch, randomized_svd, range_finder
-from lowrank.svd import _orthogonalise
+from lowrank.arguments import gaussian_matrix
+from lowrank.sketching import _krylov, orthonormal_basis, randomized_svd, sketch_range
+from lowrank.svd import orthogonalise
 
 
 # %% book/low_rank/sketching.ipynb: test_sketch_spans_what_the_power_does
 def test_sketch_spans_what_the_power_does():
-    from lowrank.conventions import _linear_map
+    from lowrank.linear_map import linear_map
 
     rng = np.random.default_rng(8)
     for unit in (0, 1j):
         A = rng.standard_normal((20, 12)) + unit * rng.standard_normal((20, 12))
-        M = _linear_map(A)
+        M = linear_map(A)
         for q in range(3):
-            Y = _sketch(M, 5, q, np.random.default_rng(0))
-            Omega = _gaussian(np.random.default_rng(0), (12, 5), A.dtype)
+            Y = sketch_range(M, 5, q, np.random.default_rng(0))
+            Omega = gaussian_matrix(np.random.default_rng(0), (12, 5), A.dtype)
             bare = np.linalg.matrix_power(A @ A.conj().T, q) @ A @ Omega
-            Q = _orthonormal(Y)
+            Q = orthonormal_basis(Y)
             assert np.linalg.norm(bare - Q @ (Q.conj().T @ bare)) < 1e-10 * np.linalg.norm(bare)
-    Q = _orthonormal(np.zeros((4, 2)))
+    Q = orthonormal_basis(np.zeros((4, 2)))
     assert np.allclose(Q.T @ Q, np.eye(2))
 
 
@@ -30,8 +30,8 @@ def test_basis_stays_orthonormal_where_nothing_is_new():
     rng = np.random.default_rng(8)
     for unit in (0, 1j):
         normal = lambda *shape: rng.standard_normal(shape) + unit * rng.standard_normal(shape)
-        Q = _orthonormal(normal(30, 12))
-        equal_rows = np.repeat(_orthonormal(normal(10, 3)), 3, axis=0)
+        Q = orthonormal_basis(normal(30, 12))
+        equal_rows = np.repeat(orthonormal_basis(normal(10, 3)), 3, axis=0)
         cases = {
             "random": (Q, normal(30, 5)),
             "nothing new": (Q, Q @ normal(12, 5)),
@@ -44,26 +44,26 @@ def test_basis_stays_orthonormal_where_nothing_is_new():
             "equal rows": (equal_rows / 3**0.5, equal_rows @ normal(3, 4)),
         }
         for before, W in cases.values():
-            both = np.hstack([before, _orthogonalise(W, before)[0]])
+            both = np.hstack([before, orthogonalise(W, before)[0]])
             assert np.abs(both.conj().T @ both - np.eye(both.shape[1])).max() < 1e-14
             assert np.linalg.norm(W - both @ (both.conj().T @ W)) <= 1e-14 * np.linalg.norm(W)
 
 
 def test_krylov_basis_spans_all_powers():
-    from lowrank.conventions import _linear_map
+    from lowrank.linear_map import linear_map
 
     rng = np.random.default_rng(10)
     for unit in (0, 1j):
         A = rng.standard_normal((20, 15)) + unit * rng.standard_normal((20, 15))
-        M = _linear_map(A)
+        M = linear_map(A)
         Q, Bh = _krylov(M, 3, 2, np.random.default_rng(0))
         assert np.allclose(Bh, M.adjoint_apply(Q), atol=1e-13)
-        Y = A @ _gaussian(np.random.default_rng(0), (15, 3), A.dtype)
+        Y = A @ gaussian_matrix(np.random.default_rng(0), (15, 3), A.dtype)
         for _ in range(3):
             assert np.linalg.norm(Y - Q @ (Q.conj().T @ Y)) < 1e-12 * np.linalg.norm(Y)
             Y = A @ (A.conj().T @ Y)
     for A in (np.zeros((7, 5)), np.eye(6), np.ones((5, 8))):      # nothing new after one block
-        Q = _krylov(_linear_map(A), 2, 3, np.random.default_rng(0))[0]
+        Q = _krylov(linear_map(A), 2, 3, np.random.default_rng(0))[0]
         assert np.abs(Q.T @ Q - np.eye(Q.shape[1])).max() < 1e-14
 
 
@@ -148,63 +148,3 @@ def test_randomized_svd_refuses():
     ]:
         with pytest.raises(kind, match=message):
             call()
-
-
-# %% book/low_rank/sketching.ipynb: test_range_finder_keeps_its_tolerance
-def test_range_finder_keeps_its_tolerance():
-    from scipy import sparse
-    from scipy.sparse.linalg import aslinearoperator
-
-    rng = np.random.default_rng(18)
-    U, V = (np.linalg.qr(rng.standard_normal((size, 80)))[0] for size in (120, 80))
-    k = np.arange(80)
-    for s in (1 / (k + 1), 10.0**(-k / 5), np.ones(80), 1.0 * (k < 7)):
-        A = U * s @ V.T
-        for kind in (np.asarray, sparse.csc_array, aslinearoperator):
-            for tol in (0.3, 1e-2, 1e-5, 1e-8, 1e-12, 0.0):
-                Q, error, bound, _ = range_finder(kind(A), tol=tol, rng=0)
-                true, columns = np.linalg.norm(A - Q @ (Q.T @ A)), Q.shape[1]
-                assert np.abs(Q.T @ Q - np.eye(columns)).max() < 1e-13
-                assert true <= bound
-                assert true <= max(tol, 1.2e-14) * np.linalg.norm(A) + 2e-15 or columns == 80
-                tails = np.sqrt(np.cumsum(s[::-1]**2)[::-1])
-                fewest = np.sum(tails > max(tol, 1.2e-14) * tails[0])
-                assert columns <= 1.2 * fewest + 4
-
-
-def test_range_finder_of_given_rank():
-    rng = np.random.default_rng(19)
-    for shape in ((60, 40), (40, 60)):
-        for dtype in (np.float64, np.complex128, np.float32):
-            falling = _gaussian(rng, (shape[1],) * 2, dtype) * 0.8**np.arange(shape[1])
-            A = (_gaussian(rng, shape, dtype) @ falling).astype(dtype)
-            s = np.linalg.svd(A, compute_uv=False)
-            floor = 20 * np.finfo(dtype).eps * s[0]
-            for rank in (1, 10, 40):
-                Q, error, bound, passes = range_finder(A, rank=rank, rng=0)
-                true = np.linalg.norm(A - Q @ (Q.conj().T @ A))
-                assert Q.shape == (shape[0], rank) and Q.dtype == dtype and passes == 7
-                assert true <= 1.02 * np.linalg.norm(s[rank:]) + floor
-                assert true <= bound + floor and error <= bound
-
-
-def test_range_finder_counts_its_passes():
-    A = np.random.default_rng(20).standard_normal((90, 60)) * 0.7**np.arange(60)
-    for options in ({"rank": 5}, {"tol": 1e-10}):
-        passes = []
-        assert range_finder(counting(A, passes), rng=0, **options).passes == len(passes)
-    passes = []
-    found = range_finder(counting(A, passes), tol=0.05, rng=0)
-    assert passes == [60] + [16] * 4 and found.passes == 5        # the norm: n products, one pass
-
-
-def test_range_finder_in_any_unit():
-    A = np.random.default_rng(21).standard_normal((25, 18)) * 0.3**np.arange(18)
-    for options in ({"rank": 4}, {"tol": 0.01}, {"tol": 1e-8}):
-        Q, error, bound, passes = range_finder(A, rng=5, **options)
-        for unit in (2.0**-500, 2.0**500):
-            scaled = range_finder(A * unit, rng=5, **options)
-            assert np.array_equal(scaled.Q, Q)
-            assert np.allclose(np.array(scaled[1:3]) / unit, (error, bound), rtol=1e-9)
-    zero = range_finder(np.zeros((4, 3)), tol=0.1)
-    assert zero.Q.shape == (4, 1) and zero[1:3] == (0, 0)

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from lowrank.conventions import _gaussian, _linear_map
-from lowrank.svd import _GolubKahan, _fix_signs, _lanczos, _leading, truncated_svd
+from lowrank.arguments import gaussian_matrix
+from lowrank.linear_map import linear_map
+from lowrank.svd import _GolubKahan, _lanczos, _leading, fix_signs, rank_for_tol, truncated_svd
 
 
 # %% book/low_rank/svd.ipynb: test_sign_rule
@@ -13,19 +14,28 @@ def test_sign_rule():
     U[:, 0] = [0.5, -0.5, 0.5j, -0.5j, 0, 0, 0, 0, 0]
     V = rng.standard_normal((4, 6))
     for phases in np.exp(1j * rng.uniform(0, 6, (3, 4))):
-        turned, Vh = _fix_signs(U * phases, phases.conj()[:, None] * V)
+        turned, Vh = fix_signs(U * phases, phases.conj()[:, None] * V)
         assert np.allclose(turned @ Vh, U @ V)
-        assert np.allclose(turned, _fix_signs(U, V)[0])
+        assert np.allclose(turned, fix_signs(U, V)[0])
         assert np.allclose(turned[np.abs(turned).argmax(0), range(4)][1:].imag, 0)
     noisy = np.array([[1.0, -1.0]]).T * (1 + 1e-15 * np.array([[0, 1]]).T) / 2**0.5
-    assert _fix_signs(noisy, np.ones((1, 1)))[0][0, 0] > 0
+    assert fix_signs(noisy, np.ones((1, 1)))[0][0, 0] > 0
+
+
+# %% book/low_rank/svd.ipynb: test_rank_for_tol
+def test_rank_for_tol():
+    s = np.array([4.0, 3.0, 0.0])
+    assert [rank_for_tol(s, tol) for tol in (0, 0.59, 0.61, 0.999)] == [2, 2, 1, 1]
+    assert rank_for_tol(s * 1e-200, 0.59) == 2
+    assert rank_for_tol(np.array([[4.0, 3.0, 0.0], [1.0, 1.0, 1.0]]), 0.1) == 3
+    assert rank_for_tol(np.zeros(3), 0.1) == 1
 
 
 # %% book/low_rank/svd.ipynb: test_exact_on_every_spectrum
 def _matrix_with(s, m, n, dtype=np.float64):
     """A matrix of shape (m, n) with singular values s and random singular vectors."""
     rng = np.random.default_rng(1)
-    Q, W = (np.linalg.qr(_gaussian(rng, (k, len(s)), dtype))[0] for k in (m, n))
+    Q, W = (np.linalg.qr(gaussian_matrix(rng, (k, len(s)), dtype))[0] for k in (m, n))
     return ((Q * s) @ W.conj().T).astype(dtype)
 
 
@@ -64,7 +74,7 @@ def test_exact_on_every_spectrum():
 # %% book/low_rank/svd.ipynb: test_input_orthogonal_to_the_start
 def test_input_orthogonal_to_the_start():
     s = np.array([7.0, 3.0, 2.5] + [1.0] * 237)
-    start = _GolubKahan(_linear_map(np.zeros((260, 240))), 10, 1).X
+    start = _GolubKahan(linear_map(np.zeros((260, 240))), 10, 1).X
     W = np.linalg.qr(np.hstack([start, np.random.default_rng(2).standard_normal((240, 239))]))[0]
     W = np.roll(W, -1, axis=1)                          # the start is the last singular vector
     Q = np.linalg.qr(np.random.default_rng(3).standard_normal((260, 240)))[0]
@@ -137,7 +147,7 @@ def test_passes_and_refusals():
 
     import pytest
 
-    A = _linear_map(_matrix_with(0.7 ** np.arange(240), 300, 240))
+    A = linear_map(_matrix_with(0.7 ** np.arange(240), 300, 240))
     with mock.patch.object(A, "apply", wraps=A.apply) as apply, \
             mock.patch.object(A, "adjoint_apply", wraps=A.adjoint_apply) as adjoint_apply, \
             mock.patch.object(A, "dense", side_effect=AssertionError):
@@ -146,7 +156,7 @@ def test_passes_and_refusals():
     assert apply.call_count == adjoint_apply.call_count and columns <= 4 * 30
     s = 1 / np.arange(1.0, 241)
     B = _matrix_with(s, 300, 240)
-    assert _lanczos(_linear_map(B), 30, budget=8) is None
+    assert _lanczos(linear_map(B), 30, budget=8) is None
     with mock.patch.dict(_leading.__globals__, _lanczos=lambda *args, **options: None):
         assert _is_exact(B, truncated_svd(B, 30), s) and _is_exact(B, truncated_svd(B, tol=0.2), s)
     nan = np.eye(300)
@@ -161,7 +171,7 @@ def test_passes_and_refusals():
     with pytest.raises(ValueError, match=r"A has shape \(3,\)"):
         truncated_svd([1.0, 2.0, 3.0], 1)
     with pytest.raises(np.linalg.LinAlgError, match="too close together"):
-        A = _linear_map(np.eye(300))
+        A = linear_map(np.eye(300))
         A.shape = (2**14, 2**14)                          # as if it were large, and hopeless
         with mock.patch.dict(_leading.__globals__, _lanczos=lambda *args, **options: None):
             _leading(A, 3)

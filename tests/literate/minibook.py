@@ -49,19 +49,16 @@ CONVENTIONS = [
         def scale(A):
             '''The largest entry of A in absolute value.'''
             return np.max(np.abs(A))
-
-
-        def _halve(A):
-            return np.asarray(A) / 2
         """,
         "export",
     ),
+    code("def halve(A):\n    '''A / 2.'''\n    return _half(np.asarray(A))\n\n\ndef _half(A):\n    return A / 2", "internal"),
 ]
 
 SVD = [
     md("# The SVD\n\nWe look for $\\min \\|A - B\\|$."),
-    code("from lowrank.conventions import _halve, scale", "export"),
-    code("def norm(A):\n    '''A norm.'''\n    return scale(_halve(A))", "export"),
+    code("from lowrank.conventions import halve, scale", "export"),
+    code("def norm(A):\n    '''A norm.'''\n    return scale(halve(A))", "export"),
     md(":::{prf:theorem} Eckart and Young\n:label: eckart-young\n\nIt is so.\n:::"),
     code(
         """

@@ -22,7 +22,7 @@ We look for $\min \|A - B\|$.
 Generated from book/low_rank/svd.ipynb; edit the chapter.
 """
 
-from lowrank.conventions import _halve, scale
+from lowrank.conventions import halve, scale
 
 __all__ = ["norm"]
 
@@ -30,7 +30,7 @@ __all__ = ["norm"]
 # %% book/low_rank/svd.ipynb: norm
 def norm(A):
     \'\'\'A norm.\'\'\'
-    return scale(_halve(A))
+    return scale(halve(A))
 '''.replace("\\'", "'")
 
 SVD_TESTS = '''"""Tests of lowrank.svd, generated from book/low_rank/svd.ipynb; edit the chapter."""
@@ -82,10 +82,10 @@ def test_imports_are_merged_and_sorted(book):
         from math import cos
         import numpy.linalg
 
-        from lowrank.conventions import _halve
+        from lowrank.conventions import halve
 
         # a comment of ANGLE
-        ANGLE = cos(pi) + sin(0) + np.pi + scale(_halve(numpy.linalg.norm([1])))
+        ANGLE = cos(pi) + sin(0) + np.pi + scale(halve(numpy.linalg.norm([1])))
         """,
         "export",
     )
@@ -94,10 +94,18 @@ def test_imports_are_merged_and_sorted(book):
     assert book.export().status == 0
     assert book.read("lowrank/svd.py").split('"""')[2].startswith(
         "\n\nfrom math import cos, pi, sin\n\nimport numpy as np\nimport numpy.linalg\n\n"
-        'from lowrank.conventions import _halve, scale\n\n__all__ = ["ANGLE"]\n\n\n'
+        'from lowrank.conventions import halve, scale\n\n__all__ = ["ANGLE"]\n\n\n'
         "# %% book/low_rank/svd.ipynb: ANGLE\n# a comment of ANGLE\nANGLE = "
     )
     assert "\nimport numpy as np\n\nfrom lowrank.svd import ANGLE\n" in book.read("tests/chapters/test_svd.py")
+
+
+def test_what_is_internal_serves_later_chapters_and_nobody_else(book):
+    book.export()
+    module = book.read("lowrank/conventions.py")
+    assert '__all__ = ["scale"]' in module and "def halve(A):" in module
+    assert "halve" not in book.read("lowrank/__init__.py") + book.read("lowrank/__init__.pyi")
+    assert "from lowrank.conventions import halve, scale" in book.read("lowrank/svd.py")
 
 
 def test_every_module_of_a_package_is_imported(book):
@@ -304,7 +312,7 @@ MISTAKES = {
     ),
     "an unknown tag": (
         [code("X = 1", "zzz")],
-        "cell 6 (X): the tag `zzz` is not known; use `export`, `test` or `check-<label>`, or remove it",
+        "cell 6 (X): the tag `zzz` is not known; use `export`, `internal`, `test` or `check-<label>`, or remove it",
     ),
     "a tag on text": (
         [{**md("Text."), "metadata": {"tags": ["export"]}}],
@@ -317,6 +325,14 @@ MISTAKES = {
     "export and check": (
         [code("X = 1", "export", "check-eckart-young")],
         "cell 6 (eckart-young): a cell cannot be `export` and `check-eckart-young`; split the cell",
+    ),
+    "export and internal": (
+        [code("def f():\n    '''One.'''", "export", "internal")],
+        "cell 6 (f): a cell cannot be `export` and `internal`; split the cell",
+    ),
+    "internal and test": (
+        [code("def test_f():\n    '''Test.'''", "test", "internal")],
+        "cell 6 (test_f): a cell cannot be `internal` and `test`; split the cell",
     ),
     "a repeated id": (
         [{**code("x = 1"), "id": "id-0"}],
@@ -399,6 +415,11 @@ MISTAKES = {
         [code("from lowrank.conventions import np")],
         "cell 6, line 1: book/foundations/conventions.ipynb does not export `np`;"
         " export it there, or import it from where it is defined",
+    ),
+    "a private name of another chapter": (
+        [code("from lowrank.conventions import _half")],
+        "cell 6, line 1: `_half` is private to book/foundations/conventions.ipynb;"
+        " name it `half` there, in a cell tagged `internal`, or do without",
     ),
     "import *": (
         [code("from math import *")],
@@ -619,6 +640,11 @@ BAD_FILES = {
         add_to("psd", code("X = 1\ndef norm(x):\n    '''Another.'''", "export")),
         "book/low_rank/psd.ipynb, cell 3 (norm), line 2: book/low_rank/svd.ipynb exports `norm` already; rename one of the two",
     ),
+    "a name that an earlier chapter shares": (
+        add_to("psd", code("def halve(x):\n    '''Another.'''", "internal")),
+        "book/low_rank/psd.ipynb, cell 3 (halve), line 1: book/foundations/conventions.ipynb exports `halve` already;"
+        " rename one of the two",
+    ),
     "a check in another chapter": (
         add_to("psd", code("x = 1", "check-eckart-young")),
         "book/low_rank/psd.ipynb, cell 3 (eckart-young): there is no claim `eckart-young` in this chapter;"
@@ -631,7 +657,7 @@ BAD_FILES = {
     ),
     "an import of a later chapter inside a function": (
         add_to("conventions", code("def f():\n    from lowrank.svd import norm", "hide-input")),
-        "book/foundations/conventions.ipynb, cell 3 (f), line 2: `from lowrank.svd import norm` imports a later chapter;"
+        "book/foundations/conventions.ipynb, cell 4 (f), line 2: `from lowrank.svd import norm` imports a later chapter;"
         " move `svd` before `conventions` in _toc.yml, or do without",
     ),
     "no table of contents": (
@@ -673,7 +699,7 @@ def test_all_errors_are_reported_at_once_in_reading_order(book):
     book.write("book/low_rank/psd.ipynb", "{")
     assert_refused(
         book,
-        "book/foundations/conventions.ipynb, cell 3 (X), line 1: `missing` is not defined in this chapter;"
+        "book/foundations/conventions.ipynb, cell 4 (X), line 1: `missing` is not defined in this chapter;"
         " define or import it in an exported cell",
         "book/low_rank/svd.ipynb, cell 6, line 2: `%ls` is not Python but a command of IPython; write plain Python",
         "book/low_rank/svd.ipynb, cell 7: the tag `tset` is not known; write `test`",

@@ -78,7 +78,7 @@ assert pickle.loads(pickle.dumps(lowrank.norm)) is lowrank.norm
 assert {"svd", "norm", "ORDER", "__version__"} <= set(dir(lowrank))
 assert lowrank.__version__ == "1.2.3"
 from lowrank import *
-print(norm.__module__, scale.__module__, ORDER, "_halve" in globals(), "svd" in globals())
+print(norm.__module__, scale.__module__, ORDER, "halve" in globals(), "svd" in globals())
 """
     assert python(program, book.root) == "lowrank.svd lowrank.conventions 2 False False"
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from lowrank.arrays import (_adjoint, _as_stack, _bounded, _check_finite, _check_parameter, _cut_off, _frobenius,
-                            _matching, _peaks, _power_of_two, _svd)
+from lowrank.arrays import (adjoint, as_stack, check_finite, check_parameter, cut_off,
+                            frobenius_norm, is_bounded, matching, peak_of, power_of_two, thin_svd)
 from tests.properties.libraries import LIBRARIES
 from tests.properties.matrices import FLOATS
 
@@ -19,13 +19,13 @@ def test_every_library_agrees_with_numpy(library, dtype):
     convert, back = LIBRARIES[library]
     A = np.random.default_rng(0).standard_normal((2, 3, 4, 5)).astype(dtype)
     A[0, 0] = 0
-    xp, X = _as_stack(convert(A))
+    xp, X = as_stack(convert(A))
     assert xp is array_api_compat.array_namespace(convert(A))
-    for helper in (_adjoint, _peaks, _frobenius, lambda X: _power_of_two(_peaks(X)), lambda X: _svd(X)[1]):
+    for helper in (adjoint, peak_of, frobenius_norm, lambda X: power_of_two(peak_of(X)), lambda X: thin_svd(X)[1]):
         expected, found = helper(A), back(helper(X))
         assert found.dtype == expected.dtype and found.shape == expected.shape
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
-    U, s, Vh = map(back, _svd(X))
+    U, s, Vh = map(back, thin_svd(X))
     np.testing.assert_allclose((U * s[..., None, :]) @ Vh, A, rtol=0, atol=1e-5)
 
 
@@ -37,9 +37,9 @@ def test_large_numbers_are_finite_and_infinities_do_not_cancel(library, dtype):
     for A in (np.ones((3, 5)), np.zeros((0, 5)), np.full((3, 5), np.finfo(dtype).max)):
         for B in (A, A.T, A[::2, 1::2], A[..., None]):
             with np.errstate(all="raise"):
-                _check_finite(convert(np.asarray(B, dtype)), "A")
+                check_finite(convert(np.asarray(B, dtype)), "A")
     with np.errstate(all="ignore"):
-        assert bool(_bounded(convert(np.ones((3, 5), dtype)))) and not bool(_bounded(convert(np.full(3, np.inf, dtype))))
+        assert bool(is_bounded(convert(np.ones((3, 5), dtype)))) and not bool(is_bounded(convert(np.full(3, np.inf, dtype))))
     bad = [np.nan, np.inf, -np.inf] + ([complex(0, np.inf), complex(np.nan, 1)] if np.dtype(dtype).kind == "c" else [])
     for value in bad:
         for entries in ([value], [value, -value], [1, value, np.finfo(dtype).max]):
@@ -47,11 +47,11 @@ def test_large_numbers_are_finite_and_infinities_do_not_cancel(library, dtype):
             A.ravel()[5:5 + len(entries)] = entries
             for B in (A, A.T):
                 with pytest.raises(ValueError, match="A contains . NaN and . Inf"), np.errstate(all="raise"):
-                    _check_finite(convert(B), "A")
+                    check_finite(convert(B), "A")
 
 
 def test_parameters():
-    check = lambda value: _check_parameter(value, "T", "a number from 0", lambda T: T >= 0)
+    check = lambda value: check_parameter(value, "T", "a number from 0", lambda T: T >= 0)
     assert type(check(np.float32(2))) is type(check(np.array(3))) is type(check(1)) is float
     for value in (None, "1", True, [1.0], np.ones(1), np.array(1j), np.array("a"), 1j):
         with pytest.raises(TypeError, match="T is .*; allowed is a number from 0"):
@@ -65,21 +65,21 @@ def test_parameters():
 def test_bad_values_and_shapes_are_named(library):
     convert, _ = LIBRARIES[library]
     with pytest.raises(ValueError, match=r"W has shape \(3,\); allowed is a matrix"):
-        _as_stack(convert(np.ones(3)), "W")
+        as_stack(convert(np.ones(3)), "W")
     with pytest.raises(ValueError, match="W contains 1 NaN and 2 Inf"):
-        _as_stack(convert(np.array([[np.nan, np.inf], [1.0, -np.inf]])), "W")
+        as_stack(convert(np.array([[np.nan, np.inf], [1.0, -np.inf]])), "W")
     with pytest.raises(ValueError, match=r"G has shape \(3, 2\); allowed is the shape of A, \(2, 3\)"):
-        _matching(convert(np.ones((3, 2))), "G", convert(np.ones((2, 3))))
+        matching(convert(np.ones((3, 2))), "G", convert(np.ones((2, 3))))
 
 
 @every_library
 def test_integers_become_floats_and_empty_stacks_pass(library):
     convert, _ = LIBRARIES[library]
-    xp, X = _as_stack(convert(np.ones((2, 2), np.int64)))
+    xp, X = as_stack(convert(np.ones((2, 2), np.int64)))
     assert xp.isdtype(X.dtype, "real floating")
     for shape in ((0, 3, 2), (2, 0, 4), (3, 0)):
-        xp, X = _as_stack(convert(np.zeros(shape)))
-        assert _peaks(X).shape == (*shape[:-2], 1, 1)
+        xp, X = as_stack(convert(np.zeros(shape)))
+        assert peak_of(X).shape == (*shape[:-2], 1, 1)
 
 
 @pytest.mark.skipif(len(LIBRARIES) < 3, reason="neither PyTorch nor JAX is installed")
@@ -88,13 +88,13 @@ def test_two_libraries_do_not_mix(library):
     convert, _ = LIBRARIES[library]
     if library != "numpy":
         with pytest.raises(TypeError, match="G is a ndarray and A is a .*one array library"):
-            _matching(np.ones((2, 2)), "G", convert(np.ones((2, 2))))
+            matching(np.ones((2, 2)), "G", convert(np.ones((2, 2))))
 
 
 @pytest.mark.parametrize("not_an_array", [sparse.eye_array(3), np.ma.masked_equal([[1, 2]], 2)])
 def test_what_is_no_array_is_refused(not_an_array):
     with pytest.raises(TypeError, match="A is a"):
-        _as_stack(not_an_array)
+        as_stack(not_an_array)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -102,18 +102,18 @@ def test_scales_of_subnormal_numbers_have_a_reciprocal(dtype):
     info = np.finfo(dtype)
     for peak in (info.smallest_subnormal, info.smallest_subnormal * 100, info.tiny, info.max):
         A = np.full((2, 2), peak, dtype)
-        c = _power_of_two(_peaks(A))
+        c = power_of_two(peak_of(A))
         assert np.isfinite(A / c).all() and np.all(A / c * c == A) and np.all(1 / c > 0)
 
 
 def test_the_default_cut_off_belongs_to_the_decomposition():
-    assert _cut_off(None, np.ones((3, 5))) == 5 * 2.0**-52
-    assert _cut_off(None, np.ones((2, 7, 4), np.float32)) == 7 * 2.0**-23
-    assert _cut_off(0.5, np.ones((3, 5))) == 0.5
+    assert cut_off(None, np.ones((3, 5))) == 5 * 2.0**-52
+    assert cut_off(None, np.ones((2, 7, 4), np.float32)) == 7 * 2.0**-23
+    assert cut_off(0.5, np.ones((3, 5))) == 0.5
     with pytest.raises(ValueError, match="rtol is 1; allowed"):
-        _cut_off(1, np.ones((3, 5)))
+        cut_off(1, np.ones((3, 5)))
     torch = pytest.importorskip("torch")
-    assert _cut_off(None, torch.ones(3, 200, dtype=torch.bfloat16)) == 200 * 2.0**-23
+    assert cut_off(None, torch.ones(3, 200, dtype=torch.bfloat16)) == 200 * 2.0**-23
 
 
 @pytest.mark.parametrize("power", [-70, 0, 70])
@@ -121,27 +121,27 @@ def test_no_derivative_passes_through_the_scale(power):
     torch = pytest.importorskip("torch")
     A = torch.randn(3, 4, dtype=torch.float64, generator=torch.manual_seed(0)) * 2.0**power
     A.requires_grad_()
-    c = _power_of_two(_peaks(A))
-    (c * _frobenius(A / c)).sum().backward()
+    c = power_of_two(peak_of(A))
+    (c * frobenius_norm(A / c)).sum().backward()
     assert torch.allclose(A.grad, A.detach() / torch.linalg.norm(A.detach()), atol=1e-14)
     zero = torch.zeros(2, 2, requires_grad=True)
-    (zero / _power_of_two(_peaks(zero))).sum().backward()
+    (zero / power_of_two(peak_of(zero))).sum().backward()
     assert torch.equal(zero.grad, torch.ones(2, 2))
 
 
 def test_torch_maps_and_half_precision_pass():
     torch = pytest.importorskip("torch")
     A = torch.randn(5, 4, 3, generator=torch.manual_seed(0))
-    scale = lambda X: _as_stack(X)[1] / _power_of_two(_peaks(X))
+    scale = lambda X: as_stack(X)[1] / power_of_two(peak_of(X))
     assert torch.equal(torch.func.vmap(scale)(A), scale(A))
     half = A.to(torch.bfloat16)
-    U, s, Vh = _svd(half)
+    U, s, Vh = thin_svd(half)
     assert U.dtype == s.dtype == Vh.dtype == scale(half).dtype == torch.bfloat16
 
 
 def test_parameters_without_a_value_stay_as_they_are():
     torch, jax = pytest.importorskip("torch"), pytest.importorskip("jax")
-    check = lambda value: _check_parameter(value, "T", "a number above 0", lambda T: T > 0)
+    check = lambda value: check_parameter(value, "T", "a number above 0", lambda T: T > 0)
     for value in (torch.tensor(-1.0), torch.tensor(-1.0, requires_grad=True), jax.numpy.asarray(-1.0)):
         with pytest.raises(ValueError, match="T is .*; allowed is a number above 0"):
             check(value)
@@ -161,11 +161,11 @@ def test_jax_traces_and_maps():
     A = convert(np.random.default_rng(0).standard_normal((5, 4, 3)))
 
     def scale(X):
-        _check_finite(X, "X")
-        return _as_stack(X)[1] / _power_of_two(_peaks(X))
+        check_finite(X, "X")
+        return as_stack(X)[1] / power_of_two(peak_of(X))
 
     for way in (jax.jit, jax.vmap):
         np.testing.assert_array_equal(way(scale)(A), scale(A))
-    gradient = jax.grad(lambda X: _frobenius(X / _power_of_two(_peaks(X))).sum())(A[0])
-    c = _power_of_two(_peaks(A[0]))
-    np.testing.assert_allclose(gradient, A[0] / _frobenius(A[0]) / c, rtol=1e-12)
+    gradient = jax.grad(lambda X: frobenius_norm(X / power_of_two(peak_of(X))).sum())(A[0])
+    c = power_of_two(peak_of(A[0]))
+    np.testing.assert_allclose(gradient, A[0] / frobenius_norm(A[0]) / c, rtol=1e-12)

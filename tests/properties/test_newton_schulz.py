@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowrank.newton_schulz import (_combine, _polynomial, _three_products, apply_schedule, pade_step,
-                                   polar_residuals, schatten_norm, sqrtm_newton_schulz)
+from lowrank.newton_schulz import (apply_schedule, linear_combination, matrix_polynomial,
+                                   pade_step, polar_residuals, schatten_norm, sqrtm_newton_schulz,
+                                   three_products)
 from tests.properties.libraries import LIBRARIES
 from tests.properties.matrices import FLOATS, HARD, any_matrix, assert_unchanged, double, eps, random_matrix
 
@@ -47,22 +48,22 @@ def test_polynomials_of_matrices(q, seed):
     Y = (Y + Y.T) / np.linalg.norm(Y + Y.T)
     c = tuple(rng.standard_normal(q + 1))
     expected = sum(a * np.linalg.matrix_power(Y, j) for j, a in enumerate(c))
-    assert np.abs(_polynomial(Y, c) - expected).max() <= 1e-14 * sum(map(abs, c))
+    assert np.abs(matrix_polynomial(Y, c) - expected).max() <= 1e-14 * sum(map(abs, c))
 
 
 def test_degree_eight_falls_back():
     Y = np.diag([0.2, 0.5, 1.0])
     for c in ((1.0,) * 3 + (0.0,) * 6, (1.0, 0, 0, 0, 9.0, 0, 0, 1.0, 1.0), (0.0,) * 8 + (1.0,),
               (1.0,) * 7 + (1e-9, 1.0), (1.0,) * 8 + (1e-300,), (1.0,) * 7 + (1e-200, 1e-300)):
-        assert _three_products(c) is None
-        assert np.allclose(_polynomial(Y, c), np.diag(np.polyval(c[::-1], np.diag(Y))), rtol=1e-14)
+        assert three_products(c) is None
+        assert np.allclose(matrix_polynomial(Y, c), np.diag(np.polyval(c[::-1], np.diag(Y))), rtol=1e-14)
 
 
 def test_combinations_of_any_layout():
     rng = np.random.default_rng(0)
     P = [rng.standard_normal((5, 4, 4)).transpose(0, 2, 1), rng.standard_normal((5, 8, 8))[:, ::2, ::2]]
     before = [F.copy() for F in P]
-    assert np.allclose(_combine((1.0, 2.0, 3.0), P), np.eye(4) + 2 * P[0] + 3 * P[1], rtol=1e-14)
+    assert np.allclose(linear_combination((1.0, 2.0, 3.0), P), np.eye(4) + 2 * P[0] + 3 * P[1], rtol=1e-14)
     assert all(map(np.array_equal, P, before))
 
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator
 
-from lowrank.conventions import estimate_error
-from lowrank.sketching import randomized_svd, range_finder
+from lowrank.sketching import randomized_svd
+from lowrank.error_estimates import estimate_error, range_finder
 from tests.properties.matrices import FLOATS, HARD, KINDS, any_matrix, assert_unchanged, double, eps, random_matrix
 
 METHODS = ["subspace", "krylov"]
@@ -133,9 +133,9 @@ def test_nothing_large_is_made(tmp_path):
     rng = np.random.default_rng(3)
     A = np.memmap(tmp_path / "A", np.float64, "w+", shape=(3000, 1000))
     A[:] = rng.standard_normal((3000, 8)) @ rng.standard_normal((8, 1000))
-    from lowrank.conventions import _linear_map
+    from lowrank.linear_map import linear_map
 
-    M = _linear_map(A)
+    M = linear_map(A)
     M._blocks = lambda: type(M)._blocks(M, size=2**17)
     tracemalloc.start()
     for method in METHODS:

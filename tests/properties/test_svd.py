@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 from scipy.sparse.linalg import aslinearoperator
 
-from lowrank.svd import TruncatedSVD, truncated_svd
+from lowrank.svd import TruncatedSVD, rank_for_tol, truncated_svd
 from tests.properties.matrices import HARD, any_matrix, assert_unchanged, double, eps
 
 
@@ -154,3 +154,14 @@ def test_an_operator_without_adjoint_is_named():
 
     with pytest.raises(TypeError, match="A is a LinearOperator without an adjoint"):
         truncated_svd(LinearOperator((500, 400), matvec=lambda x: np.resize(x, 500), dtype=float), 3)
+
+
+@given(st.lists(st.floats(0, 1e200), min_size=1, max_size=12), st.floats(0, 0.999))
+def test_rank_for_tol_is_the_smallest_that_passes(values, tol):
+    s = np.sort(values)[::-1]
+    rank = rank_for_tol(s, tol)
+    relative = s / (s[0] or 1)
+    tail = lambda r: np.linalg.norm(relative[r:])
+    assert 1 <= rank <= len(s)
+    assert tail(rank) <= tol * tail(0) * (1 + 1e-12) or rank == len(s)
+    assert rank == 1 or tail(rank - 1) > tol * tail(0) * (1 - 1e-12)

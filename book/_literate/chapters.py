@@ -185,7 +185,15 @@ def _read_cell(number, raw):
     kind, metadata = raw["cell_type"], raw["metadata"]
     tags = tuple(map(str, metadata.get("tags", [])))
     code, fault = _compile(source) if kind == "code" else (None, None)
-    return Cell(number, kind, raw.get("id"), source, tags, metadata, code, fault)
+    outputs = tuple(_texts(raw)) if kind == "code" else ()
+    return Cell(number, kind, raw.get("id"), source, tags, metadata, code, fault, outputs)
+
+
+def _texts(raw):
+    """What the stored outputs of a code cell say as text."""
+    for output in raw.get("outputs", ()):
+        text = output.get("text") or output.get("data", {}).get("text/plain") or ""
+        yield "".join(text)
 
 
 def _compile(source):

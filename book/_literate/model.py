@@ -13,6 +13,8 @@ import myst
 
 ROOT = Path(__file__).resolve().parents[2]
 
+FOLDED_FROM = 3  # lines below its summary that a docstring needs to be folded
+
 CLAIM_KINDS = ("theorem", "lemma", "proposition", "corollary")
 CLAIM_DIRECTIVES = {f"prf:{kind}": kind for kind in CLAIM_KINDS}
 
@@ -63,6 +65,7 @@ class Cell:
     metadata: Mapping = field(repr=False)
     code: CodeType | None = field(default=None, repr=False, compare=False)  # of a code cell that compiles
     fault: Exception | None = None  # what the compiler refuses or warns about
+    outputs: tuple[str, ...] = field(default=(), repr=False)  # the text of a code cell's stored outputs
 
     @cached_property
     def tree(self):
@@ -75,6 +78,29 @@ class Cell:
     def exported(self):
         """Whether the cell goes to the package: for everybody (`export`), or for later chapters (`internal`)."""
         return not {"export", "internal"}.isdisjoint(self.tags)
+
+    @property
+    def folded(self):
+        """Whether the page shows the cell behind a line that opens it: imports, tests, and what its author hides."""
+        imports_only = self.tree and all(isinstance(node, ast.Import | ast.ImportFrom) for node in self.tree.body)
+        return bool(imports_only) or not {"test", "hide-input", "hide-cell"}.isdisjoint(self.tags)
+
+    @cached_property
+    def docstrings(self):
+        """(first, last) line of each docstring that the page folds: what stands below its summary, if that is long."""
+        found = []
+        for node in ast.walk(self.tree) if self.tree else ():
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and ast.get_docstring(node):
+                text = node.body[0]
+                if text.end_lineno - text.lineno >= FOLDED_FROM:
+                    found.append((text.lineno + 1, text.end_lineno))
+        return sorted(found)
+
+    @property
+    def open_lines(self):
+        """How many lines of its code a reader sees without opening anything."""
+        hidden = sum(last - first + 1 for first, last in self.docstrings)
+        return 0 if self.folded or self.kind != "code" else self.source.count("\n") + 1 - hidden
 
     @cached_property
     def page(self):

@@ -15,6 +15,7 @@ from model import CLAIM_DIRECTIVES, Place, Problem, nearest
 LABEL = re.compile(r"[a-z][a-z0-9-]*")
 MODULE = re.compile(r"[a-z][a-z0-9_]*")
 MAGIC = re.compile(r"\s*[%!?]|[^#]*=\s*[%!]|[^#]*\?\s*$")
+MOST_LINES, MOST_COLUMNS = 30, 99  # of open code in a cell; of code and output that fit the page at 1280 px
 KNOWN_TAGS = frozenset(
     """export internal test full-width margin sidebar popout output_scroll scroll-output
     hide-input hide-output hide-cell remove-input remove-output remove-cell remove-stdout remove-stderr
@@ -28,6 +29,7 @@ def problems(book, root):
     required = dependencies(root)
     for chapter in book.chapters:
         found += [*opening(chapter), *cell_ids(chapter), *tags(chapter), *fences(chapter), *syntax(chapter)]
+        found += [*sizes(chapter)]
         found += code_rules.problems(book, chapter, required)
     return found
 
@@ -187,6 +189,24 @@ def tags(chapter):
             first, second = sorted(ours, key=lambda tag: tag not in ("export", "internal"))[:2]
             message = f"a cell cannot be `{first}` and `{second}`"
             yield Problem(chapter.place(cell), message, "split the cell")
+
+
+def sizes(chapter):
+    """A reader sees short cells, and no line that has to be scrolled at 1280 px."""
+    for cell in chapter.cells:
+        if cell.open_lines > MOST_LINES:
+            message = f"shows {cell.open_lines} lines of code, more than {MOST_LINES}"
+            next_step = "split it where a sentence fits between, or tag it `hide-input` if it is plumbing"
+            yield Problem(chapter.place(cell), message, next_step, unfinished=True)
+        if cell.kind == "code":
+            for number, line in enumerate(cell.source.split("\n"), 1):
+                if len(line) > MOST_COLUMNS:
+                    message = f"has {len(line)} columns, more than {MOST_COLUMNS}"
+                    yield Problem(chapter.place(cell, number), message, "break this line", unfinished=True)
+            widest = max((len(line) for text in cell.outputs for line in text.split("\n")), default=0)
+            if widest > MOST_COLUMNS:
+                message = f"prints a line of {widest} columns, more than {MOST_COLUMNS}"
+                yield Problem(chapter.place(cell), message, "print shorter lines, and run it", unfinished=True)
 
 
 def fences(chapter):

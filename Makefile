@@ -51,7 +51,7 @@ $(STAMP): requirements.txt pyproject.toml
 
 check: $(STAMP)
 	@echo "==> comparing the package with the book"
-	@$(BIN)/python book/_literate/export.py --check
+	@$(BIN)/python book/_literate export --check
 
 book: check
 	@echo "==> building the book"
@@ -60,7 +60,7 @@ book: check
 
 pdf: book
 	@echo "==> printing every page: a minute or two"
-	@$(BIN)/python book/_literate/print_pdf.py
+	@$(BIN)/python book/_literate print
 
 # One BLAS thread a worker: the workers share the cores. They take the files in the order of tests/conftest.py;
 # by the number of its tests the browser's, the longest, would be the last, and the other worker would wait for it.
@@ -72,10 +72,10 @@ bench: $(STAMP)
 	@$(BIN)/python tests/benchmarks/run.py $(ONLY) $(if $(QUICK),--quick)
 
 export: $(STAMP)
-	@$(BIN)/python book/_literate/export.py
+	@$(BIN)/python book/_literate export
 
 run: $(STAMP)
-	@$(BIN)/python book/_literate/execute.py $(CHAPTER)
+	@$(BIN)/python book/_literate execute $(CHAPTER)
 
 lab: $(STAMP)
 	@$(BIN)/jupyter lab --notebook-dir book

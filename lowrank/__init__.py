@@ -12,9 +12,6 @@ from importlib import import_module as _import_module
 __version__ = "0.1.0"
 
 _CHAPTERS = [
-    "arguments",
-    "arrays",
-    "linear_map",
     "pseudo_inverse",
     "svd",
     "sketching",
@@ -34,6 +31,9 @@ _CHAPTERS = [
     "simplex_maps",
     "thresholds",
     "topk",
+    "arguments",
+    "arrays",
+    "linear_map",
 ]
 
 _HOME = {

@@ -188,6 +188,7 @@ def finite_peak(A, name):
     return peak
 
 
+# %% book/foundations/arrays.ipynb: exponent_of
 def exponent_of(peak):
     """The integer e with 2**(e-1) <= peak < 2**e; 0 where peak is 0."""
     return np.frexp(peak)[1]
@@ -202,6 +203,7 @@ def shifted(X, e):
         return X * np.ldexp(one, half) * np.ldexp(one, e - half)
 
 
+# %% book/foundations/arrays.ipynb: safe_norms
 def safe_norms(X, axis):
     """2-norms along an axis, kept as length 1, without overflow or underflow of the squares."""
     parts = (X.real, X.imag) if np.iscomplexobj(X) else (X,)

@@ -76,7 +76,7 @@ class Factored:
 
 # %% book/foundations/linear_map.ipynb: _unit
 def _unit(peak, dtype):
-    """The exponent to work in: that of the peak, or 0 where fourth powers are far from the limits."""
+    """The exponent to work in: that of the peak, or 0 where fourth powers are in the range."""
     e = exponent_of(peak).item()
     return e if abs(e) > np.finfo(dtype).maxexp // 8 else 0
 
@@ -235,7 +235,7 @@ class _MemoryMap(DenseMap):
         return np.array(self.A, self.dtype)
 
 
-# %% book/foundations/linear_map.ipynb: OperatorMap
+# %% book/foundations/linear_map.ipynb: _SparseMap
 class _SparseMap(DenseMap):
     """A SciPy sparse matrix or array in CSR or CSC form."""
 
@@ -265,6 +265,7 @@ class _SparseMap(DenseMap):
         return shifted(norms.reshape(self._norms_shape(axis)), e)
 
 
+# %% book/foundations/linear_map.ipynb: OperatorMap
 class OperatorMap(LinearMap):
     """A scipy.sparse.linalg.LinearOperator: nothing but products."""
 
@@ -313,6 +314,7 @@ class _ProductMap(OperatorMap):
         return (Y.conj().T @ self.A).conj().T
 
 
+# %% book/foundations/linear_map.ipynb: _AdjointMap
 class _AdjointMap(LinearMap):
     """The map of A^H, which shares everything with the map of A."""
 

@@ -19,7 +19,8 @@ from lowrank.arguments import (
 # %% book/foundations/arguments.ipynb: test_bad_arguments_are_named
 def test_bad_arguments_are_named():
     cases = [
-        (lambda: check_rank(5, (4, 9)), ValueError, "rank is 5; allowed is an integer from 1 to 4"),
+        (lambda: check_rank(5, (4, 9)), ValueError,
+         "rank is 5; allowed is an integer from 1 to 4"),
         (lambda: check_rank(2.0, (4, 9)), TypeError, "rank is 2.0"),
         (lambda: check_rank(True, (4, 9)), TypeError, "rank is True"),
         (lambda: check_count(7, "k", 1, 6), ValueError,
@@ -29,7 +30,8 @@ def test_bad_arguments_are_named():
         (lambda: check_tol("0.1"), TypeError, "tol is '0.1'"),
         (lambda: check_tol(np.array([0.1])), TypeError, r"tol is array\(\[0.1\]\)"),
         (lambda: check_tol(10**400), ValueError, "tol is 1000"),
-        (lambda: check_choice("LU", "method", ("qr", "svd")), ValueError, "allowed are 'qr', 'svd'"),
+        (lambda: check_choice("LU", "method", ("qr", "svd")), ValueError,
+         "allowed are 'qr', 'svd'"),
         (lambda: refuse_options("method 'svd'", tol=None, steps=3), ValueError,
          "steps is 3; method 'svd' does not take it"),
         (lambda: check_indices([0, 3], 3, "rows"), ValueError, r"rows is \[0, 3\]; allowed are"),

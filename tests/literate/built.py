@@ -7,7 +7,7 @@ from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
-from chapters import read_book
+from _literate.source.chapters import read_book
 
 ROOT = Path(__file__).resolve().parents[2]
 BOOK = read_book(ROOT)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "book" / "_literate"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "book"))
 
-import chromium  # noqa: E402
+from _literate.commands import chromium  # noqa: E402
 from tests.literate.built import ROOT, build  # noqa: E402
 from tests.literate.minibook import MiniBook  # noqa: E402
 

@@ -4,8 +4,7 @@ import json
 from dataclasses import dataclass
 from textwrap import dedent
 
-import execute
-import export
+from _literate.commands import execute, export
 
 PYPROJECT = """
 [project]

@@ -2,7 +2,8 @@
 
 import pytest
 
-from chapters import Claim, Place, Problem, Public, read_book
+from _literate.source.chapters import read_book
+from _literate.source.model import Claim, Place, Problem, Public
 from tests.literate.minibook import code, md
 
 
@@ -45,7 +46,29 @@ def test_the_order_is_that_of_the_table_of_contents_with_sections(book):
               - file: book/low_rank/svd
         """,
     )
-    assert read_book(book.root).order == ("psd", "conventions", "svd")
+    model = read_book(book.root)
+    assert [chapter.module for chapter in model.chapters] == ["psd", "conventions", "svd"]
+    assert model.order == ("conventions", "psd", "svd")  # the foundations come first, wherever they are read
+
+
+def test_a_part_needs_no_caption(book):
+    book.write(
+        "_toc.yml",
+        """
+        format: jb-book
+        root: book/index
+        parts:
+          - chapters:
+              - file: book/low_rank/svd
+          - caption: Others
+            chapters:
+              - file: book/low_rank/psd
+              - file: book/foundations/conventions
+        """,
+    )
+    parts = read_book(book.root).parts
+    assert [caption for caption, _ in parts] == [None, None, "Others"]
+    assert parts[2][1] == ("book/low_rank/psd.ipynb", "book/foundations/conventions.ipynb")
 
 
 def test_public_names_in_reading_order_with_their_kind(book):

@@ -3,7 +3,7 @@
 import json
 import os
 
-import execute
+from _literate.commands import execute
 import pytest
 
 from tests.literate.minibook import code, md

@@ -9,7 +9,7 @@ import pytest
 
 from tests.literate.minibook import code, md
 
-EXPORT = Path(__file__).resolve().parents[2] / "book" / "_literate" / "export.py"
+LITERATE = Path(__file__).resolve().parents[2] / "book" / "_literate"
 NOTHING_WRITTEN = "1 error; nothing was written. Correct, save, and run: make export"
 
 
@@ -108,6 +108,12 @@ def test_what_is_internal_serves_later_chapters_and_nobody_else(book):
     assert "from lowrank.conventions import halve, scale" in book.read("lowrank/svd.py")
 
 
+def test_the_foundations_may_be_an_appendix(book):
+    """They stand last in the reader's order, and all chapters import from them."""
+    book.write_toc("book/low_rank/svd", "book/low_rank/psd", "book/foundations/conventions")
+    assert book.export().status == 0
+
+
 def test_every_module_of_a_package_is_imported(book):
     source = "import numpy.fft\nimport numpy.linalg\n\nSIZE = numpy.linalg.norm(numpy.fft.fft([1]))"
     book["psd"] += [code(source, "export"), code("def test_size():\n    assert numpy.fft.ifft([SIZE])", "test")]
@@ -192,6 +198,7 @@ def test_what_a_chapter_may_do(book):
                 return helper
             """,
             "export",
+            "hide-input",
         ),
     ]
     book.save()
@@ -228,7 +235,7 @@ def test_check_sees_a_stale_package(book):
 
 def test_the_command_itself(book):
     """Run as `make` runs it: exit status and streams of the process."""
-    command = [sys.executable, str(EXPORT), "--root", str(book.root)]
+    command = [sys.executable, str(LITERATE), "export", "--root", str(book.root)]
     done = subprocess.run([*command, "--check"], capture_output=True, text=True)
     assert done.returncode == 1 and "+++ lowrank/svd.py" in done.stdout
     book.write("_toc.yml", "")
@@ -243,11 +250,36 @@ UNFINISHED = {
         [md(":::{prf:lemma}\n:label: small\n\nNo check.\n:::")],
         "cell 6 (small), line 1: the lemma `small` has no check; tag the cell that checks it `check-small`",
     ),
+    "a cell that shows too much": (
+        [code("\n".join(f"X{k} = {k}" for k in range(31)), "export")],
+        "cell 6 (X0): shows 31 lines of code, more than 30;"
+        " split it where a sentence fits between, or tag it `hide-input` if it is plumbing",
+    ),
+    "a line that has to be scrolled": (
+        [code("X = " + " + ".join(["1"] * 25), "hide-input")],
+        "cell 6 (X), line 1: has 101 columns, more than 99; break this line",
+    ),
+    "an output that has to be scrolled": (
+        [{**code("print(100 * '-')"), "outputs": [{"output_type": "stream", "name": "stdout", "text": [100 * "-"]}]}],
+        "cell 6: prints a line of 100 columns, more than 99; print shorter lines, and run it",
+    ),
     "an import that only the notebook uses": (
         [code("from math import pi, sin\nDEGREE = pi / 180", "export"), code("sin(DEGREE)")],
         "cell 6 (DEGREE), line 1: `sin` is imported here, and no exported cell uses it; import it in a cell that is not exported",
     ),
 }
+
+
+def test_what_is_folded_may_be_long(book):
+    lines = "\n".join(f"    assert norm([{k}.0]) >= {k / 4}" for k in range(31))
+    docstring = "\n".join(f"    Line {k}." for k in range(31))
+    book["svd"] += [
+        code(f"def test_folded():\n{lines}", "test"),
+        code("\n".join(f"x{k} = {k}" for k in range(31)), "hide-input"),
+        code(f"def f():\n    '''A summary.\n\n{docstring}\n    '''\n    return 1", "export"),
+    ]
+    book.save()
+    assert (book.export().status, book.export().err) == (0, "")
 
 
 @pytest.mark.parametrize(("cells", "expected"), UNFINISHED.values(), ids=UNFINISHED)
@@ -719,7 +751,7 @@ def test_what_a_chapter_leaves_behind_is_removed_on_request(book):
     book.export()
     (book.root / "book/low_rank/psd.ipynb").unlink()
     book.write_toc("book/foundations/conventions", "book/low_rank/svd")
-    next_step = "run: python book/_literate/export.py --remove-orphans"
+    next_step = "run: python book/_literate export --remove-orphans"
     assert_refused(
         book,
         f"lowrank/psd.py: no chapter exports this file; {next_step}",

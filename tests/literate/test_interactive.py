@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-import print_pdf
+from _literate.commands import print_pdf
 from lowrank import optimal_msign_schedule, soft_topk, truncated_svd
 from tests.literate.built import page_file
 

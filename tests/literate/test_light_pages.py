@@ -2,7 +2,7 @@
 
 import pytest
 
-from light_pages import Names, light, without_unused
+from _literate.theme.light_pages import Names, light, without_unused
 
 USED = Names({"seen", "also-seen", "bs-"})
 

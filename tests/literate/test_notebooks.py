@@ -3,11 +3,12 @@
 import copy
 import re
 
-import execute
+from _literate.commands import execute
 import nbformat
 import pytest
-from chapters import ROOT, read_book
-from rules import KNOWN_TAGS
+from _literate.source.chapters import read_book
+from _literate.source.model import ROOT
+from _literate.source.rules import KNOWN_TAGS
 
 BOOK = read_book()
 MACHINE = re.compile(r"(?<![\w.:/])/(home|Users|root|tmp|work|usr|opt|var|private|mnt)/\w|\b[A-Z]:\\|\b0x[0-9a-f]{6,}")

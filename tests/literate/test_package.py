@@ -11,8 +11,9 @@ import lowrank
 import numpy as np
 import pytest
 import yaml
-from chapters import ROOT, read_book
-from front_picture import RANKS
+from _literate.source.chapters import read_book
+from _literate.source.model import ROOT
+from _literate.commands.front_picture import RANKS
 from matplotlib.cbook import get_sample_data
 from matplotlib.pyplot import imread
 

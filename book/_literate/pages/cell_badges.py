@@ -1,9 +1,10 @@
 """Above each cell that leaves its chapter, one small line: where its code lives, which test it is, what it checks."""
 
-from crosslinks import anchor, chapter_of, claims_in, link_to_api, link_to_claim
 from docutils import nodes
-from model import definitions
-from module_pages import link_to_module
+
+from ..source.model import definitions
+from .crosslinks import anchor, chapter_of, claims_in, link_to_api, link_to_claim
+from .module_pages import link_to_module
 
 
 def badge_cells(app, doctree):

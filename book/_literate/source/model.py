@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from types import CodeType
 
-import myst
+from . import myst
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 FOLDED_FROM = 3  # lines below its summary that a docstring needs to be folded
 
@@ -213,9 +213,14 @@ class Chapter:
 @dataclass(frozen=True)
 class Book:
     chapters: tuple[Chapter, ...]  # those that can be read, in the order of _toc.yml
-    pages: tuple[str, ...]  # the pages of _toc.yml that are not notebooks, "book/index.md"
-    order: tuple[str, ...]  # the modules of all chapters of _toc.yml, readable or not
+    parts: tuple[tuple[str | None, tuple[str, ...]], ...]  # (caption, files) of _toc.yml; the first is the front page
+    order: tuple[str, ...]  # all modules, readable or not, in the order in which they may import each other
     problems: tuple[Problem, ...] = ()
+
+    @property
+    def pages(self):
+        """What _toc.yml names that is no notebook, such as "book/index.md"."""
+        return tuple(file for _, files in self.parts for file in files if not file.endswith(".ipynb"))
 
     def chapter(self, module):
         """The chapter with this module name, or None."""

@@ -6,7 +6,7 @@ times as long. Here the names are few and belong to nobody else, so that the hig
 
 import re
 
-from crosslinks import API, book_of
+from .crosslinks import API, book_of
 
 CODE = re.compile(r'<div class="highlight-(?:i?python3?|default|pycon)[^"]*">.*?</pre>', re.DOTALL)
 

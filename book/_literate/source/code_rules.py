@@ -5,8 +5,8 @@ import re
 import sys
 import textwrap
 
-import scope
-from model import Problem, definitions, nearest
+from . import scope
+from .model import Problem, definitions, nearest
 
 
 def problems(book, chapter, required):
@@ -241,7 +241,7 @@ def redefinitions(chapter):
     first = {}  # name -> its cell, and what it is imported from
     for cell in chapter.cells:
         ours = cell.exported or "test" in cell.tags
-        clashes = cell.code and not scope.may_bind(cell.code).isdisjoint(first)
+        clashes = cell.tree and not scope.may_bind(cell.tree).isdisjoint(first)
         for statement in kept(cell) if ours else cell.tree.body if clashes else []:
             for name in scope.names(statement).bound:
                 origin = scope.imports(statement).get(name)

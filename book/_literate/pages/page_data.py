@@ -1,27 +1,24 @@
 """What a page says about itself: how long a chapter takes, what it holds, what it is about, and the package's version."""
 
 import re
-import tomllib
 from html import escape
 from pathlib import Path
 
-from crosslinks import chapter_of
 from docutils import nodes
-from module_pages import link_to_module
 from sphinx.addnodes import download_reference
+
+from ..source.project import read_project
+from .crosslinks import chapter_of
+from .module_pages import link_to_module
 
 WORDS, FORMULAS, LINES = 200, 6, 40  # read in a minute: words of prose, displayed formulas, lines of code
 OUTCOME = "**You will be able to**"
 
 
-def version(app):
-    with open(Path(app.srcdir, "pyproject.toml"), "rb") as file:
-        return tomllib.load(file)["project"]["version"]
-
-
 def sign_pages(app, config):
     """At the foot of each page, the version of the package that it was built with."""
-    config.html_theme_options["extra_footer"] = f"<p>This page was built with lowrank {version(app)}.</p>"
+    version = read_project(Path(app.srcdir))["version"]
+    config.html_theme_options["extra_footer"] = f"<p>This page was built with lowrank {version}.</p>"
 
 
 def introduce(app, doctree):

@@ -3,12 +3,13 @@
 import ast
 import re
 
-from crosslinks import anchor, book_of, depend_on_book, link_to_cell
 from docutils import nodes
 from docutils.statemachine import StringList
-from module_pages import link_to_module
 from sphinx.addnodes import desc, desc_content
 from sphinx.util.docutils import SphinxDirective
+
+from .crosslinks import anchor, book_of, depend_on_book, link_to_cell
+from .module_pages import link_to_module
 
 DIRECTIVES = {"function": "autofunction", "class": "autoclass", "constant": "autodata"}
 PARTS = re.compile(r"``.*?``|(?:(?!``).)+|.")  # literals, and what stands between them

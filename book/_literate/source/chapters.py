@@ -14,39 +14,25 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-import myst
-import rules
-import yaml
-from model import CLAIM_KINDS, ROOT, Book, Cell, Chapter, Claim, Place, Problem, Public
-
-__all__ = ["CLAIM_KINDS", "ROOT", "Book", "Cell", "Chapter", "Claim", "Place", "Problem", "Public", "read_book"]
-
-TOC = "_toc.yml"
-
-
-class Unreadable(Exception):
-    """A file that cannot be read at all; carries its Problem."""
-
-    def __init__(self, place, message, next_step):
-        super().__init__(message)
-        self.problem = Problem(place, message, next_step)
+from . import myst, rules
+from .files import Unreadable, read_text
+from .model import ROOT, Book, Cell, Chapter, Place, Problem
+from .toc import TOC, read_toc
 
 
 def read_book(root=ROOT):
     """The whole book with all its problems; a file that cannot be read is one of them, never an exception."""
     root = Path(root)
-    files, problems = _read_toc(root)
-    notebooks = [file for file in files if file.endswith(".ipynb")]
-    chapters = []
-    for path in notebooks:
+    toc = read_toc(root)
+    chapters, problems = [], list(toc.problems)
+    for path in toc.notebooks:
         try:
             chapters.append(read_chapter(root, path))
         except Unreadable as error:
             problems.append(error.problem)
-    pages = tuple(file for file in files if not file.endswith(".ipynb"))
-    book = Book(tuple(chapters), pages, tuple(PurePosixPath(path).stem for path in notebooks))
-    problems += _forgotten(root, notebooks) + rules.problems(book, root)
-    return replace(book, problems=tuple(sorted(problems, key=partial(_reading_order, notebooks))))
+    book = Book(tuple(chapters), toc.parts, toc.order)
+    problems += _forgotten(root, toc.notebooks) + rules.problems(book, root)
+    return replace(book, problems=tuple(sorted(problems, key=partial(_reading_order, toc.notebooks))))
 
 
 def _reading_order(notebooks, problem):
@@ -54,60 +40,6 @@ def _reading_order(notebooks, problem):
     place = problem.place
     rank = notebooks.index(place.notebook) if place.notebook in notebooks else len(notebooks)
     return (place.notebook != TOC) * (rank + 1), place.notebook, place.cell or 0, place.line or 0
-
-
-# _toc.yml
-
-
-def _read_toc(root):
-    """The files that `_toc.yml` names, with their suffixes, in its order; and its problems."""
-    try:
-        text = _read_text(root, TOC)
-        toc = yaml.safe_load(text)
-        if not isinstance(toc, dict) or "root" not in toc:
-            next_step = "write `format: jb-book`, `root: book/index` and the `parts`"
-            raise Unreadable(Place(TOC), "has no `root`", next_step)
-    except Unreadable as error:
-        return [], [error.problem]
-    except yaml.YAMLError as error:
-        line = error.problem_mark.line + 1 if getattr(error, "problem_mark", None) else None
-        reason = getattr(error, "problem", None) or "a character that YAML does not allow"
-        return [], [Problem(Place(TOC, line=line), f"is not valid YAML ({reason})", "correct this line")]
-    return _find_files(root, _names(toc), text)
-
-
-def _find_files(root, names, text):
-    files, problems = [], []
-    for name in names:
-        place = Place(TOC, line=_line_of(name, text))
-        found = [file for file in _candidates(name) if (root / file).is_file()]
-        if not found:
-            message = f"there is no {' or '.join(f'`{file}`' for file in _candidates(name))}"
-            problems.append(Problem(place, message, "add it, or correct this line"))
-        elif found[0] in files:
-            problems.append(Problem(place, f"`{name}` is named twice", "remove one of the two lines"))
-        else:
-            files.append(found[0])
-    return files, problems
-
-
-def _names(node):
-    """Every file below a node of the table of contents, in reading order."""
-    if isinstance(node, list):
-        return [name for item in node for name in _names(item)]
-    if not isinstance(node, dict):
-        return []
-    own = [str(node[key]) for key in ("root", "file") if key in node]
-    return own + [name for value in node.values() for name in _names(value)]
-
-
-def _candidates(name):
-    return [name] if name.endswith((".ipynb", ".md")) else [f"{name}.ipynb", f"{name}.md"]
-
-
-def _line_of(name, text):
-    lines = (number for number, line in enumerate(text.splitlines(), 1) if line.split("#")[0].rstrip().endswith(name))
-    return next(lines, None)
 
 
 def _forgotten(root, notebooks):
@@ -140,20 +72,8 @@ def read_chapter(root, path):
     )
 
 
-def _read_text(root, path):
-    try:
-        text = (root / path).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise Unreadable(Place(path), "is missing", "restore it from git") from None
-    except UnicodeDecodeError:
-        raise Unreadable(Place(path), "is not UTF-8 text", "restore it from git") from None
-    if not text.strip():
-        raise Unreadable(Place(path), "is empty", "restore it from git, or delete it")
-    return text
-
-
 def _read_notebook(root, path):
-    text = _read_text(root, path)
+    text = read_text(root, path)
     try:
         notebook = json.loads(text)
     except json.JSONDecodeError as error:

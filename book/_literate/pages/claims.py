@@ -2,10 +2,11 @@
 
 import ast
 
-from crosslinks import book_of, chapter_of, claims_in, depend_on_book, link_to_cell, link_to_claim
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.logging import getLogger
+
+from .crosslinks import book_of, chapter_of, claims_in, depend_on_book, link_to_cell, link_to_claim
 
 logger = getLogger(__name__)
 

@@ -1,20 +1,22 @@
 """Print the built book as one PDF: each page of _toc.yml by Chromium, joined in their order.
 
-    python book/_literate/print_pdf.py
+    python book/_literate print
 
 It gets bookmarks for parts, pages and sections, numbers that count all pages, and links that stay inside it. How a
 page looks on paper is said in lowrank.css.
 """
 
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
-import sys
 from urllib.parse import unquote, urldefrag
 
-import chromium
-from model import ROOT
 import yaml
+
+from ..source.model import ROOT
+from ..source.toc import read_toc
+from . import chromium
 
 HTML, PDF = ROOT / "_build" / "html", ROOT / "_build" / "lowrank.pdf"
 WIDTH = 673  # px between the margins of a sheet, as lowrank.css sets them: formulas are fitted to it before printing
@@ -142,24 +144,15 @@ def fit(top):
     return Fit.xyz(top=top)
 
 
-def parts_of(toc):
-    """The captions of the parts and the names of their pages; the first page belongs to no part."""
-    parts = [(part["caption"], [entry["file"] for entry in part["chapters"]]) for part in toc["parts"]]
-    return [(None, [toc["root"]]), *parts]
-
-
-def main():
+def main(arguments):
     executable = chromium.find()
     if executable is None:
         sys.exit(f"lowrank: {chromium.MISSING}")
     if not HTML.is_dir():
         sys.exit(f"lowrank: there is no {HTML}: run make book first")
-    config, toc = (yaml.safe_load((ROOT / name).read_text(encoding="utf-8")) for name in ("_config.yml", "_toc.yml"))
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    parts = [(caption, [file.rsplit(".", 1)[0] for file in files]) for caption, files in read_toc(ROOT).parts]
     with chromium.started(executable) as browser:
-        writer = print_book(browser, HTML, parts_of(toc), config["title"], config["author"])
+        writer = print_book(browser, HTML, parts, config["title"], config["author"])
     writer.write(PDF)
     print(f"The book is printed: {PDF} ({len(writer.pages)} pages, {PDF.stat().st_size / 1e6:.1f} MB)")
-
-
-if __name__ == "__main__":
-    main()

@@ -5,12 +5,10 @@ The rules for the code that is exported stand in `code_rules.py`.
 
 import keyword
 import re
-import tomllib
 from functools import partial
 
-import code_rules
-import myst
-from model import CLAIM_DIRECTIVES, Place, Problem, nearest
+from . import code_rules, myst, project
+from .model import CLAIM_DIRECTIVES, Place, Problem, nearest
 
 LABEL = re.compile(r"[a-z][a-z0-9-]*")
 MODULE = re.compile(r"[a-z][a-z0-9_]*")
@@ -25,35 +23,13 @@ KNOWN_TAGS = frozenset(
 
 def problems(book, root):
     """All problems of the book that its notebooks, read one by one, did not show."""
-    found = [*project(root), *module_names(book), *shared_names(book), *labels(book, root), *checks(book)]
-    required = dependencies(root)
+    found = [*project.problems(root), *module_names(book), *shared_names(book), *labels(book, root), *checks(book)]
+    required = project.dependencies(root)
     for chapter in book.chapters:
         found += [*opening(chapter), *cell_ids(chapter), *tags(chapter), *fences(chapter), *syntax(chapter)]
         found += [*sizes(chapter)]
         found += code_rules.problems(book, chapter, required)
     return found
-
-
-# The project
-
-
-def read_project(root):
-    """The [project] table of pyproject.toml; empty when there is none."""
-    try:
-        return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8")).get("project", {})
-    except (OSError, ValueError):
-        return {}
-
-
-def project(root):
-    if "version" not in read_project(root):
-        yield Problem(Place("pyproject.toml"), "has no version", "write `version = ...` below [project]")
-
-
-def dependencies(root):
-    """The names under which the required packages are imported."""
-    required = [re.match(r"[\w.-]+", text)[0] for text in read_project(root).get("dependencies", [])]
-    return {name.replace("-", "_").lower() for name in required}
 
 
 # The book as a whole

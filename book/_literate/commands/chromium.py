@@ -1,7 +1,7 @@
 """The Chromium of this machine, without a window, for the tests of the built pages and for `make pdf`."""
 
-from contextlib import contextmanager
 import shutil
+from contextlib import contextmanager
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 MISSING = f"no browser found, one of {', '.join(NAMES)} is needed (sudo apt install chromium)"

@@ -1,6 +1,6 @@
 """Draw the picture of the front page and the README: Grace Hopper as a sum of 5, 20 and 80 outer products.
 
-    python book/_literate/front_picture.py
+    python book/_literate front-picture
 
 Run it when `truncated_svd` or the style of the figures has changed; the result is committed.
 """
@@ -10,10 +10,11 @@ import matplotlib
 matplotlib.use("agg")
 
 import matplotlib.pyplot as plt
-from chapters import ROOT
 from matplotlib.cbook import get_sample_data
 
 from lowrank.svd import truncated_svd
+
+from ..source.model import ROOT
 
 RANKS = (5, 20, 80)
 
@@ -31,5 +32,5 @@ def draw(path):
     fig.savefig(path, dpi=165, pil_kwargs={"quality": 70, "method": 6})
 
 
-if __name__ == "__main__":
+def main(arguments):
     draw(ROOT / "book" / "_static" / "front.webp")

@@ -2,12 +2,12 @@
 
 import ast
 from html import escape
-from pathlib import Path
 
-import yaml
-from crosslinks import book_of, depend_on_book
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
+
+from ..source.toc import FOUNDATIONS
+from .crosslinks import book_of, depend_on_book
 
 LINE, HEADING, MIDDLE, WIDTH = 27, 38, 84, 430  # px: heights of a line and of a part's name; where the dots stand
 
@@ -17,23 +17,22 @@ class ChapterMap(SphinxDirective):
 
     def run(self):
         depend_on_book(self.env)
-        app = self.env.app
-        parts = chapters_by_part(app, book_of(app))
+        app, book = self.env.app, book_of(self.env.app)
         link = lambda chapter: app.builder.get_relative_uri(self.env.docname, chapter.docname)
-        return [nodes.raw("", "".join(draw(parts, builds_on(book_of(app)), link)), format="html")]
+        return [nodes.raw("", "".join(draw(chapters_by_part(book), builds_on(book), link)), format="html")]
 
 
-def chapters_by_part(app, book):
-    """(name, chapters) of each part of `_toc.yml` that has chapters."""
-    toc = yaml.safe_load(Path(app.srcdir, "_toc.yml").read_text(encoding="utf-8"))
-    files = [(part["caption"], {entry["file"] for entry in part["chapters"]}) for part in toc.get("parts", ())]
-    parts = [(name, [chapter for chapter in book.chapters if chapter.docname in names]) for name, names in files]
-    return [(name, chapters) for name, chapters in parts if chapters]
+def chapters_by_part(book):
+    """(name, chapters) of each part that has chapters to be read; the foundations are there to be looked up."""
+    for name, files in book.parts:
+        chapters = [chapter for chapter in book.chapters if chapter.path in files]
+        if chapters and not all(chapter.docname.startswith(FOUNDATIONS) for chapter in chapters):
+            yield name or "", chapters
 
 
 def builds_on(book):
     """Module -> the modules that it imports, without those that another of them needs anyway."""
-    direct = {chapter.module: imported_modules(chapter) for chapter in book.chapters}
+    direct = {module: imported_modules(book.chapter(module)) for module in book.order}
     needed = {}  # directly or not; imports run from later to earlier chapters, so one pass finds all
     for module, imports in direct.items():
         needed[module] = imports.union(*(needed[name] for name in imports))

@@ -4,9 +4,10 @@ import re
 from html import escape
 from pathlib import Path
 
-from crosslinks import API, anchor, book_of, chapter_of
 from docutils import nodes
-from export import code_of, heading
+
+from ..commands.generate import code_of, heading
+from .crosslinks import API, anchor, book_of, chapter_of
 
 CELL = re.compile(r'<span class="c1">(# %% [^<]*)</span>')
 

@@ -1,7 +1,7 @@
 """Run the chapters, each in a fresh kernel in its own folder, and store their outputs in a normal form.
 
-    python book/_literate/execute.py            every chapter, in the order of _toc.yml
-    python book/_literate/execute.py svd psd    these chapters
+    python book/_literate execute            every chapter, in the order of _toc.yml
+    python book/_literate execute svd psd    these chapters
 
 The package is exported first, for a chapter imports the chapters before it. The first cell that fails stops the run;
 its notebook stays as it was. Running a chapter twice changes nothing. Exit status: 0 done, 1 a cell failed,
@@ -14,14 +14,15 @@ import re
 import sys
 from pathlib import Path
 
-import export
 import nbformat
-from chapters import ROOT, Problem, read_book
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
-from model import nearest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+from ..source.chapters import read_book
+from ..source.model import ROOT, Problem, nearest
+from . import export
 
 KERNEL = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -33,8 +34,8 @@ ANSI = re.compile(r"\x1b\[[0-9;]*m")
 ORIGIN = "__import__('importlib.util').util.find_spec('lowrank').origin"
 
 
-def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(arguments):
+    parser = argparse.ArgumentParser(prog="execute", description=__doc__.splitlines()[0])
     parser.add_argument("chapters", nargs="*", help="names such as svd; all chapters if none is given")
     parser.add_argument("--timeout", type=int, default=600, help="seconds for one cell (600)")
     parser.add_argument("--root", type=Path, default=ROOT, help="the folder of _toc.yml")
@@ -163,7 +164,3 @@ def merge_streams(outputs):
         else:
             merged.append(output)
     return merged
-
-
-if __name__ == "__main__":
-    sys.exit(main())

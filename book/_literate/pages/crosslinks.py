@@ -3,9 +3,11 @@
 from functools import cache
 from pathlib import Path
 
-from chapters import CLAIM_KINDS, read_book
 from docutils import nodes
 from sphinx.addnodes import pending_xref
+
+from ..source.chapters import read_book
+from ..source.model import CLAIM_KINDS
 
 API = "book/reference/api"  # the page with the entries of all that is public
 

@@ -1,0 +1,1 @@
+"""What joins the chapters, the package that they export, and the pages: `source` reads, `commands` run, Sphinx builds."""

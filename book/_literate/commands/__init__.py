@@ -1,0 +1,1 @@
+"""What can be run: export the package, run the chapters, print the book."""

@@ -1,0 +1,1 @@
+"""What the theme and its companions leave to mend."""

@@ -110,7 +110,9 @@ _HOME = {
     "topk_temperature": "topk",
 }
 
-__all__ = list(_HOME)
+_EXTRA = {}  # modules that need more than the package requires
+
+__all__ = [name for name, module in _HOME.items() if module not in _EXTRA]
 
 
 def __getattr__(name):

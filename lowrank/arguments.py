@@ -1,8 +1,8 @@
 """Arguments.
 
-A function that accepts anything returns anything: this chapter says what may be given for a number,
-a rank, a tolerance, a choice, a list of indices and a source of random numbers, and in which words
-everything else is refused.
+A function that accepts anything returns anything: this chapter says what may be given for a
+number, a rank, a tolerance, a choice, a list of indices and a source of random numbers, and in
+which words everything else is refused.
 
 Generated from book/foundations/arguments.ipynb; edit the chapter.
 """

@@ -1,7 +1,7 @@
 r"""Equioscillation.
 
-Which polynomial $p$ of degree $n$ makes $\max_{a\le x\le b} w(x)\,\lvert f(x)-p(x)\rvert$ smallest,
-how is it computed, and how can a sceptic see that no other is better?
+Which polynomial $p$ of degree $n$ makes $\max_{a\le x\le b} w(x)\,\lvert f(x)-p(x)\rvert$
+smallest, how is it computed, and how can a sceptic see that no other is better?
 
 Generated from book/matrix_sign/equioscillation.ipynb; edit the chapter.
 """

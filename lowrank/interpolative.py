@@ -12,7 +12,13 @@ from collections import namedtuple
 import numpy as np
 from scipy import linalg
 
-from lowrank.arguments import as_generator, check_choice, check_number, gaussian_matrix, rank_or_tol
+from lowrank.arguments import (
+    as_generator,
+    check_choice,
+    check_number,
+    gaussian_matrix,
+    rank_or_tol,
+)
 from lowrank.error_estimates import ErrorEstimate, bound_over_estimate
 from lowrank.linear_map import DenseMap, Factored, linear_map
 from lowrank.sketching import orthonormal_basis, sketch_range

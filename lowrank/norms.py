@@ -21,7 +21,15 @@ from lowrank.arguments import (
     check_tol,
     refuse_options,
 )
-from lowrank.arrays import adjoint, as_stack, cut_off, peak_of, power_of_two, safe_divisor, thin_svd
+from lowrank.arrays import (
+    adjoint,
+    as_stack,
+    cut_off,
+    peak_of,
+    power_of_two,
+    safe_divisor,
+    thin_svd,
+)
 from lowrank.polar_factor import msign
 
 __all__ = [

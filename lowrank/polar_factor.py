@@ -40,7 +40,12 @@ from lowrank.newton_schulz import (
     pade_step,
     plain_form,
 )
-from lowrank.polar_express import check_degrees, check_range, count_products, optimal_msign_schedule
+from lowrank.polar_express import (
+    check_degrees,
+    check_range,
+    count_products,
+    optimal_msign_schedule,
+)
 
 __all__ = ["SignInfo", "msign", "msign_jvp", "msign_vjp"]
 

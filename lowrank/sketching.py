@@ -1,8 +1,8 @@
 r"""Sketching.
 
-A few products with random vectors give an orthonormal $Q$ whose range holds almost all of a matrix:
-$\lVert A - QQ^{\mathsf H}A\rVert_F$ is close to the tail $t_r$, the least that rank $r$ allows, at
-the price of two passes over $A$, or six.
+A few products with random vectors give an orthonormal $Q$ whose range holds almost all of a
+matrix: $\lVert A - QQ^{\mathsf H}A\rVert_F$ is close to the tail $t_r$, the least that rank $r$
+allows, at the price of two passes over $A$, or six.
 
 Generated from book/low_rank/sketching.ipynb; edit the chapter.
 """

@@ -1,7 +1,7 @@
 r"""One threshold for the k largest.
 
-Given scores $x\in\mathbb{R}^n$, a number $k$ and a temperature $T$, find the $\lambda$ with $\sum_i
-F\bigl((x_i-\lambda)/T\bigr)=k$: the indicator of the $k$ largest scores, softened.
+Given scores $x\in\mathbb{R}^n$, a number $k$ and a temperature $T$, find the $\lambda$ with
+$\sum_i F\bigl((x_i-\lambda)/T\bigr)=k$: the indicator of the $k$ largest scores, softened.
 
 Generated from book/smooth_topk/thresholds.ipynb; edit the chapter.
 """

@@ -1,4 +1,5 @@
-"""Tests of lowrank.polar_factor, generated from book/matrix_sign/polar_factor.ipynb; edit the chapter."""
+"""Tests of lowrank.polar_factor, generated from book/matrix_sign/polar_factor.ipynb; edit the
+chapter."""
 
 from lowrank.polar_factor import msign
 

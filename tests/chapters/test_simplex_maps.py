@@ -1,4 +1,5 @@
-"""Tests of lowrank.simplex_maps, generated from book/smooth_topk/simplex_maps.ipynb; edit the chapter."""
+"""Tests of lowrank.simplex_maps, generated from book/smooth_topk/simplex_maps.ipynb; edit the
+chapter."""
 
 import numpy as np
 

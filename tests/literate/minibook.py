@@ -1,10 +1,13 @@
 """A miniature book in a temporary folder."""
 
 import json
+import subprocess
+import sys
 from dataclasses import dataclass
 from textwrap import dedent
 
 from _literate.commands import execute, export
+from _literate.source.model import ROOT
 
 PYPROJECT = """
 [project]
@@ -12,6 +15,9 @@ name = "lowrank"
 version = "1.2.3"
 description = "A miniature"
 dependencies = ["numpy>=2.0", "array-api-compat"]
+
+[project.optional-dependencies]
+fun = ["some-engine>=1", "scikit-learn"]
 """
 
 
@@ -26,6 +32,14 @@ class Run:
     @property
     def errors(self):
         return self.err.splitlines()
+
+
+def python(source, folder=ROOT):
+    """What a fresh interpreter prints that finds the package in `folder`."""
+    program = f"import sys\nsys.path.insert(0, {str(folder)!r})\n{source}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
 
 
 def md(source):
@@ -82,6 +96,7 @@ class MiniBook:
     def __init__(self, root, capture):
         self.root, self.capture = root, capture
         self.chapters = {"conventions": list(CONVENTIONS), "svd": list(SVD), "psd": list(PSD)}
+        self.settings = {}  # of a chapter, as in `book.settings["psd"] = {"extra": "fun"}`
         self.write("pyproject.toml", PYPROJECT)
         self.write("book/index.md", "# Front page\n")
         self.write_toc(*map(self.docname, self.chapters))
@@ -114,7 +129,9 @@ class MiniBook:
 
     def save_notebook(self, path, cells, minor=5):
         cells = [{"id": f"id-{number}", **cell} for number, cell in enumerate(cells)]
-        notebook = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": minor}
+        settings = self.settings.get(path.rpartition("/")[2].removesuffix(".ipynb"))
+        metadata = {"lowrank": settings} if settings else {}
+        notebook = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": minor}
         self.write(path, json.dumps(notebook, indent=1))
 
     def files(self):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.literate.minibook import code, md
+from tests.literate.minibook import code, md, python
 
 LITERATE = Path(__file__).resolve().parents[2] / "book" / "_literate"
 NOTHING_WRITTEN = "1 error; nothing was written. Correct, save, and run: make export"
@@ -48,7 +48,7 @@ def test_norm():
 def test_a_sound_book_is_written(book):
     run = book.export()
     assert (run.status, run.err) == (0, "")
-    assert run.out.splitlines()[-1] == "Exported 3 chapters; 7 files changed."
+    assert run.out.splitlines()[-1] == "Exported 3 chapters; 10 files changed."
     assert book.read("lowrank/svd.py") == SVD_MODULE
     assert book.read("tests/chapters/test_svd.py") == SVD_TESTS
     assert {path.name for path in (book.root / "tests/chapters").iterdir()} == {"test_svd.py"}
@@ -205,6 +205,80 @@ def test_what_a_chapter_may_do(book):
     run = book.export()
     assert (run.status, run.err) == (0, "")
     assert '__all__ = ["ORDER", "Pair", "walk", "helper"]' in book.read("lowrank/psd.py")
+
+
+# Extras: chapters that need more than the package requires
+
+
+ENGINE = """
+from some_engine import Engine
+from some_engine.parts import WHEEL
+
+from lowrank.svd import norm
+
+
+class Car(Engine):
+    '''Moves.'''
+
+    wheels = 4, WHEEL, norm
+"""
+GUARD = """
+try:
+    from some_engine import Engine
+    from some_engine.parts import WHEEL
+except ImportError as error:
+    raise ImportError('lowrank.psd needs the extra `fun`: pip install "lowrank[fun]"') from error
+"""
+
+
+def with_engine(book):
+    book["psd"].append(code(ENGINE, "export"))
+    book.settings["psd"] = {"extra": "fun"}
+    book.save()
+
+
+def test_a_chapter_with_an_extra_may_build_on_its_library(book):
+    with_engine(book)
+    assert book.export().status == 0
+    assert GUARD in book.read("lowrank/psd.py")
+    package = book.read("lowrank/__init__.py")
+    assert '_EXTRA = {"psd": "fun"}' in package and '"Car": "psd"' in package
+    stub = book.read("lowrank/psd.pyi")
+    assert "from some_engine import Engine" in stub and "class Car(Engine):" in stub
+
+
+def test_without_the_library_a_name_says_what_to_install(book):
+    with_engine(book)
+    book.export()
+    program = """
+import lowrank
+from lowrank import *
+print(norm([4.0]), "Car" in globals(), "Car" in dir(lowrank))
+for name in ("Car", "psd"):
+    try:
+        getattr(lowrank, name)
+    except ImportError as error:
+        print(error)
+"""
+    advice = 'lowrank.psd needs the extra `fun`: pip install "lowrank[fun]"'
+    assert python(program, book.root).splitlines() == ["2.0 False True", advice, advice]
+
+
+def test_with_the_library_all_is_there(book):
+    with_engine(book)
+    book.write("some_engine/__init__.py", "class Engine:\n    pass\n")
+    book.write("some_engine/parts.py", "WHEEL = 'round'\n")
+    book.export()
+    assert python("import lowrank\nprint(lowrank.Car.wheels[:2], lowrank.psd.__name__)", book.root) == (
+        "(4, 'round') lowrank.psd"
+    )
+
+
+def test_a_chapter_without_the_library_is_not_run(book):
+    with_engine(book)
+    run = book.execute("psd")
+    assert (run.status, run.err) == (0, "")
+    assert run.out.splitlines()[-1] == "book/low_rank/psd.ipynb: not run, since the extra `fun` is not installed"
 
 
 # --check
@@ -469,7 +543,7 @@ MISTAKES = {
     "a package that lowrank does not require": (
         [code("import sympy\nX = sympy.pi", "export")],
         "cell 6 (X), line 1: `sympy` is not among the dependencies in pyproject.toml;"
-        " import it in a cell that is not exported, or inside the function that needs it",
+        " import it in a cell that is not exported, or give the chapter an extra (CONTRIBUTING.md)",
     ),
     # names
     "a name that is not exported": (
@@ -594,6 +668,14 @@ def add_to(module, *cells):
     return spoil
 
 
+def add_settings(module, **settings):
+    def spoil(book):
+        book.settings[module] = settings
+        book.save()
+
+    return spoil
+
+
 def replace_all(module, *cells):
     def spoil(book):
         book.save_notebook(f"{book.docname(module)}.ipynb", cells)
@@ -692,6 +774,19 @@ BAD_FILES = {
         "book/foundations/conventions.ipynb, cell 4 (f), line 2: `from lowrank.svd import norm` imports a later chapter;"
         " move `svd` before `conventions` in _toc.yml, or do without",
     ),
+    "an extra that is not there": (
+        add_settings("psd", extra="fan"),
+        "book/low_rank/psd.ipynb: pyproject.toml has no extra `fan`; write `fun`",
+    ),
+    "a setting that is none": (
+        add_settings("psd", extras="fun"),
+        "book/low_rank/psd.ipynb: its metadata have the setting `extras`; the only one below `lowrank` is `extra`",
+    ),
+    "an import from a chapter with an extra": (
+        add_settings("conventions", extra="fun"),
+        "book/low_rank/svd.ipynb, cell 2, line 1: `from lowrank.conventions import halve, scale` needs the extra `fun`;"
+        ' do without, or give this chapter the extra: `"lowrank": {"extra": "fun"}` in its metadata',
+    ),
     "no table of contents": (
         lambda book: (book.root / "_toc.yml").unlink(),
         "_toc.yml: is missing; restore it from git",
@@ -755,11 +850,12 @@ def test_what_a_chapter_leaves_behind_is_removed_on_request(book):
     assert_refused(
         book,
         f"lowrank/psd.py: no chapter exports this file; {next_step}",
+        f"lowrank/psd.pyi: no chapter exports this file; {next_step}",
         f"tests/chapters/test_psd.py: no chapter exports this file; {next_step}",
     )
     run = book.export("--remove-orphans")
     assert run.status == 0
-    assert "removed lowrank/psd.py\nremoved tests/chapters/test_psd.py\n" in run.out
+    assert "removed lowrank/psd.py\nremoved lowrank/psd.pyi\nremoved tests/chapters/test_psd.py\n" in run.out
     assert not (book.root / "lowrank/psd.py").exists()
     assert "psd" not in book.read("lowrank/__init__.py") + book.read("lowrank/__init__.pyi")
 

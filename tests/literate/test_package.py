@@ -3,8 +3,6 @@
 import ast
 import pickle
 import re
-import subprocess
-import sys
 import tomllib
 
 import lowrank
@@ -17,17 +15,9 @@ from _literate.commands.front_picture import RANKS
 from matplotlib.cbook import get_sample_data
 from matplotlib.pyplot import imread
 
-from tests.literate.minibook import code
+from tests.literate.minibook import code, python
 
 HEAVY = {"numpy", "scipy", "mpmath", "array_api_compat"}
-
-
-def python(source, folder=ROOT):
-    """What a fresh interpreter prints that finds the package in `folder`."""
-    program = f"import sys\nsys.path.insert(0, {str(folder)!r})\n{source}"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 def test_the_import_loads_nothing_heavy():

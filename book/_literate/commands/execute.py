@@ -22,6 +22,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 
 from ..source.chapters import read_book
 from ..source.model import ROOT, Problem, nearest
+from ..source.project import missing_extras
 from . import export
 
 KERNEL = {
@@ -49,9 +50,12 @@ def main(arguments):
             near = nearest(name, book.order)
             print(f"There is no chapter `{name}`." + (f" Did you mean `{near}`?" if near else ""), file=sys.stderr)
             return 2
+    missing = missing_extras(root)
     for chapter in book.chapters:
         if not options.chapters or chapter.module in options.chapters:
-            if failure := execute(root, chapter, options.timeout):
+            if chapter.extra in missing:
+                print(f"{chapter.path}: not run, since the extra `{chapter.extra}` is not installed")
+            elif failure := execute(root, chapter, options.timeout):
                 print(failure, file=sys.stderr)
                 return 1
     return 0
@@ -146,7 +150,8 @@ def line_of_failure(client, cell, traceback):
 
 def normalise(notebook):
     """Leave nothing that depends on the editor, the machine or the time."""
-    notebook.metadata = nbformat.from_dict(KERNEL)
+    ours = {"lowrank": notebook.metadata["lowrank"]} if notebook.metadata.get("lowrank") else {}
+    notebook.metadata = nbformat.from_dict(KERNEL | ours)
     for cell in notebook.cells:
         cell.metadata = nbformat.from_dict({key: cell.metadata[key] for key in CELL_METADATA if cell.metadata.get(key)})
         if cell.cell_type == "code":

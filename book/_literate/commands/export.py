@@ -109,7 +109,7 @@ def orphans(book, root):
     expected = {f"lowrank/{name}" for name in ("__init__.py", "__init__.pyi", "py.typed")}
     for module in book.order:
         chapter = book.chapter(module)  # one that cannot be read may still export both
-        expected |= {f"lowrank/{module}.py"} if not chapter or chapter.exports else set()
+        expected |= {f"lowrank/{module}.py", f"lowrank/{module}.pyi"} if not chapter or chapter.exports else set()
         expected |= {f"tests/chapters/test_{module}.py"} if not chapter or chapter.tests else set()
     found = [path.relative_to(root).as_posix() for folder in FOLDERS for path in sorted((root / folder).glob("*.py*"))]
     return [path for path in found if path not in expected]

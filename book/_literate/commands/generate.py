@@ -8,18 +8,22 @@ from functools import partial
 
 from ..source import scope
 from ..source.code_rules import first_line, kept
-from ..source.project import read_project
-
-WIDTH = 100
+from ..source.project import extras, read_project
+from ..source.rules import MOST_COLUMNS as WIDTH
+from . import stubs
 
 
 def generate(book, root):
     """Path -> text of every generated file."""
+    project, optional = read_project(root), extras(root)
     exported = [chapter for chapter in book.chapters if chapter.exports]
-    files = {f"lowrank/{chapter.module}.py": module_text(chapter) for chapter in exported}
+    files = {}
+    for chapter in exported:
+        files[f"lowrank/{chapter.module}.py"] = module_text(chapter, project, optional.get(chapter.extra, ()))
+        files[f"lowrank/{chapter.module}.pyi"] = module_stub(book, chapter)
     files |= {
-        "lowrank/__init__.py": package_text(exported, read_project(root)),
-        "lowrank/__init__.pyi": stub_text(exported),
+        "lowrank/__init__.py": package_text(exported, project),
+        "lowrank/__init__.pyi": package_stub(exported),
         "lowrank/py.typed": "",
     }
     tested = [chapter for chapter in book.chapters if chapter.tests]
@@ -29,15 +33,25 @@ def generate(book, root):
 # What stands in them
 
 
-def module_text(chapter):
+def module_text(chapter, project, optional=()):
     """The module of a chapter: docstring, imports, `__all__`, then its exported cells in reading order."""
     statements = [statement for cell in chapter.exports for statement in cell.tree.body]
+    imported = [alias for statement in statements for alias in aliases(statement)]
+    of_extra = [alias for alias in imported if package_of(alias) in optional]
     head = [
         docstring(f"{chapter.title}.", chapter.opening, f"Generated from {chapter.path}; edit the chapter."),
-        import_lines(alias for statement in statements for alias in aliases(statement)),
+        import_lines(alias for alias in imported if alias not in of_extra),
+        guarded(import_lines(of_extra), chapter, project) if of_extra else "",
         list_lines("__all__ = [", [f'"{item.name}"' for item in chapter.public], "]"),
     ]
     return join(head, cells_text(chapter, chapter.exports))
+
+
+def guarded(imports, chapter, project):
+    """The imports of an extra, and what to install where they fail."""
+    advice = f'''pip install "{project["name"]}[{chapter.extra}]"'''
+    message = f"lowrank.{chapter.module} needs the extra `{chapter.extra}`: {advice}"
+    return f"try:\n{textwrap.indent(imports, '    ')}\nexcept ImportError as error:\n    raise ImportError({message!r}) from error"
 
 
 def tests_text(chapter):
@@ -60,6 +74,7 @@ def tests_text(chapter):
 def package_text(chapters, project):
     """`lowrank/__init__.py`: it imports a chapter when it is first used."""
     home = [f'"{item.name}": "{chapter.module}"' for chapter in chapters for item in chapter.public]
+    optional = [f'"{chapter.module}": "{chapter.extra}"' for chapter in chapters if chapter.extra]
     head = [
         docstring(
             f"{project.get('description', 'lowrank')}.",
@@ -71,7 +86,8 @@ def package_text(chapters, project):
         f'__version__ = "{project["version"]}"',
         list_lines("_CHAPTERS = [", [f'"{chapter.module}"' for chapter in chapters], "]"),
         list_lines("_HOME = {", home, "}"),
-        "__all__ = list(_HOME)",
+        list_lines("_EXTRA = {", optional, "}") + "  # modules that need more than the package requires",
+        "__all__ = [name for name, module in _HOME.items() if module not in _EXTRA]",
     ]
     return join(head, [LAZY])
 
@@ -90,7 +106,7 @@ def __dir__():
 '''.strip()
 
 
-def stub_text(chapters):
+def package_stub(chapters):
     """`lowrank/__init__.pyi`: tells an editor what the lazy package holds."""
     modules = [("lowrank", chapter.module, chapter.module) for chapter in chapters]
     names = [(f"lowrank.{chapter.module}", item.name, item.name) for chapter in chapters for item in chapter.public]
@@ -98,9 +114,24 @@ def stub_text(chapters):
         docstring("What `lowrank` holds, for editors.", "Generated from _toc.yml and the chapters; edit those."),
         import_lines(modules + names),
         "__version__: str",
-        list_lines("__all__ = [", [f'"{item.name}"' for chapter in chapters for item in chapter.public], "]"),
+        list_lines(
+            "__all__ = [",
+            [f'"{item.name}"' for chapter in chapters if not chapter.extra for item in chapter.public],
+            "]",
+        ),
     ]
     return join(head, [])
+
+
+def module_stub(book, chapter):
+    """`lowrank/svd.pyi`: the signatures of a module, for type checkers."""
+    body, imported = stubs.signatures(book, chapter)
+    head = [
+        docstring(f"Types of lowrank.{chapter.module}.", f"Generated from {chapter.path}; edit the chapter."),
+        import_lines(imported),
+        list_lines("__all__ = [", [f'"{item.name}"' for item in chapter.public], "]") if chapter.public else "",
+    ]
+    return join(head, body)
 
 
 def join(head, cells):
@@ -167,6 +198,10 @@ def aliases(statement):
     return []
 
 
+def package_of(alias):
+    return alias[0].split(".")[0]
+
+
 def bound_name(alias):
     module, name, renamed = alias
     return renamed or name or module.split(".")[0]
@@ -176,7 +211,7 @@ def import_lines(imported):
     """Import statements, merged and sorted: the standard library, other packages, then chapters."""
     groups = {0: [], 1: [], 2: []}
     for alias in sorted(set(imported), key=lambda alias: [part or "" for part in alias]):
-        package = alias[0].split(".")[0]
+        package = package_of(alias)
         groups[0 if package in sys.stdlib_module_names else 2 if package == "lowrank" else 1].append(alias)
     return "\n\n".join(_import_group(group) for group in groups.values() if group)
 

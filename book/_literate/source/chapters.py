@@ -69,6 +69,7 @@ def read_chapter(root, path):
         opening=myst.opening_sentence(page),
         cells=cells,
         claims=tuple(claim for cell in cells for claim in cell.claims),
+        settings=_settings(notebook),
     )
 
 
@@ -98,6 +99,12 @@ def _well_formed(cell):
             parts = [*source, cell.get("id") or ""]
             return all(isinstance(part, str) for part in parts) and isinstance(metadata.get("tags", []), list)
     return False
+
+
+def _settings(notebook):
+    metadata = notebook.get("metadata")
+    settings = metadata.get("lowrank") if isinstance(metadata, dict) else None
+    return settings if isinstance(settings, dict) else {}
 
 
 def _read_cell(number, raw):

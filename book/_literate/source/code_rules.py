@@ -74,6 +74,9 @@ def _chapter_import_problems(book, chapter, node, written):
     elif book.order.index(module) > book.order.index(chapter.module):
         next_step = f"move `{module}` before `{chapter.module}` in _toc.yml, or do without"
         yield f"{written} imports a later chapter", next_step
+    elif source and source.extra and source.extra != chapter.extra:
+        next_step = f'do without, or give this chapter the extra: `"lowrank": {{"extra": "{source.extra}"}}` in its metadata'
+        yield f"{written} needs the extra `{source.extra}`", next_step
     elif source and all(cell.code for cell in source.exports):
         exported = _names(source.shared)
         for alias in node.names:
@@ -99,7 +102,7 @@ def imports_of_packages(chapter, required):
             for package in _packages(statement):
                 if package not in allowed:
                     message = f"`{package}` is not among the dependencies in pyproject.toml"
-                    next_step = "import it in a cell that is not exported, or inside the function that needs it"
+                    next_step = "import it in a cell that is not exported, or give the chapter an extra (CONTRIBUTING.md)"
                     yield Problem(chapter.place(cell, statement.lineno), message, next_step)
 
 

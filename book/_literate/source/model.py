@@ -164,6 +164,12 @@ class Chapter:
     opening: str  # the first sentence below the title
     cells: tuple[Cell, ...]
     claims: tuple[Claim, ...]
+    settings: Mapping = field(default_factory=dict, repr=False)  # the notebook's metadata below `lowrank`
+
+    @property
+    def extra(self):
+        """The optional dependencies that the chapter needs, by their name in pyproject.toml, or None."""
+        return self.settings.get("extra")
 
     @cached_property
     def exports(self):

@@ -2,8 +2,12 @@
 
 import re
 import tomllib
+from importlib.util import find_spec
 
 from .model import Place, Problem
+
+
+OTHER_NAMES = {"scikit_learn": "sklearn"}  # packages that are imported under another name than they are installed
 
 
 def read_project(root):
@@ -21,10 +25,19 @@ def problems(root):
 
 def dependencies(root):
     """The names under which the required packages are imported."""
-    return imported(read_project(root).get("dependencies", []))
+    return _imported(read_project(root).get("dependencies", []))
 
 
-def imported(requirements):
-    """The names under which the packages of some requirements are imported."""
-    required = [re.match(r"[\w.-]+", text)[0] for text in requirements]
-    return {name.replace("-", "_").lower() for name in required}
+def extras(root):
+    """Extra -> the names under which its packages are imported."""
+    return {name: _imported(packages) for name, packages in read_project(root).get("optional-dependencies", {}).items()}
+
+
+def missing_extras(root):
+    """The extras of which a package is not installed here."""
+    return {name for name, packages in extras(root).items() if not all(map(find_spec, packages))}
+
+
+def _imported(requirements):
+    names = [re.match(r"[\w.-]+", text)[0].replace("-", "_").lower() for text in requirements]
+    return {OTHER_NAMES.get(name, name) for name in names}

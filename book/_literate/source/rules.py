@@ -24,11 +24,12 @@ KNOWN_TAGS = frozenset(
 def problems(book, root):
     """All problems of the book that its notebooks, read one by one, did not show."""
     found = [*project.problems(root), *module_names(book), *shared_names(book), *labels(book, root), *checks(book)]
-    required = project.dependencies(root)
+    required, extras = project.dependencies(root), project.extras(root)
     for chapter in book.chapters:
+        found += settings(chapter, extras)
         found += [*opening(chapter), *cell_ids(chapter), *tags(chapter), *fences(chapter), *syntax(chapter)]
         found += [*sizes(chapter)]
-        found += code_rules.problems(book, chapter, required)
+        found += code_rules.problems(book, chapter, required | extras.get(chapter.extra, set()))
     return found
 
 
@@ -135,6 +136,18 @@ def opening(chapter):
     elif not chapter.opening:
         message, next_step = "has no opening sentence", "say below the title which problem the chapter solves"
         yield Problem(Place(chapter.path), message, next_step)
+
+
+def settings(chapter, extras):
+    """What the notebook's metadata say below `lowrank`: one line, the extra of the chapter."""
+    place = Place(chapter.path)
+    for key in chapter.settings:
+        if key != "extra":
+            yield Problem(place, f"its metadata have the setting `{key}`", "the only one below `lowrank` is `extra`")
+    if chapter.extra is not None and chapter.extra not in extras:
+        near = nearest(str(chapter.extra), extras)
+        next_step = f"write `{near}`" if near else "add it below [project.optional-dependencies]"
+        yield Problem(place, f"pyproject.toml has no extra `{chapter.extra}`", next_step)
 
 
 def cell_ids(chapter):

@@ -1,0 +1,81 @@
+"""Types of lowrank.arrays.
+
+Generated from book/foundations/arrays.ipynb; edit the chapter.
+"""
+
+from typing import Any
+
+
+NUMPY: Any
+
+
+def work_dtype(dtype: Any, name: Any) -> Any: ...
+
+
+def as_floats(x: Any, name: Any) -> Any: ...
+
+
+def adjoint(A: Any) -> Any: ...
+
+
+def wide(A: Any) -> Any: ...
+
+
+def may_hold(condition: Any) -> Any: ...
+
+
+def is_bounded(x: Any) -> Any: ...
+
+
+def check_finite(x: Any, name: Any) -> Any: ...
+
+
+def check_shape(shape: Any, name: Any, *, stacked: Any = ..., empty: Any = ...) -> Any: ...
+
+
+def as_matrix(A: Any, name: Any = ..., *, stacked: Any = ..., empty: Any = ..., finite: Any = ...) -> Any: ...
+
+
+def as_stack(A: Any, name: Any = ...) -> Any: ...
+
+
+def matching(G: Any, name: Any, A: Any, other: Any = ...) -> Any: ...
+
+
+def check_parameter(value: Any, name: Any, allowed: Any, holds: Any) -> Any: ...
+
+
+def peak_of(A: Any) -> Any: ...
+
+
+def finite_peak(A: Any, name: Any) -> Any: ...
+
+
+def exponent_of(peak: Any) -> Any: ...
+
+
+def shifted(X: Any, e: Any) -> Any: ...
+
+
+def safe_norms(X: Any, axis: Any) -> Any: ...
+
+
+def power_of_two(peak: Any) -> Any: ...
+
+
+def rescaled(X: Any, up: Any, down: Any) -> Any: ...
+
+
+def frobenius_norm(A: Any) -> Any: ...
+
+
+def safe_divisor(x: Any) -> Any: ...
+
+
+def thin_svd(A: Any) -> Any: ...
+
+
+def cut_off(rtol: Any, A: Any) -> Any: ...
+
+
+def check_hermitian(A: Any, name: Any = ...) -> Any: ...

@@ -1,0 +1,52 @@
+"""Types of lowrank.interpolative.
+
+Generated from book/low_rank/interpolative.ipynb; edit the chapter.
+"""
+
+from typing import Any, Literal, NamedTuple, SupportsFloat, SupportsIndex
+
+import numpy as np
+
+from lowrank.linear_map import Factored
+
+__all__ = ["InterpolativeDecomposition", "interp_decomp"]
+
+
+class ChosenColumns:
+    def __init__(self, A: Any, capacity: Any = ..., squares: Any = ..., size: Any = ...) -> None: ...
+    def add(self, j: Any) -> Any: ...
+    def take(self, J: Any) -> Any: ...
+    def grow(self, rank: Any, goal: Any = ...) -> Any: ...
+    def goal(self, tol: Any) -> Any: ...
+    def wants(self, rank: Any, goal: Any = ...) -> Any: ...
+
+
+def swap(chosen: Any, f: Any) -> Any: ...
+
+
+class _InterpolativeDecomposition(NamedTuple):
+    columns: Any
+    Z: Any
+
+
+class InterpolativeDecomposition(Factored, _InterpolativeDecomposition):
+    @property
+    def factors(self) -> Any: ...
+
+
+def filled(J: Any, rank: Any, n: Any) -> Any: ...
+
+
+def with_identity(Z: Any, J: Any, f: Any) -> Any: ...
+
+
+def choose_on_sketch(M: Any, width: Any, rng: Any) -> Any: ...
+
+
+def pivot(chosen: Any, rank: Any, goal: Any = ...) -> Any: ...
+
+
+def check_f(f: Any, dtype: Any, name: Any = ...) -> Any: ...
+
+
+def interp_decomp(A: Any, rank: SupportsIndex | None = ..., *, tol: SupportsFloat | None = ..., f: SupportsFloat = ..., method: Literal["auto", "qr", "sketch"] = ..., rng: SupportsIndex | np.random.Generator | None = ...) -> InterpolativeDecomposition: ...

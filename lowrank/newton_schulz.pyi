@@ -1,0 +1,69 @@
+"""Types of lowrank.newton_schulz.
+
+Generated from book/matrix_sign/newton_schulz.ipynb; edit the chapter.
+"""
+
+from typing import Any, Literal, NamedTuple, SupportsIndex
+
+__all__ = [
+    "pade_step",
+    "schatten_norm",
+    "apply_schedule",
+    "PolarResiduals",
+    "polar_residuals",
+    "sqrtm_newton_schulz",
+]
+
+
+def pade_step(degree: SupportsIndex) -> Any: ...
+
+
+def normalized(X: Any, normalize: Any) -> Any: ...
+
+
+def schatten_norm(A: Any, p: Literal[2, 4, 8, 16, 32, 64] = ...) -> Any: ...
+
+
+def linear_combination(c: Any, P: Any) -> Any: ...
+
+
+def matrix_polynomial(Y: Any, c: Any, powers: Any = ...) -> Any: ...
+
+
+def three_products(c: Any) -> Any: ...
+
+
+def plain_form(X: Any, schedule: Any, powers: Any) -> Any: ...
+
+
+def gram_form(X: Any, schedule: Any, powers: Any, restart: Any) -> Any: ...
+
+
+NORMALIZE: Any
+
+
+def check_schedule(schedule: Any) -> Any: ...
+
+
+def apply_schedule(A: Any, schedule: Any, *, normalize: Literal["frobenius", "schatten4", "schatten8", False] = ..., form: Literal["auto", "plain", "gram"] = ..., restart: SupportsIndex = ...) -> Any: ...
+
+
+class _PolarResiduals(NamedTuple):
+    orthogonality: Any
+    bound: Any
+    hermitian: Any
+    backward: Any
+    smallest: Any
+
+
+class PolarResiduals(_PolarResiduals):
+    ...
+
+
+def orthogonality_defect(X: Any) -> Any: ...
+
+
+def polar_residuals(A: Any, X: Any) -> PolarResiduals: ...
+
+
+def sqrtm_newton_schulz(A: Any, schedule: Any = ..., *, return_inverse: bool = ...) -> Any: ...

@@ -1,0 +1,37 @@
+"""Types of lowrank.psd.
+
+Generated from book/low_rank/psd.ipynb; edit the chapter.
+"""
+
+from typing import Any, NamedTuple, SupportsFloat, SupportsIndex
+
+import numpy as np
+
+from lowrank.linear_map import Factored
+
+__all__ = ["RPCholesky", "rpcholesky", "Nystrom", "nystrom"]
+
+
+class _RPCholesky(NamedTuple):
+    F: Any
+    pivots: Any
+
+
+class RPCholesky(Factored, _RPCholesky):
+    @property
+    def factors(self) -> Any: ...
+
+
+def rpcholesky(A: Any, rank: SupportsIndex, *, block: SupportsIndex | None = ..., tol: SupportsFloat = ..., rng: SupportsIndex | np.random.Generator | None = ...) -> RPCholesky: ...
+
+
+class _Nystrom(NamedTuple):
+    F: Any
+
+
+class Nystrom(Factored, _Nystrom):
+    @property
+    def factors(self) -> Any: ...
+
+
+def nystrom(A: Any, rank: SupportsIndex, *, oversample: SupportsIndex = ..., rng: SupportsIndex | np.random.Generator | None = ...) -> Nystrom: ...

@@ -1,0 +1,56 @@
+"""Types of lowrank.pseudo_inverse.
+
+Generated from book/low_rank/pseudo_inverse.ipynb; edit the chapter.
+"""
+
+from typing import Any, NamedTuple, SupportsFloat, SupportsIndex
+
+__all__ = [
+    "PenroseResiduals",
+    "penrose_residuals",
+    "pinv",
+    "best_factor",
+    "NewtonSchulzInverse",
+    "pinv_newton_schulz",
+]
+
+
+class _PenroseResiduals(NamedTuple):
+    AXA: Any
+    XAX: Any
+    AX: Any
+    XA: Any
+
+
+class PenroseResiduals(_PenroseResiduals):
+    ...
+
+
+def penrose_residuals(A: Any, X: Any) -> PenroseResiduals: ...
+
+
+def orthogonal_parts(A: Any, name: Any, rtol: Any) -> Any: ...
+
+
+def unscale_inverse(X: Any, e: Any, name: Any = ...) -> Any: ...
+
+
+def pinv(A: Any, *, rtol: SupportsFloat | None = ..., atol: SupportsFloat | None = ..., hermitian: bool = ..., return_rank: bool = ...) -> Any: ...
+
+
+def best_factor(M: Any, *, left: Any = ..., right: Any = ..., rtol: SupportsFloat | None = ...) -> Any: ...
+
+
+class _NewtonSchulzInverse(NamedTuple):
+    X: Any
+    rank: Any
+    residual: Any
+    steps: Any
+    converged: Any
+
+
+class NewtonSchulzInverse(_NewtonSchulzInverse):
+    ...
+
+
+def pinv_newton_schulz(A: Any, *, steps: SupportsIndex | None = ..., tol: SupportsFloat | None = ..., order: SupportsIndex = ...) -> NewtonSchulzInverse: ...

@@ -1,0 +1,38 @@
+"""Types of lowrank.retrieval.
+
+Generated from book/low_rank/retrieval.ipynb; edit the chapter.
+"""
+
+from typing import Any, Callable, NamedTuple, SupportsFloat, SupportsIndex
+
+import numpy as np
+
+__all__ = ["Ranking", "CURIndex"]
+
+
+class _Ranking(NamedTuple):
+    items: Any
+    scores: Any
+
+
+class Ranking(_Ranking):
+    ...
+
+
+class _CURIndex(NamedTuple):
+    anchors: Any
+    Z: Any
+    left: Any
+    right: Any
+    ridge: float
+    error: float
+    amplification: float
+
+
+class CURIndex(_CURIndex):
+    @classmethod
+    def fit(cls, scores: Any, n_anchors: SupportsIndex | None = ..., *, anchors: Any = ..., queries: Any = ..., ridge: SupportsFloat | None = ..., rng: SupportsIndex | np.random.Generator | None = ...) -> CURIndex: ...
+    def scores(self, anchor_scores: Any) -> Any: ...
+    def query(self, anchor_scores: Any, k: SupportsIndex) -> Ranking: ...
+    def search(self, score: Callable[..., Any], k: SupportsIndex, *, budget: SupportsIndex) -> Ranking: ...
+    def add(self, scores: Any) -> CURIndex: ...

@@ -1,0 +1,38 @@
+"""Types of lowrank.simplex_maps.
+
+Generated from book/smooth_topk/simplex_maps.ipynb; edit the chapter.
+"""
+
+from typing import Any, SupportsFloat, SupportsIndex
+
+__all__ = ["softmax", "softmax_vjp", "sparsemax", "sparsemax_vjp", "entmax", "entmax_vjp"]
+
+
+def as_slices(x: Any, axis: Any, **others: Any) -> Any: ...
+
+
+def check_temperature(T: Any) -> Any: ...
+
+
+def count_true(xp: Any, mask: Any, dtype: Any) -> Any: ...
+
+
+def check_room(xp: Any, X: Any, k: Any, finite: Any) -> Any: ...
+
+
+def softmax(x: Any, *, temperature: SupportsFloat = ..., axis: SupportsIndex = ...) -> Any: ...
+
+
+def softmax_vjp(x: Any, g: Any, *, temperature: Any = ..., axis: Any = ...) -> Any: ...
+
+
+def sparsemax(x: Any, *, temperature: Any = ..., axis: Any = ...) -> Any: ...
+
+
+def sparsemax_vjp(x: Any, g: Any, *, temperature: Any = ..., axis: Any = ...) -> Any: ...
+
+
+def entmax(x: Any, *, alpha: SupportsFloat = ..., temperature: Any = ..., axis: Any = ...) -> Any: ...
+
+
+def entmax_vjp(x: Any, g: Any, *, alpha: SupportsFloat = ..., temperature: Any = ..., axis: Any = ...) -> Any: ...

@@ -1,0 +1,39 @@
+"""Types of lowrank.svd.
+
+Generated from book/low_rank/svd.ipynb; edit the chapter.
+"""
+
+from typing import Any, NamedTuple, SupportsFloat, SupportsIndex
+
+from lowrank.linear_map import Factored
+
+__all__ = ["TruncatedSVD", "truncated_svd"]
+
+
+def fix_signs(U: Any, Vh: Any) -> Any: ...
+
+
+class _TruncatedSVD(NamedTuple):
+    U: Any
+    s: Any
+    Vh: Any
+
+
+class TruncatedSVD(Factored, _TruncatedSVD):
+    @property
+    def factors(self) -> Any: ...
+
+
+def rank_for_tol(s: Any, tol: Any) -> Any: ...
+
+
+def project(Q: Any, X: Any) -> Any: ...
+
+
+def combine(Q: Any, C: Any) -> Any: ...
+
+
+def orthogonalise(W: Any, Q: Any) -> Any: ...
+
+
+def truncated_svd(A: Any, rank: SupportsIndex | None = ..., *, tol: SupportsFloat | None = ...) -> TruncatedSVD: ...

@@ -1,0 +1,20 @@
+"""Types of lowrank.topk.
+
+Generated from book/smooth_topk/topk.ipynb; edit the chapter.
+"""
+
+from typing import Any, Literal, SupportsFloat, SupportsIndex
+
+__all__ = ["soft_topk", "soft_topk_vjp", "soft_topk_jvp", "topk_temperature"]
+
+
+def soft_topk(x: Any, k: Any, *, temperature: SupportsFloat = ..., method: Literal["laplace", "sparse", "subset", "sigmoid", "expclip"] = ..., axis: SupportsIndex = ...) -> Any: ...
+
+
+def soft_topk_vjp(x: Any, k: Any, g: Any, *, temperature: Any = ..., method: Any = ..., axis: Any = ...) -> Any: ...
+
+
+def soft_topk_jvp(x: Any, k: Any, dx: Any, *, temperature: Any = ..., method: Any = ..., axis: Any = ...) -> Any: ...
+
+
+def topk_temperature(x: Any, k: SupportsIndex, *, error: SupportsFloat = ..., method: Any = ..., axis: Any = ...) -> Any: ...

@@ -48,12 +48,14 @@ def md(source):
 
 def code(source, *tags):
     metadata = {"tags": list(tags)} if tags else {}
-    source = dedent(source).strip()
-    return {"cell_type": "code", "source": source, "metadata": metadata, "outputs": [], "execution_count": None}
+    return {"cell_type": "code", "source": dedent(source).strip(), "metadata": metadata, "outputs": []}
+
+
+OUTCOME = "\n\n**You will be able to** do it."
 
 
 CONVENTIONS = [
-    md("# Conventions\n\nEvery method scales by a power of two. Then it starts."),
+    md(f"# Conventions\n\nEvery method scales by a power of two. Then it starts.{OUTCOME}"),
     code(
         """
         import numpy as np
@@ -69,7 +71,7 @@ CONVENTIONS = [
 ]
 
 SVD = [
-    md("# The SVD\n\nWe look for $\\min \\|A - B\\|$."),
+    md(f"# The SVD\n\nWe look for $\\min \\|A - B\\|$.{OUTCOME}"),
     code("from lowrank.conventions import halve, scale", "export"),
     code("def norm(A):\n    '''A norm.'''\n    return scale(halve(A))", "export"),
     md(":::{prf:theorem} Eckart and Young\n:label: eckart-young\n\nIt is so.\n:::"),
@@ -85,7 +87,7 @@ SVD = [
     ),
 ]
 
-PSD = [md("# Nystrom\n\nWe approximate a kernel matrix."), code("ORDER = 2", "export")]
+PSD = [md(f"# Nystrom\n\nWe approximate a kernel matrix.{OUTCOME}"), code("ORDER = 2", "export")]
 
 
 class MiniBook:
@@ -129,6 +131,10 @@ class MiniBook:
 
     def save_notebook(self, path, cells, minor=5):
         cells = [{"id": f"id-{number}", **cell} for number, cell in enumerate(cells)]
+        ran = [cell for cell in cells if cell["cell_type"] == "code" and cell["source"]]
+        for cell in cells:
+            if cell["cell_type"] == "code":
+                cell.setdefault("execution_count", ran.index(cell) + 1 if cell in ran else None)
         settings = self.settings.get(path.rpartition("/")[2].removesuffix(".ipynb"))
         metadata = {"lowrank": settings} if settings else {}
         notebook = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": minor}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.literate.minibook import code, md, python
+from tests.literate.minibook import OUTCOME, code, md, python
 
 LITERATE = Path(__file__).resolve().parents[2] / "book" / "_literate"
 NOTHING_WRITTEN = "1 error; nothing was written. Correct, save, and run: make export"
@@ -319,6 +319,11 @@ def test_the_command_itself(book):
 
 # What is unfinished: a warning while writing, an error once it is checked
 
+
+def with_output(source, **output):
+    return {**code(source), "outputs": [output]}
+
+
 UNFINISHED = {
     "a claim without a check": (
         [md(":::{prf:lemma}\n:label: small\n\nNo check.\n:::")],
@@ -334,8 +339,41 @@ UNFINISHED = {
         "cell 6 (X), line 1: has 101 columns, more than 99; break this line",
     ),
     "an output that has to be scrolled": (
-        [{**code("print(100 * '-')"), "outputs": [{"output_type": "stream", "name": "stdout", "text": [100 * "-"]}]}],
+        [with_output("print(100 * '-')", output_type="stream", name="stdout", text=[100 * "-"])],
         "cell 6: prints a line of 100 columns, more than 99; print shorter lines, and run it",
+    ),
+    "a cell that was not run": (
+        [{**code("x = 1"), "execution_count": None}],
+        "cell 6 (x): has not run, or not in its turn; run: make run CHAPTER=svd",
+    ),
+    "a cell that was run twice": (
+        [{**code("x = 1"), "execution_count": 5}, code("y = 2")],
+        "cell 6 (x): has not run, or not in its turn; run: make run CHAPTER=svd",
+    ),
+    "a semicolon": (
+        [code("x = 1\nx;\n")],
+        "cell 6 (x), line 2: ends with a semicolon, which hides an output from readers but not from nbval; write `_ = ...`",
+    ),
+    "an output that is not compared": (
+        [code("1", "nbval-ignore-output")],
+        "cell 6: has an output that is not compared, without a reason; say why in the text above it",
+    ),
+    "a picture without text": (
+        [with_output("x = 1", output_type="display_data", data={"image/png": "iVBO", "text/plain": ["<Figure>"]})],
+        "cell 6 (x): shows a picture without alternative text; describe it for those who do not see it:"
+        ' `"mystnb": {"image": {"alt": "..."}}` in its metadata',
+    ),
+    "an error that is stored": (
+        [with_output("1 / 0", output_type="error", ename="E", evalue="no", traceback=["E: no"])],
+        "cell 6: stores an error; correct it and run it, or tag it `raises-exception` if the error is the point",
+    ),
+    "a warning that is stored": (
+        [with_output("x = 1", output_type="stream", name="stderr", text=["careful"])],
+        "cell 6 (x): stores a warning; remove its cause and run it",
+    ),
+    "a place on this machine": (
+        [with_output("x = 1", output_type="stream", name="stdout", text=["in /home/me"])],
+        "cell 6 (x): prints `/home/m`, which is another on every machine; print less, and run it",
     ),
     "an import that only the notebook uses": (
         [code("from math import pi, sin\nDEGREE = pi / 180", "export"), code("sin(DEGREE)")],
@@ -366,6 +404,27 @@ def test_unfinished(book, cells, expected):
     run = book.export("--check")
     assert (run.status, run.errors) == (2, [f"book/low_rank/svd.ipynb, {expected}", NOTHING_WRITTEN])
     assert book.files() == before
+
+
+def test_a_chapter_without_an_outcome_is_unfinished(book):
+    book["psd"][0] = md("# Nystrom\n\nWe approximate a kernel matrix.")
+    book.save()
+    expected = (
+        "book/low_rank/psd.ipynb: does not say what a reader will be able to do;"
+        " add a line that begins with `**You will be able to**` below the opening"
+    )
+    assert book.export().err == f"warning: {expected}\n"
+    assert book.export("--check").errors == [expected, NOTHING_WRITTEN]
+
+
+def test_a_picture_with_its_text_and_an_error_that_is_the_point_are_fine(book):
+    picture = with_output("x = 1", output_type="display_data", data={"image/png": "iVBO"})
+    picture["metadata"] = {"mystnb": {"image": {"alt": "A line."}}}
+    error = with_output("1 / 0", output_type="error", ename="E", evalue="no", traceback=["E: no"])
+    error["metadata"] = {"tags": ["raises-exception"]}
+    book["svd"] += [picture, error, md("It differs."), code("1", "nbval-ignore-output")]
+    book.save()
+    assert book.export().err == ""
 
 
 # Mistakes in the cells of a chapter. Each is added to the end of `svd`, which has five cells.
@@ -717,11 +776,11 @@ BAD_FILES = {
         "book/low_rank/psd.ipynb: is not UTF-8 text; restore it from git",
     ),
     "no title": (
-        replace_all("psd", md("Text."), code("ORDER = 2", "export")),
+        replace_all("psd", md(f"Text.{OUTCOME}"), code("ORDER = 2", "export")),
         "book/low_rank/psd.ipynb: has no title; begin its first cell with `# Title`",
     ),
     "no opening sentence": (
-        replace_all("psd", md("# Title"), code("ORDER = 2", "export")),
+        replace_all("psd", md(f"{OUTCOME}\n\n# Title"), code("ORDER = 2", "export")),
         "book/low_rank/psd.ipynb: has no opening sentence; say below the title which problem the chapter solves",
     ),
     "a chapter that is missing": (

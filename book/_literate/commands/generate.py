@@ -8,8 +8,8 @@ from functools import partial
 
 from ..source import scope
 from ..source.code_rules import first_line, kept
+from ..source.output_rules import MOST_COLUMNS as WIDTH
 from ..source.project import extras, read_project
-from ..source.rules import MOST_COLUMNS as WIDTH
 from . import stubs
 
 

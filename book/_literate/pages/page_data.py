@@ -12,7 +12,6 @@ from .crosslinks import chapter_of
 from .module_pages import link_to_module
 
 WORDS, FORMULAS, LINES = 200, 6, 40  # read in a minute: words of prose, displayed formulas, lines of code
-OUTCOME = "**You will be able to**"
 
 
 def sign_pages(app, config):
@@ -62,10 +61,8 @@ def say_why(app, pagename, templatename, context, doctree):
 
 
 def outcome(chapter):
-    """What follows "You will be able to" in a chapter, as plain text: A+ for the pseudo-inverse, code without marks."""
-    lines = (line for cell in chapter.cells if cell.kind == "markdown" for line in cell.source.splitlines())
-    text = next((line.removeprefix(OUTCOME) for line in lines if line.startswith(OUTCOME)), "")
-    return re.sub(r"[$`{}^\\]", "", text).strip()
+    """What a reader will be able to do, as plain text: A+ for the pseudo-inverse, code without marks."""
+    return re.sub(r"[$`{}^\\]", "", chapter.outcome)
 
 
 def setup(app):

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from . import myst, rules
 from .files import Unreadable, read_text
-from .model import ROOT, Book, Cell, Chapter, Place, Problem
+from .model import ROOT, Book, Cell, Chapter, Outputs, Place, Problem
 from .toc import TOC, read_toc
 
 
@@ -112,15 +112,20 @@ def _read_cell(number, raw):
     kind, metadata = raw["cell_type"], raw["metadata"]
     tags = tuple(map(str, metadata.get("tags", [])))
     code, fault = _compile(source) if kind == "code" else (None, None)
-    outputs = tuple(_texts(raw)) if kind == "code" else ()
-    return Cell(number, kind, raw.get("id"), source, tags, metadata, code, fault, outputs)
+    outputs = _outputs(raw.get("outputs", ()))
+    return Cell(number, kind, raw.get("id"), source, tags, metadata, code, fault, outputs, raw.get("execution_count"))
 
 
-def _texts(raw):
-    """What the stored outputs of a code cell say as text."""
-    for output in raw.get("outputs", ()):
-        text = output.get("text") or output.get("data", {}).get("text/plain") or ""
-        yield "".join(text)
+def _outputs(stored):
+    text, mimes, errors, warnings = [], set(), False, False
+    for output in stored:
+        data = output.get("data", {})
+        mimes.update(data)
+        errors |= output.get("output_type") == "error"
+        warnings |= output.get("name") == "stderr"
+        lines = [output.get("text"), output.get("traceback"), *(data[mime] for mime in data if mime.startswith("text/"))]
+        text += ["".join(part) for part in lines if part]
+    return Outputs(tuple(text), any(mime.startswith("image/") for mime in mimes), errors, warnings)
 
 
 def _compile(source):

@@ -13,6 +13,7 @@ from . import myst
 
 ROOT = Path(__file__).resolve().parents[3]
 
+OUTCOME = "**You will be able to**"
 FOLDED_FROM = 3  # lines below its summary that a docstring needs to be folded
 
 CLAIM_KINDS = ("theorem", "lemma", "proposition", "corollary")
@@ -56,6 +57,16 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Outputs:
+    """What is stored of the outputs of a code cell."""
+
+    text: tuple[str, ...] = ()
+    pictures: bool = False
+    errors: bool = False
+    warnings: bool = False
+
+
+@dataclass(frozen=True)
 class Cell:
     number: int  # counted from 1 over all cells
     kind: str  # "code", "markdown" or "raw"
@@ -65,7 +76,8 @@ class Cell:
     metadata: Mapping = field(repr=False)
     code: CodeType | None = field(default=None, repr=False, compare=False)  # of a code cell that compiles
     fault: Exception | None = None  # what the compiler refuses or warns about
-    outputs: tuple[str, ...] = field(default=(), repr=False)  # the text of a code cell's stored outputs
+    outputs: "Outputs" = field(default_factory=lambda: Outputs(), repr=False, compare=False)
+    count: int | None = None  # the execution count
 
     @cached_property
     def tree(self):
@@ -170,6 +182,12 @@ class Chapter:
     def extra(self):
         """The optional dependencies that the chapter needs, by their name in pyproject.toml, or None."""
         return self.settings.get("extra")
+
+    @cached_property
+    def outcome(self):
+        """What follows "You will be able to", as it is written, or an empty string."""
+        lines = (line for cell in self.cells if cell.kind == "markdown" for line in cell.source.splitlines())
+        return next((line.removeprefix(OUTCOME).strip() for line in lines if line.startswith(OUTCOME)), "")
 
     @cached_property
     def exports(self):

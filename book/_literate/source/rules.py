@@ -1,19 +1,18 @@
 """Every rule that the book has to keep. Each function below `problems` yields the problems of one kind.
 
-The rules for the code that is exported stand in `code_rules.py`.
+The rules for code stand in `code_rules.py`, those for what is stored and shown in `output_rules.py`.
 """
 
 import keyword
 import re
 from functools import partial
 
-from . import code_rules, myst, project
+from . import code_rules, myst, output_rules, project
 from .model import CLAIM_DIRECTIVES, Place, Problem, nearest
 
 LABEL = re.compile(r"[a-z][a-z0-9-]*")
 MODULE = re.compile(r"[a-z][a-z0-9_]*")
 MAGIC = re.compile(r"\s*[%!?]|[^#]*=\s*[%!]|[^#]*\?\s*$")
-MOST_LINES, MOST_COLUMNS = 30, 99  # of open code in a cell; of code and output that fit the page at 1280 px
 KNOWN_TAGS = frozenset(
     """export internal test full-width margin sidebar popout output_scroll scroll-output
     hide-input hide-output hide-cell remove-input remove-output remove-cell remove-stdout remove-stderr
@@ -28,7 +27,7 @@ def problems(book, root):
     for chapter in book.chapters:
         found += settings(chapter, extras)
         found += [*opening(chapter), *cell_ids(chapter), *tags(chapter), *fences(chapter), *syntax(chapter)]
-        found += [*sizes(chapter)]
+        found += output_rules.problems(chapter)
         found += code_rules.problems(book, chapter, required | extras.get(chapter.extra, set()))
     return found
 
@@ -178,24 +177,6 @@ def tags(chapter):
             first, second = sorted(ours, key=lambda tag: tag not in ("export", "internal"))[:2]
             message = f"a cell cannot be `{first}` and `{second}`"
             yield Problem(chapter.place(cell), message, "split the cell")
-
-
-def sizes(chapter):
-    """A reader sees short cells, and no line that has to be scrolled at 1280 px."""
-    for cell in chapter.cells:
-        if cell.open_lines > MOST_LINES:
-            message = f"shows {cell.open_lines} lines of code, more than {MOST_LINES}"
-            next_step = "split it where a sentence fits between, or tag it `hide-input` if it is plumbing"
-            yield Problem(chapter.place(cell), message, next_step, unfinished=True)
-        if cell.kind == "code":
-            for number, line in enumerate(cell.source.split("\n"), 1):
-                if len(line) > MOST_COLUMNS:
-                    message = f"has {len(line)} columns, more than {MOST_COLUMNS}"
-                    yield Problem(chapter.place(cell, number), message, "break this line", unfinished=True)
-            widest = max((len(line) for text in cell.outputs for line in text.split("\n")), default=0)
-            if widest > MOST_COLUMNS:
-                message = f"prints a line of {widest} columns, more than {MOST_COLUMNS}"
-                yield Problem(chapter.place(cell), message, "print shorter lines, and run it", unfinished=True)
 
 
 def fences(chapter):

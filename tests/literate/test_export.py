@@ -48,7 +48,7 @@ def test_norm():
 def test_a_sound_book_is_written(book):
     run = book.export()
     assert (run.status, run.err) == (0, "")
-    assert run.out.splitlines()[-1] == "Exported 3 chapters; 10 files changed."
+    assert run.out.splitlines()[-1] == "Exported 3 chapters; 13 files changed."
     assert book.read("lowrank/svd.py") == SVD_MODULE
     assert book.read("tests/chapters/test_svd.py") == SVD_TESTS
     assert {path.name for path in (book.root / "tests/chapters").iterdir()} == {"test_svd.py"}
@@ -911,6 +911,7 @@ def test_what_a_chapter_leaves_behind_is_removed_on_request(book):
         f"lowrank/psd.py: no chapter exports this file; {next_step}",
         f"lowrank/psd.pyi: no chapter exports this file; {next_step}",
         f"tests/chapters/test_psd.py: no chapter exports this file; {next_step}",
+        f"book/reference/api/psd.md: no chapter exports this file; {next_step}",
     )
     run = book.export("--remove-orphans")
     assert run.status == 0

@@ -18,9 +18,10 @@ from pathlib import Path
 
 from ..source.chapters import read_book
 from ..source.model import ROOT, Place, Problem
-from .generate import generate
+from .generate import API, generate
 
-FOLDERS = ("lowrank", "tests/chapters")
+FOLDERS = ("lowrank", "tests/chapters", API)
+SUFFIXES = (".py", ".pyi", ".md")
 GENERATED = re.compile(r"[Gg]enerated from .*; edit")  # in the docstring of every generated file
 
 
@@ -111,7 +112,9 @@ def orphans(book, root):
         chapter = book.chapter(module)  # one that cannot be read may still export both
         expected |= {f"lowrank/{module}.py", f"lowrank/{module}.pyi"} if not chapter or chapter.exports else set()
         expected |= {f"tests/chapters/test_{module}.py"} if not chapter or chapter.tests else set()
-    found = [path.relative_to(root).as_posix() for folder in FOLDERS for path in sorted((root / folder).glob("*.py*"))]
+        expected |= {f"{API}/{module}.md"} if not chapter or chapter.public else set()
+    files = [file for folder in FOLDERS for file in sorted((root / folder).glob("*")) if file.suffix in SUFFIXES]
+    found = [file.relative_to(root).as_posix() for file in files]
     return [path for path in found if path not in expected]
 
 

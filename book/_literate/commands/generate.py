@@ -10,7 +10,10 @@ from ..source import scope
 from ..source.code_rules import first_line, kept
 from ..source.output_rules import MOST_COLUMNS as WIDTH
 from ..source.project import extras, read_project
+from ..source.scope import Alias, aliases
 from . import stubs
+
+API = "book/reference/api"  # the pages with the entries of all that is public, one for each module
 
 
 def generate(book, root):
@@ -27,6 +30,7 @@ def generate(book, root):
         "lowrank/py.typed": "",
     }
     tested = [chapter for chapter in book.chapters if chapter.tests]
+    files |= {f"{API}/{chapter.module}.md": api_page(chapter) for chapter in exported if chapter.public}
     return files | {f"tests/chapters/test_{chapter.module}.py": tests_text(chapter) for chapter in tested}
 
 
@@ -37,7 +41,7 @@ def module_text(chapter, project, optional=()):
     """The module of a chapter: docstring, imports, `__all__`, then its exported cells in reading order."""
     statements = [statement for cell in chapter.exports for statement in cell.tree.body]
     imported = [alias for statement in statements for alias in aliases(statement)]
-    of_extra = [alias for alias in imported if package_of(alias) in optional]
+    of_extra = [alias for alias in imported if alias.package in optional]
     head = [
         docstring(f"{chapter.title}.", chapter.opening, f"Generated from {chapter.path}; edit the chapter."),
         import_lines(alias for alias in imported if alias not in of_extra),
@@ -62,8 +66,8 @@ def tests_text(chapter):
     imported = [alias for statement in statements for alias in aliases(statement)]
     exported = [alias for cell in chapter.exports for statement in cell.tree.body for alias in aliases(statement)]
     for name in used:
-        found = [alias for alias in exported if bound_name(alias) == name]
-        imported += found or [(f"lowrank.{chapter.module}", name, None)]
+        found = [alias for alias in exported if alias.bound == name]
+        imported += found or [Alias(f"lowrank.{chapter.module}", name, None)]
     head = [
         docstring(f"Tests of lowrank.{chapter.module}, generated from {chapter.path}; edit the chapter."),
         import_lines(imported),
@@ -108,8 +112,8 @@ def __dir__():
 
 def package_stub(chapters):
     """`lowrank/__init__.pyi`: tells an editor what the lazy package holds."""
-    modules = [("lowrank", chapter.module, chapter.module) for chapter in chapters]
-    names = [(f"lowrank.{chapter.module}", item.name, item.name) for chapter in chapters for item in chapter.public]
+    modules = [Alias("lowrank", chapter.module, chapter.module) for chapter in chapters]
+    names = [Alias(f"lowrank.{chapter.module}", item.name, item.name) for chapter in chapters for item in chapter.public]
     head = [
         docstring("What `lowrank` holds, for editors.", "Generated from _toc.yml and the chapters; edit those."),
         import_lines(modules + names),
@@ -132,6 +136,24 @@ def module_stub(book, chapter):
         list_lines("__all__ = [", [f'"{item.name}"' for item in chapter.public], "]") if chapter.public else "",
     ]
     return join(head, body)
+
+
+def api_page(chapter):
+    """The page that documents a module: the directive fills it when the book is built."""
+    about = f"What lowrank.{chapter.module} offers, from the chapter {chapter.title}: signatures, errors, costs, examples."
+    return f"""---
+myst:
+  html_meta:
+    description: "{plain(about)}"
+---
+
+% Generated from {chapter.path}; edit the chapter.
+
+# lowrank.{chapter.module}
+
+```{{literate-api}} {chapter.module}
+```
+"""
 
 
 def join(head, cells):
@@ -188,30 +210,11 @@ def code_of(cell):
 # Imports
 
 
-def aliases(statement):
-    """(module, name, as) of each name that an import statement imports; the name is None in `import module`."""
-    match statement:
-        case ast.Import(names=names):
-            return [(alias.name, None, alias.asname) for alias in names]
-        case ast.ImportFrom(names=names, module=module):
-            return [(module, alias.name, alias.asname) for alias in names]
-    return []
-
-
-def package_of(alias):
-    return alias[0].split(".")[0]
-
-
-def bound_name(alias):
-    module, name, renamed = alias
-    return renamed or name or module.split(".")[0]
-
-
 def import_lines(imported):
     """Import statements, merged and sorted: the standard library, other packages, then chapters."""
     groups = {0: [], 1: [], 2: []}
     for alias in sorted(set(imported), key=lambda alias: [part or "" for part in alias]):
-        package = package_of(alias)
+        package = alias.package
         groups[0 if package in sys.stdlib_module_names else 2 if package == "lowrank" else 1].append(alias)
     return "\n\n".join(_import_group(group) for group in groups.values() if group)
 

@@ -6,6 +6,8 @@ An array is `Any`, since it may belong to one of several libraries.
 import ast
 import re
 
+from ..source.scope import Alias, aliases
+
 BASES = re.compile(r"namedtuple\(\s*[\"'](\w+)[\"'],\s*[\"']([^\"']*)[\"']")
 ENTRY = re.compile(r"(?m)^(\*{0,2}\w+(?:, \w+)*) : (.*)$")
 NUMBERS = {"int": "SupportsIndex", "float": "SupportsFloat", "bool": "bool", "str": "str", "callable": "Callable[..., Any]"}
@@ -13,7 +15,7 @@ VALUES = {"int": "int", "float": "float", "bool": "bool", "str": "str"}
 
 
 def signatures(book, chapter):
-    """The stubs of what a chapter shares, and the (module, name, as) that they import."""
+    """The stubs of what a chapter shares, and what they import."""
     shared = {item.name for item in chapter.shared}
     known = {item.name for other in book.chapters for item in other.public if item.kind == "class"}
     body = []
@@ -34,20 +36,14 @@ def imports(book, chapter, text):
     """What the stubs of a chapter use: of `typing`, of other chapters, and of other libraries as bases."""
     used = set(re.findall(r"(?<![\w.])[A-Za-z_]\w*", text))
     typing = {"Any", "Callable", "Literal", "NamedTuple", "SupportsFloat", "SupportsIndex"}
-    found = [("typing", name, None) for name in sorted(used & typing)]
-    found += [("numpy", None, "np")] if "np" in used else []
-    for cell in chapter.exports:
-        for node in cell.tree.body:
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                module = getattr(node, "module", None)
-                for alias in node.names:
-                    name = alias.asname or alias.name.split(".")[0]
-                    if name in used and name not in ("np", "namedtuple"):
-                        found.append((module, alias.name, alias.asname) if module else (alias.name, None, alias.asname))
-    bound = {alias[1] for alias in found} | {item.name for item in chapter.shared}
+    found = [Alias("typing", name, None) for name in sorted(used & typing)]
+    found += [Alias("numpy", None, "np")] if "np" in used else []
+    of_chapter = [alias for cell in chapter.exports for node in cell.tree.body for alias in aliases(node)]
+    found += [alias for alias in of_chapter if alias.bound in used - {"np", "namedtuple"}]
+    here = {alias.name for alias in found} | {item.name for item in chapter.shared}
     for other in book.chapters:
-        found += [(f"lowrank.{other.module}", item.name, None) for item in other.public
-                  if item.name in used - bound and item.kind == "class"]  # fmt: skip
+        classes = [item.name for item in other.public if item.kind == "class" and item.name in used - here]
+        found += [Alias(f"lowrank.{other.module}", name, None) for name in classes]
     return found
 
 

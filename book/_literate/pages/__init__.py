@@ -12,6 +12,7 @@ PARTS = (
     "pages.page_data",
     "pages.cell_badges",
     "pages.claims",
+    "pages.folding",
     "pages.module_pages",
     "pages.code_links",
     "pages.chapter_map",

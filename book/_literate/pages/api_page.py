@@ -1,15 +1,16 @@
-"""The API page: what each chapter exports, from its docstrings, with a link to the section that derives it."""
+"""The API pages: what each chapter exports, from its docstrings, with a link to the section that derives it."""
 
 import ast
 import re
+from pathlib import Path
 
 from docutils import nodes
 from docutils.statemachine import StringList
-from sphinx.addnodes import desc, desc_content
+from sphinx.addnodes import desc, desc_content, pending_xref
 from sphinx.util.docutils import SphinxDirective
 
-from .crosslinks import anchor, book_of, depend_on_book, link_to_cell
-from .module_pages import link_to_module
+from ..source.project import extras
+from .crosslinks import anchor, book_of, depend_on_book, link_to_api, link_to_cell, link_to_module, table
 
 DIRECTIVES = {"function": "autofunction", "class": "autoclass", "constant": "autodata"}
 PARTS = re.compile(r"``.*?``|(?:(?!``).)+|.")  # literals, and what stands between them
@@ -18,31 +19,68 @@ OPTIONS = {"class": [":members:"], "constant": [":no-value:"]}
 
 
 class ApiPage(SphinxDirective):
-    """``{literate-api}``: for each chapter, in the order of the book, its public names by autodoc."""
+    """``{literate-api} svd``: the public names of a module by autodoc; without a name, the index of all modules."""
+
+    optional_arguments = 1
 
     def run(self):
         depend_on_book(self.env)
-        return [self.section(chapter) for chapter in book_of(self.env.app).chapters if chapter.exports]
+        book = book_of(self.env.app)
+        if self.arguments:
+            return self.parsed(entries(book, book.chapter(self.arguments[0])))
+        return [part for name, files in book.parts for part in self.index(name, [c for c in book.chapters if c.path in files])]
 
-    def section(self, chapter):
-        title = nodes.title("", f"lowrank.{chapter.module}")
-        section = nodes.section("", title, ids=[f"api-{chapter.module}"])
-        source = self.env.doc2path(self.env.docname)
-        text = StringList(["```{eval-rst}", *reference(chapter), "```"], source)
-        self.state.nested_parse(text, self.content_offset, section)
-        return section
+    def index(self, name, chapters):
+        """A part of the index: a row for each module that offers something, and what the others are for."""
+        rows = [self.row(chapter) for chapter in chapters if chapter.public]
+        if rows:
+            yield nodes.rubric("", name)
+            yield table(("Module", "Offers", "Derived in"), rows)
+
+    def row(self, chapter):
+        module = link_to_api("mod", f"lowrank.{chapter.module}", f"lowrank.{chapter.module}")
+        names = [link_to_api("obj", f"lowrank.{chapter.module}.{item.name}", item.name) for item in chapter.public]
+        offers = nodes.inline("", "", *[part for name in names for part in (nodes.Text(", "), name)][1:])
+        link = pending_xref("", nodes.Text(chapter.title), refdomain="std", reftype="doc", reftarget=f"/{chapter.docname}",
+                            refexplicit=True, refwarn=True)  # fmt: skip
+        return [module], [offers], [link]
+
+    def parsed(self, lines):
+        """What some lines of reStructuredText become."""
+        container = nodes.Element()
+        text = StringList(["```{eval-rst}", *lines, "```"], self.env.doc2path(self.env.docname))
+        self.state.nested_parse(text, self.content_offset, container)
+        return container.children
 
 
-def reference(chapter):
+def entries(book, chapter):
     """The lines of reStructuredText that document a chapter's module."""
     yield f".. py:module:: lowrank.{chapter.module}"
     yield ""
-    private = "" if chapter.public else "; what it defines is private, for the modules after it"
-    yield f"From the chapter :doc:`/{chapter.docname}`{private}."
+    extra = f", which needs the extra ``{chapter.extra}``" if chapter.extra else ""
+    yield f"From the chapter :doc:`/{chapter.docname}`{extra}."
     for item in chapter.public:
         yield ""
-        yield f".. {DIRECTIVES[item.kind]}:: lowrank.{chapter.module}.{item.name}"
+        yield f".. {DIRECTIVES[item.kind]}:: lowrank.{chapter.module}.{item.name}{signature(chapter, item)}"
         yield from (f"   {option}" for option in OPTIONS.get(item.kind, ()))
+
+
+def signature(chapter, item):
+    """The signature of a class of an extra: with a base that is only imitated, autodoc would not find it."""
+    if item.kind != "class" or not chapter.extra:
+        return ""
+    node = next(node for node in chapter.cells[item.cell - 1].tree.body if getattr(node, "name", "") == item.name)
+    made = next((part for part in node.body if isinstance(part, ast.FunctionDef) and part.name == "__init__"), None)
+    if made is None:
+        return ""
+    arguments = ast.unparse(made.args).split(", ", 1)
+    return f"({arguments[1] if len(arguments) > 1 else ''})"
+
+
+def imitate_extras(app, config):
+    """Libraries of extras are imitated where autodoc imports, installed or not: the pages are the same everywhere."""
+    packages = set().union(*extras(Path(app.srcdir)).values())
+    config.autodoc_mock_imports = sorted({*config.autodoc_mock_imports, *packages})
 
 
 def link_to_origins(app, doctree, docname):
@@ -98,6 +136,7 @@ def section_title(doctree, target):
 
 def setup(app):
     app.add_directive("literate-api", ApiPage)
+    app.connect("config-inited", imitate_extras)
     app.connect("autodoc-process-docstring", keep_bars)
     app.connect("missing-reference", find_public_name)
     app.connect("doctree-resolved", link_to_origins)

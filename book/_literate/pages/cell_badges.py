@@ -3,8 +3,7 @@
 from docutils import nodes
 
 from ..source.model import definitions
-from .crosslinks import anchor, chapter_of, claims_in, link_to_api, link_to_claim
-from .module_pages import link_to_module
+from .crosslinks import anchor, chapter_of, claims_in, link_to_api, link_to_claim, link_to_module
 
 
 def badge_cells(app, doctree):

@@ -6,6 +6,7 @@ from html import escape
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
+from ..source.scope import aliases
 from ..source.toc import FOUNDATIONS
 from .crosslinks import book_of, depend_on_book
 
@@ -41,8 +42,8 @@ def builds_on(book):
 
 def imported_modules(chapter):
     """The chapters from which the exported cells of a chapter import."""
-    imports = (node for cell in chapter.exports for node in ast.walk(cell.tree) if isinstance(node, ast.ImportFrom))
-    return {node.module.removeprefix("lowrank.") for node in imports if (node.module or "").startswith("lowrank.")}
+    found = (alias for cell in chapter.exports for node in ast.walk(cell.tree) for alias in aliases(node))
+    return {alias.module.removeprefix("lowrank.") for alias in found if alias.package == "lowrank"}
 
 
 def draw(parts, needs, link):

@@ -1,12 +1,11 @@
 """Claims and their checks: links from each claim to its check, the ledger of them all, and no claim without a check."""
 
-import ast
-
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.logging import getLogger
 
-from .crosslinks import book_of, chapter_of, claims_in, depend_on_book, link_to_cell, link_to_claim
+from ..source.model import names_in
+from .crosslinks import book_of, chapter_of, claims_in, depend_on_book, link_to_cell, link_to_claim, table
 
 logger = getLogger(__name__)
 
@@ -34,27 +33,7 @@ def link_claims(app, doctree):
 
 def method(chapter, cell):
     """How a cell checks its claims: with symbols, if it uses a name that stands for something of SymPy."""
-    return "symbolic" if names_in(cell.tree) & sympy_names(chapter) else "numeric"
-
-
-def sympy_names(chapter):
-    """The names under which a chapter imports SymPy, and those of its functions that use them."""
-    found = set()
-    for statement in (statement for cell in chapter.cells if cell.tree for statement in cell.tree.body):
-        match statement:
-            case ast.Import(names):
-                found |= {name.asname or name.name for name in names if name.name.split(".")[0] == "sympy"}
-            case ast.ImportFrom(module=str(module), names=names) if module.split(".")[0] == "sympy":
-                found |= {name.asname or name.name for name in names}
-            case ast.FunctionDef(name) if names_in(statement) & found:
-                found.add(name)
-    return found
-
-
-def names_in(tree):
-    """The names that a piece of code uses or imports."""
-    aliases = {node.asname or node.name for node in ast.walk(tree) if isinstance(node, ast.alias)}
-    return aliases | {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    return "symbolic" if names_in(cell.tree) & chapter.sympy_names else "numeric"
 
 
 class Ledger(SphinxDirective):
@@ -84,18 +63,6 @@ def cell_name(cell):
     """The test that checks, or the number of the cell where no test does."""
     is_test = (cell.name or "").startswith("test_")
     return nodes.literal("", cell.name) if is_test else nodes.Text(f"cell {cell.number}")
-
-
-def table(headings, rows):
-    """A docutils table; each entry of a row is a list of inline nodes, set below each other."""
-    group = nodes.tgroup("", *(nodes.colspec(colwidth=1) for _ in headings), cols=len(headings))
-    group += nodes.thead("", table_row([nodes.Text(heading)] for heading in headings))
-    group += nodes.tbody("", *map(table_row, rows))
-    return nodes.table("", group, classes=["ledger"])
-
-
-def table_row(entries):
-    return nodes.row("", *(nodes.entry("", *(nodes.paragraph("", "", item) for item in entry)) for entry in entries))
 
 
 def setup(app):

@@ -6,7 +6,7 @@ times as long. Here the names are few and belong to nobody else, so that the hig
 
 import re
 
-from .crosslinks import API, book_of
+from .crosslinks import api_page, book_of
 
 CODE = re.compile(r'<div class="highlight-(?:i?python3?|default|pycon)[^"]*">.*?</pre>', re.DOTALL)
 
@@ -16,17 +16,17 @@ def link_names(app, pagename, templatename, context, doctree):
 
     Not so an attribute, which may be another library's, and not the name of an argument.
     """
-    if not (body := context.get("body")) or API not in app.env.all_docs:
+    documented = [chapter for chapter in book_of(app).chapters if api_page(chapter) in app.env.all_docs]
+    homes = {item.name: chapter for chapter in documented for item in chapter.public}
+    if not homes or not (body := context.get("body")):
         return
-    page = app.builder.get_relative_uri(pagename, API)
-    entries = {item.name: f"lowrank.{chapter.module}.{item.name}"
-               for chapter in book_of(app).chapters for item in chapter.public}  # fmt: skip
-    names = "|".join(map(re.escape, entries))
+    pages = {name: app.builder.get_relative_uri(pagename, api_page(chapter)) for name, chapter in homes.items()}
+    names = "|".join(map(re.escape, homes))
     name = re.compile(rf'(?<!<span class="o">\.</span>)<span class="n[fc]?">({names})</span>(?!<span class="o">=</span>)')
 
     def link(match):
-        entry = entries[match[1]]
-        return f'<a class="code-link" href="{page}#{entry}" title="{entry}">{match[0]}</a>'
+        entry = f"lowrank.{homes[match[1]].module}.{match[1]}"
+        return f'<a class="code-link" href="{pages[match[1]]}#{entry}" title="{entry}">{match[0]}</a>'
 
     context["body"] = CODE.sub(lambda block: name.sub(link, block[0]), body)
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 
+from ..commands.generate import API, code_of
 from ..source.chapters import read_book
 from ..source.model import CLAIM_KINDS
 
-API = "book/reference/api"  # the page with the entries of all that is public
 
 
 def book_of(app):
@@ -49,6 +49,23 @@ def link_to_cell(app, fromdocname, chapter, cell, text):
     return nodes.reference("", "", text, internal=True, refuri=f"{page}#{anchor(cell)}")
 
 
+def module_page(chapter):
+    """The name of the page that shows the module of a chapter."""
+    return f"lowrank/{chapter.module}"
+
+
+def link_to_module(app, fromdocname, chapter, cell=None):
+    """A link to the page of a module, or to one of its cells, that reads `lowrank/svd.py`."""
+    page = app.builder.get_relative_uri(fromdocname, module_page(chapter))
+    address = f"{page}#{anchor(cell)}" if cell and code_of(cell) else page
+    return nodes.reference("", "", nodes.literal("", f"{module_page(chapter)}.py"), internal=True, refuri=address)
+
+
+def api_page(chapter):
+    """The name of the page that documents the module of a chapter."""
+    return f"{API}/{chapter.module}"
+
+
 def link_to_api(role, target, text):
     """A link to the entry of a module, function or class on the API page, as code."""
     options = {"refdomain": "py", "reftype": role, "reftarget": target, "refexplicit": True, "refwarn": True}
@@ -59,3 +76,15 @@ def link_to_claim(label):
     """A link to a claim that reads `Theorem 1.2`."""
     options = {"refdomain": "prf", "reftype": "ref", "reftarget": label, "refexplicit": False, "refwarn": True}
     return pending_xref("", nodes.inline("", label), **options)
+
+
+def table(headings, rows):
+    """A docutils table; each entry of a row is a list of inline nodes, set below each other."""
+    group = nodes.tgroup("", *(nodes.colspec(colwidth=1) for _ in headings), cols=len(headings))
+    group += nodes.thead("", table_row([nodes.Text(heading)] for heading in headings))
+    group += nodes.tbody("", *map(table_row, rows))
+    return nodes.table("", group, classes=["ledger"])
+
+
+def table_row(entries):
+    return nodes.row("", *(nodes.entry("", *(nodes.paragraph("", "", item) for item in entry)) for entry in entries))

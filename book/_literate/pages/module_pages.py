@@ -6,22 +6,10 @@ from pathlib import Path
 
 from docutils import nodes
 
-from ..commands.generate import code_of, heading
-from .crosslinks import API, anchor, book_of, chapter_of
+from ..commands.generate import heading
+from .crosslinks import anchor, api_page, book_of, chapter_of, module_page
 
 CELL = re.compile(r'<span class="c1">(# %% [^<]*)</span>')
-
-
-def module_page(chapter):
-    """The name of the page that shows the module of a chapter."""
-    return f"lowrank/{chapter.module}"
-
-
-def link_to_module(app, fromdocname, chapter, cell=None):
-    """A link to the page of a module, or to one of its cells, that reads `lowrank/svd.py`."""
-    page = app.builder.get_relative_uri(fromdocname, module_page(chapter))
-    address = f"{page}#{anchor(cell)}" if cell and code_of(cell) else page
-    return nodes.reference("", "", nodes.literal("", f"{module_page(chapter)}.py"), internal=True, refuri=address)
 
 
 def write_module_pages(app):
@@ -41,10 +29,10 @@ def write_module_pages(app):
 
 def origins(app, chapter):
     """Where the module comes from, and where it is documented."""
-    notebook, api = (app.builder.get_relative_uri(module_page(chapter), page) for page in (chapter.docname, API))
-    links = [f'<a href="{notebook}">derived in {escape(chapter.title)}</a>']
-    if API in app.env.all_docs:
-        links.append(f'<a href="{api}#module-lowrank.{chapter.module}">documented on the API page</a>')
+    link = lambda page: app.builder.get_relative_uri(module_page(chapter), page)
+    links = [f'<a href="{link(chapter.docname)}">derived in {escape(chapter.title)}</a>']
+    if api_page(chapter) in app.env.all_docs:
+        links.append(f'<a href="{link(api_page(chapter))}">documented on its API page</a>')
     return f'<p class="page-data">{"".join(links)}</p>'
 
 
@@ -78,15 +66,7 @@ def add_source_button(app, pagename, templatename, context, doctree):
     context["header_buttons"].append(button)
 
 
-def mark_as_utf8(app, error):
-    """A server sends Markdown without its encoding; a mark at its beginning keeps browsers from guessing another one."""
-    if error is None and app.builder.format == "html":
-        for file in Path(app.outdir, "_sources").rglob("*.md"):
-            file.write_text(file.read_text(encoding="utf-8-sig"), encoding="utf-8-sig")
-
-
 def setup(app):
     app.connect("html-collect-pages", write_module_pages)
     app.connect("html-page-context", add_source_button, priority=800)
-    app.connect("build-finished", mark_as_utf8)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

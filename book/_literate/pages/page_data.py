@@ -8,8 +8,7 @@ from docutils import nodes
 from sphinx.addnodes import download_reference
 
 from ..source.project import read_project
-from .crosslinks import chapter_of
-from .module_pages import link_to_module
+from .crosslinks import chapter_of, link_to_module
 
 WORDS, FORMULAS, LINES = 200, 6, 40  # read in a minute: words of prose, displayed formulas, lines of code
 

@@ -99,19 +99,12 @@ def imports_of_packages(chapter, required):
     allowed = required | sys.stdlib_module_names | {"lowrank"}
     for cell in chapter.exports:
         for statement in cell.tree.body if cell.tree else []:
-            for package in _packages(statement):
+            packages = dict.fromkeys(alias.package for alias in scope.aliases(statement) if not alias.module.startswith("."))
+            for package in packages:
                 if package not in allowed:
                     message = f"`{package}` is not among the dependencies in pyproject.toml"
                     next_step = "import it in a cell that is not exported, or give the chapter an extra (CONTRIBUTING.md)"
                     yield Problem(chapter.place(cell, statement.lineno), message, next_step)
-
-
-def _packages(statement):
-    if isinstance(statement, ast.Import):
-        return {alias.name.split(".")[0]: None for alias in statement.names}
-    if isinstance(statement, ast.ImportFrom) and not statement.level:
-        return [statement.module.split(".")[0]]
-    return []
 
 
 def unused_imports(chapter):
@@ -180,10 +173,6 @@ def _written(node):
 def first_line(statement):
     """The line on which a statement begins, its decorators included."""
     return min([statement.lineno, *(node.lineno for node in getattr(statement, "decorator_list", []))])
-
-
-def _assigns_dunder(statement):
-    return any(name.startswith("__") and name.endswith("__") for name, _, _ in definitions(ast.Module([statement], [])))
 
 
 def _defines(statement):

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import CodeType
 
 from . import myst
+from .scope import aliases
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -99,19 +100,19 @@ class Cell:
 
     @cached_property
     def docstrings(self):
-        """(first, last) line of each docstring that the page folds: what stands below its summary, if that is long."""
+        """(first, last) line of each docstring that the page folds: what stands between its summary and its last quotes."""
         found = []
         for node in ast.walk(self.tree) if self.tree else ():
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and ast.get_docstring(node):
                 text = node.body[0]
-                if text.end_lineno - text.lineno >= FOLDED_FROM:
-                    found.append((text.lineno + 1, text.end_lineno))
+                if text.end_lineno - text.lineno > FOLDED_FROM:
+                    found.append((text.lineno + 1, text.end_lineno - 1))
         return sorted(found)
 
     @property
     def open_lines(self):
         """How many lines of its code a reader sees without opening anything."""
-        hidden = sum(last - first + 1 for first, last in self.docstrings)
+        hidden = sum(last - first for first, last in self.docstrings)  # one line stays, which says so
         return 0 if self.folded or self.kind != "code" else self.source.count("\n") + 1 - hidden
 
     @cached_property
@@ -228,6 +229,16 @@ class Chapter:
         """What `lowrank` offers of this chapter, in reading order."""
         return tuple(item for item in self.shared if "internal" not in self.cells[item.cell - 1].tags)
 
+    @cached_property
+    def sympy_names(self):
+        """The names under which the chapter imports SymPy, and those of its functions that use them."""
+        found = set()
+        for statement in (statement for cell in self.cells if cell.tree for statement in cell.tree.body):
+            found |= {alias.bound for alias in aliases(statement) if alias.package == "sympy"}
+            if isinstance(statement, ast.FunctionDef) and names_in(statement) & found:
+                found.add(statement.name)
+        return found
+
     def place(self, cell, line=None):
         """The place of a line in a cell, given as a Cell or by its number."""
         cell = self.cells[cell - 1] if isinstance(cell, int) else cell
@@ -254,6 +265,12 @@ class Book:
 def nearest(word, words):
     """The word that was probably meant, or None."""
     return next(iter(difflib.get_close_matches(word, words, n=1)), None)
+
+
+def names_in(tree):
+    """The names that a piece of code uses or imports."""
+    imported = {node.asname or node.name for node in ast.walk(tree) if isinstance(node, ast.alias)}
+    return imported | {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
 
 def definitions(tree):

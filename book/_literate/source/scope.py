@@ -9,6 +9,7 @@ import builtins
 import symtable
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 BUILTINS = frozenset(dir(builtins))
 COMPREHENSIONS = {"listcomp", "setcomp", "dictcomp", "genexpr"}  # functions that run where they stand
@@ -107,14 +108,37 @@ def undefined(statements, given=()):
         known.update(names(statement).bound)
 
 
-def imports(statement):
-    """Bound name -> what an import binds it to, as ("numpy",) or ("lowrank.svd", "truncated_svd")."""
+# Imports
+
+
+class Alias(NamedTuple):
+    """One name of an import statement; `name` is None in `import module`."""
+
+    module: str
+    name: str | None
+    renamed: str | None
+
+    @property
+    def bound(self):
+        """The name that it binds: without `as`, `import scipy.linalg` binds `scipy`."""
+        return self.renamed or self.name or self.package
+
+    @property
+    def package(self):
+        return self.module.split(".")[0]
+
+
+def aliases(statement):
+    """The names of an import statement; none of any other statement."""
     match statement:
-        case ast.Import():
-            # without `as`, `import scipy.linalg` binds `scipy`
-            targets = [(alias.asname or alias.name.split(".")[0], alias) for alias in statement.names]
-            return {name: (alias.name if alias.asname else name,) for name, alias in targets}
-        case ast.ImportFrom():
+        case ast.Import(names=names):
+            return [Alias(alias.name, None, alias.asname) for alias in names]
+        case ast.ImportFrom(names=names):
             module = "." * statement.level + (statement.module or "")
-            return {alias.asname or alias.name: (module, alias.name) for alias in statement.names}
-    return {}
+            return [Alias(module, alias.name, alias.asname) for alias in names]
+    return []
+
+
+def imports(statement):
+    """Bound name -> what an import binds it to, as ("numpy", None) or ("lowrank.svd", "truncated_svd")."""
+    return {alias.bound: (alias.module if alias.renamed or alias.name else alias.bound, alias.name) for alias in aliases(statement)}

@@ -49,6 +49,7 @@ def read_toc(root):
         return Toc(problems=(Problem(Place(TOC), "has no `root`", next_step),))
     parts, problems = [], []
     for caption, names in _parts(toc):
+        names = [name for pattern in names for name in _matching(root, pattern)]
         files, found = _find_files(root, names, text, [file for _, files in parts for file in files])
         parts.append((caption, tuple(files)))
         problems += found
@@ -72,8 +73,15 @@ def _names(node):
         return [name for item in node for name in _names(item)]
     if not isinstance(node, dict):
         return []
-    own = [str(node["file"])] if "file" in node else []
+    own = [str(node[key]) for key in ("file", "glob") if key in node]
     return own + [name for value in node.values() for name in _names(value)]
+
+
+def _matching(root, pattern):
+    """The names that a `glob` means, in alphabetical order, or the one name that it is."""
+    if not any(letter in pattern for letter in "*?["):
+        return [pattern]
+    return sorted(file.relative_to(root).with_suffix("").as_posix() for file in root.glob(f"{pattern}.md"))
 
 
 def _find_files(root, names, text, before):

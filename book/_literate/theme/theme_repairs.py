@@ -1,5 +1,7 @@
 """Mend what the theme and its companions get wrong on each page."""
 
+from pathlib import Path
+
 from docutils import nodes
 
 
@@ -27,8 +29,16 @@ def mend_citation_roles(app, pagename, templatename, context, doctree):
         context["body"] = body.replace('role="doc-biblioentry"', 'role="listitem"')
 
 
+def mark_as_utf8(app, error):
+    """A server sends Markdown without its encoding; a mark at its beginning keeps browsers from guessing another one."""
+    if error is None and app.builder.format == "html":
+        for file in Path(app.outdir, "_sources").rglob("*.md"):
+            file.write_text(file.read_text(encoding="utf-8-sig"), encoding="utf-8-sig")
+
+
 def setup(app):
     app.connect("config-inited", leave_out_thebe)
     app.connect("doctree-resolved", drop_repeated_ids)
     app.connect("html-page-context", mend_citation_roles)
+    app.connect("build-finished", mark_as_utf8)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

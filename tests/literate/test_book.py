@@ -1,6 +1,8 @@
 """The files of the built book: links, images, descriptions, and the way from claims and functions to checks and back."""
 
+import re
 import shutil
+from html import unescape
 from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
@@ -8,6 +10,11 @@ import pytest
 from tests.literate.built import BOOK, CHAPTERS, MODULES, PAGES, ROOT, PageReader, build, page_file, read_page
 
 CLAIMS = [(chapter, claim) for chapter in BOOK.chapters for claim in chapter.claims]
+
+
+def api_file(built_book, chapter):
+    """The page that documents a module; the index where it offers nothing."""
+    return page_file(built_book, f"book/reference/api/{chapter.module}" if chapter.public else "book/reference/api")
 
 
 def missing_targets(file):
@@ -32,7 +39,7 @@ def test_build_says_nothing_wrong(build_report):
 @pytest.fixture
 def small_book(book):
     """A book of two chapters with the configuration and the extension of ours."""
-    for path in ("_config.yml", "book/references.bib", "book/_literate", "book/_static"):
+    for path in ("_config.yml", "book/references.bib", "book/_literate", "book/_static", "book/_figures"):
         copy = shutil.copytree if (ROOT / path).is_dir() else shutil.copyfile
         copy(ROOT / path, book.root / path)
     return book
@@ -100,18 +107,18 @@ def test_the_map_leads_to_every_chapter(built_book):
 
 @pytest.mark.parametrize("chapter", BOOK.chapters, ids=lambda chapter: chapter.module)
 def test_exported_cells_lead_to_their_api_entries_and_back(built_book, chapter):
-    page, api = page_file(built_book, chapter.docname), page_file(built_book, "book/reference/api")
+    page, api = page_file(built_book, chapter.docname), api_file(built_book, chapter)
     for item in chapter.public:
         badge = f"cell-{chapter.cells[item.cell - 1].id}"
         entry = f"lowrank.{chapter.module}.{item.name}"
-        assert any(link.endswith(f"/api.html#{entry}") for link in read_page(page).badges[badge])
+        assert any(link.endswith(f"/api/{chapter.module}.html#{entry}") for link in read_page(page).badges[badge])
         assert entry in read_page(api).ids
         assert any(link.endswith(f"{page.name}#{badge}") for link in read_page(api).links)
 
 
 @pytest.mark.parametrize("chapter", BOOK.chapters, ids=lambda chapter: chapter.module)
 def test_exported_cells_lead_to_their_code_and_back(built_book, chapter):
-    page, api = page_file(built_book, chapter.docname), page_file(built_book, "book/reference/api")
+    page, api = page_file(built_book, chapter.docname), api_file(built_book, chapter)
     module = page_file(built_book, f"lowrank/{chapter.module}")
     assert f"../../lowrank/{module.name}" in read_page(page).links
     for number in {item.cell for item in chapter.definitions}:
@@ -122,7 +129,7 @@ def test_exported_cells_lead_to_their_code_and_back(built_book, chapter):
     for item in chapter.public:
         code = f"lowrank/{module.name}#cell-{chapter.cells[item.cell - 1].id}"
         assert any(link.endswith(code) for link in read_page(api).links)
-        assert f"../book/reference/api.html#lowrank.{chapter.module}.{item.name}" in read_page(module).links
+        assert f"../book/reference/api/{chapter.module}.html#lowrank.{chapter.module}.{item.name}" in read_page(module).links
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -135,9 +142,38 @@ def test_the_source_of_each_page_can_be_viewed(built_book, page):
 
 
 def test_see_also_leads_to_other_chapters(built_book):
-    api = page_file(built_book, "book/reference/api")
+    api = page_file(built_book, "book/reference/api/svd")
     entry = api.read_text().split('id="lowrank.svd.truncated_svd"')[1].split("See also")[1][:2000]
-    assert {"#lowrank.pseudo_inverse.pinv", "#lowrank.conventions.estimate_error"} <= set(PageReader(entry).links)
+    expected = {"pseudo_inverse.html#lowrank.pseudo_inverse.pinv", "error_estimates.html#lowrank.error_estimates.estimate_error"}
+    assert expected <= set(PageReader(entry).links)
+
+
+def test_the_index_of_the_package_lists_every_function(built_book):
+    links = set(read_page(page_file(built_book, "book/reference/api")).links)
+    for chapter in BOOK.chapters:
+        for item in chapter.public:
+            assert f"api/{chapter.module}.html#lowrank.{chapter.module}.{item.name}" in links
+
+
+# What is folded
+
+CODE = re.compile(r'<div class="highlight-ipython3[^"]*"><div class="highlight"><pre>(.*?)</pre>', re.DOTALL)
+SUMMARY = re.compile(r"<summary>.*?</summary>", re.DOTALL)
+
+
+@pytest.mark.parametrize("chapter", BOOK.chapters, ids=lambda chapter: chapter.module)
+def test_folded_code_is_there_whole(built_book, chapter):
+    """What is copied from the page, without the lines that fold it, is the code of the cells."""
+    html = page_file(built_book, chapter.docname).read_text()
+    shown = [unescape(re.sub(r"<[^>]*>", "", SUMMARY.sub("", code))).strip("\n") for code in CODE.findall(html)]
+    cells = [cell for cell in chapter.cells if cell.kind == "code" and cell.source.strip()]
+    hidden = {"remove-input", "remove-cell"}
+    assert shown == [cell.source.strip("\n") for cell in cells if hidden.isdisjoint(cell.tags)]
+    open_cells = [cell for cell in cells if not cell.folded]
+    assert html.count('<details class="doc-fold">') == sum(len(cell.docstrings) for cell in open_cells)
+    folded = re.findall(r'<details class="[^"]*\bhide\b[^"]*above-input[^"]*">.*?<p class="collapsed[^>]*>(.*?)</p>', html, re.S)
+    assert len(folded) == len([cell for cell in cells if cell.folded])
+    assert all(re.match(r"Imports: |\d+ tests? with \d+ assertions?|Code|The code of this figure", text) for text in folded)
 
 
 @pytest.mark.parametrize("chapter, claim", CLAIMS, ids=lambda value: getattr(value, "label", None))

@@ -60,7 +60,7 @@ def _check_square(A):
 
 # %% book/low_rank/psd.ipynb: _Entries
 class _Entries:
-    """The diagonal of a Hermitian matrix, and columns when called, over a square 2**exponent."""
+    """The diagonal of a Hermitian matrix, and columns when called, over 2**exponent, a square."""
 
     def __init__(self, A):
         diagonal, self.read = _open(A)

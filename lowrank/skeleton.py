@@ -266,7 +266,8 @@ class CUR(Factored, namedtuple("CUR", "columns U rows")):
 
     def _replace(self, **changes):
         """As for every result; another C or U has another product C U."""
-        if "C" in changes or "U" in changes:
+        parts = {"C", "U"} & changes.keys()
+        if not all(np.array_equal(changes[name], getattr(self, name)) for name in parts):
             changes = {"CU": None, **changes}
         return super()._replace(**changes)
 

@@ -225,7 +225,7 @@ def _best_core(C, R, rng):
     (Q, s, Vh, e), (P, t, Wh, f) = C.parts, R.parts         # R.C is the adjoint of the rows
     G = gaussian_matrix(rng, (M.shape[0], _PROBES), M.dtype)
     Y = adjoint(M.adjoint_apply(np.hstack([Q, G])))
-    X = shifted((Y[:len(s)] @ P / t) @ Wh, -f)               # Q^H A R^+
+    X = shifted((Y[:len(s)] @ P / t) @ Wh, -f)              # Q^H A R^+
     CU = Q @ X
     D = Y[len(s):] - (adjoint(G) @ CU) @ adjoint(R.C)
     estimate = np.linalg.norm(D) / _PROBES**0.5

@@ -19,6 +19,7 @@ from lowrank.arguments import (
     gaussian_matrix,
     rank_or_tol,
 )
+from lowrank.arrays import adjoint
 from lowrank.error_estimates import ErrorEstimate, bound_over_estimate
 from lowrank.linear_map import DenseMap, Factored, linear_map
 from lowrank.sketching import orthonormal_basis, sketch_range
@@ -44,58 +45,65 @@ class ChosenColumns:
         self.known = self.left                              # what `left` was when last measured
         self.floor = ((size or max(A.shape)) * eps)**2 * self.left.max()      # below: round-off
 
-    def add(self, j):
-        """Take column j: one pass, for the row q^H A."""
-        k = len(self.J)
-        if k == len(self.S):
-            self.Qh, self.S = (np.concatenate([X, np.empty_like(X)]) for X in (self.Qh, self.S))
-        Qh, q = self.Qh[:k], self.A.columns([j])[:, 0]
-        for _ in range(2):
-            q = q - ((Qh @ q).conj() @ Qh).conj()
-        q = q / np.linalg.norm(q)
-        self.Qh[k], self.S[k] = q.conj(), self.A.adjoint_apply(q[:, None])[:, 0].conj()
-        self.S[k, self.J] = 0
-        self.J.append(int(j))
-        self._leave(self.left - np.abs(self.S[k])**2)
 
-    def take(self, J):
-        """Take the columns J in place of all others: two passes."""
-        self.J = list(J)
-        Q, T = linalg.qr(self.A.columns(self.J), mode="economic", check_finite=False)
-        self.Qh, self.S = Q.conj().T, self.A.adjoint_apply(Q).conj().T
-        self.S[:, self.J] = T
-        self.known = self.squares
-        self._leave(self.squares - np.sum(np.abs(self.S)**2, axis=0))
-
-    def grow(self, rank, goal=-1.0):
-        """Take the farthest columns until there are `rank`, or the squared error is `goal`."""
-        while self.wants(rank, goal):
-            self.add(np.argmax(self.left))
-
-    def goal(self, tol):
-        """The largest sum of `left` that certainly is an error of tol."""
-        return tol**2 * self.squares.sum() * (1 - self.accuracy)
-
-    def wants(self, rank, goal=-1.0):
-        """Is there less than asked for, and more than round-off to be had?"""
-        return (len(self.J) < rank and self.left.sum() > goal and self.left.max() > self.floor)
-
-    def _leave(self, left):
-        """Set `left`, and measure again what cancellation has spoilt."""
-        k, step = len(self.J), max(1, 2**21 // self.A.shape[0])
-        left = np.maximum(left, 0)
-        self.known = np.maximum(self.known, left)
-        left[self.J] = self.known[self.J] = 0
-        noise = np.finfo(self.A.dtype).eps * np.sqrt(self.known * self.squares)
-        spoilt = np.flatnonzero((self.accuracy * left < 2 * noise) & (self.known > self.floor))
-        for J in np.split(spoilt, range(step, len(spoilt), step)):
-            E = self.A.columns(J) - (self.S[:k, J].conj().T @ self.Qh[:k]).conj().T
-            left[J] = np.linalg.norm(E, axis=0)**2
-        self.known[spoilt] = left[spoilt]
-        self.left = left
+# %% book/low_rank/interpolative.ipynb: _add
+def _add(chosen, j):
+    """Take column j: one pass, for the row q^H A."""
+    k, A = len(chosen.J), chosen.A
+    if k == len(chosen.S):                                  # make room for as many again
+        chosen.Qh, chosen.S = (np.vstack([X, np.empty_like(X)]) for X in (chosen.Qh, chosen.S))
+    Qh, q = chosen.Qh[:k], A.columns([j])[:, 0]
+    for _ in range(2):
+        q = q - ((Qh @ q).conj() @ Qh).conj()
+    q = q / np.linalg.norm(q)
+    s = A.adjoint_apply(q[:, None])[:, 0].conj()
+    s[chosen.J] = 0
+    chosen.Qh[k], chosen.S[k] = q.conj(), s
+    chosen.J.append(int(j))
+    _set_left(chosen, chosen.left - np.abs(s)**2)
 
 
-# %% book/low_rank/interpolative.ipynb: swap
+# %% book/low_rank/interpolative.ipynb: _set_left
+def _set_left(chosen, left):
+    """Set `left`, and measure again what cancellation has spoilt."""
+    A, k, step = chosen.A, len(chosen.J), max(1, 2**21 // chosen.A.shape[0])
+    left = np.maximum(left, 0)
+    known = np.maximum(chosen.known, left)
+    left[chosen.J] = known[chosen.J] = 0
+    noise = np.finfo(A.dtype).eps * np.sqrt(known * chosen.squares)
+    spoilt = np.flatnonzero((chosen.accuracy * left < 2 * noise) & (known > chosen.floor))
+    for J in np.split(spoilt, range(step, len(spoilt), step)):
+        E = A.columns(J) - adjoint(adjoint(chosen.S[:k, J]) @ chosen.Qh[:k])
+        left[J] = np.linalg.norm(E, axis=0)**2
+    known[spoilt] = left[spoilt]
+    chosen.left, chosen.known = left, known
+
+
+# %% book/low_rank/interpolative.ipynb: _wants
+def _wants(chosen, rank, goal=-1.0):
+    """Is there less than asked for, and more than round-off to be had?"""
+    left = chosen.left
+    return len(chosen.J) < rank and left.sum() > goal and left.max() > chosen.floor
+
+
+def _grow(chosen, rank, goal=-1.0):
+    """Take the farthest columns until there are `rank`, or the squared error is `goal`."""
+    while _wants(chosen, rank, goal):
+        _add(chosen, np.argmax(chosen.left))
+
+
+# %% book/low_rank/interpolative.ipynb: _take
+def _take(chosen, J):
+    """Take the columns J in place of all others: two passes."""
+    chosen.J = list(J)
+    Q, T = linalg.qr(chosen.A.columns(chosen.J), mode="economic", check_finite=False)
+    chosen.Qh, chosen.S = adjoint(Q), adjoint(chosen.A.adjoint_apply(Q))
+    chosen.S[:, chosen.J] = T
+    chosen.known = chosen.squares
+    _set_left(chosen, chosen.squares - np.sum(np.abs(chosen.S)**2, axis=0))
+
+
+# %% book/low_rank/interpolative.ipynb: _drop
 def _drop(chosen, i):
     """Give back the i-th chosen column."""
     J, S, Qh = chosen.J, chosen.S, chosen.Qh
@@ -106,9 +114,10 @@ def _drop(chosen, i):
         S[k:k + 2], Qh[k:k + 2] = G @ S[k:k + 2], G @ Qh[k:k + 2]
         S[k + 1, J[k]] = 0
     J.pop()
-    chosen._leave(chosen.left + np.abs(S[len(J)])**2)
+    _set_left(chosen, chosen.left + np.abs(S[len(J)])**2)
 
 
+# %% book/low_rank/interpolative.ipynb: _coefficients
 def _coefficients(chosen):
     """Z, and the squares of rho_ij: by what swaps multiply the volume (0 for chosen columns)."""
     J, k = chosen.J, len(chosen.J)
@@ -121,6 +130,7 @@ def _coefficients(chosen):
     return Z, rho2
 
 
+# %% book/low_rank/interpolative.ipynb: swap
 def swap(chosen, f):
     """Swap columns while that makes the volume grow by more than f; Z and rho^2 at the end."""
     seen = set()
@@ -128,44 +138,12 @@ def swap(chosen, f):
         Z, rho2 = _coefficients(chosen)
         i, j = np.unravel_index(np.argmax(rho2), rho2.shape)
         now = frozenset(chosen.J)
-        if rho2[i, j].item() <= f * f or now in seen:       # volumes that differ by rounding alone
+        if rho2[i, j].item() <= f * f or now in seen:
             return Z, rho2
         seen.add(now)
         _drop(chosen, i)
-        chosen.add(j)
+        _add(chosen, j)
     return np.zeros((0, chosen.A.shape[1]), chosen.A.dtype), np.zeros((0, 0))
-
-
-# %% book/low_rank/interpolative.ipynb: InterpolativeDecomposition
-_OVERSAMPLE = _PROBES = 10
-_SMALL = 2**22                                    # entries; up to here "auto" reads A once a column
-
-
-class InterpolativeDecomposition(Factored, namedtuple("InterpolativeDecomposition", "columns Z")):
-    """The product A[:, columns] @ Z. Unpacks as ``columns, Z``.
-
-    Attributes
-    ----------
-    columns : int array, shape (rank,)
-        Indices of the chosen columns, in order of choice.
-    Z : array, shape (rank, n)
-        Coefficients; Z[:, columns] is the identity.
-    C : array, shape (m, rank)
-        The chosen columns A[:, columns].
-    error : ErrorEstimate
-        Estimate and bound of norm(A - C @ Z, "fro"), of confidence 1 where it was measured.
-    suboptimality : float or None
-        A number g with norm(A - C @ Z, 2) <= g * sigma_(rank + 1), where one is known.
-    """
-
-    def __new__(cls, columns, Z, **more):
-        self = super().__new__(cls, columns, Z)
-        self.__dict__.update(more)
-        return self
-
-    @property
-    def factors(self):
-        return self.C, self.Z
 
 
 # %% book/low_rank/interpolative.ipynb: filled
@@ -186,14 +164,52 @@ def with_identity(Z, J, f):
     return full
 
 
+# %% book/low_rank/interpolative.ipynb: InterpolativeDecomposition
+class InterpolativeDecomposition(
+        Factored, namedtuple("InterpolativeDecomposition", "columns Z")):
+    """The product A[:, columns] @ Z. Unpacks as ``columns, Z``.
+
+    Attributes
+    ----------
+    columns : int array, shape (rank,)
+        Indices of the chosen columns, in order of choice.
+    Z : array, shape (rank, n)
+        Coefficients; Z[:, columns] is the identity.
+    C : array, shape (m, rank)
+        The chosen columns A[:, columns].
+    error : ErrorEstimate
+        Estimate and bound of norm(A - C @ Z, "fro"), of confidence 1 where it was measured.
+    suboptimality : float or None
+        A number g with norm(A - C @ Z, 2) <= g * sigma_(rank + 1), where one is known.
+    """
+
+    _measured = ("error", "suboptimality")
+
+    def __new__(cls, columns, Z, *, C, error=None, suboptimality=None):
+        self = super().__new__(cls, columns, Z)
+        vars(self).update(C=C, error=error, suboptimality=suboptimality)
+        return self
+
+    @property
+    def factors(self):
+        """C and Z."""
+        return self.C, self.Z
+
+
+# %% book/low_rank/interpolative.ipynb: _goal
+def _goal(chosen, tol):
+    """The largest sum of `left` that certainly is an error of tol."""
+    return tol**2 * chosen.squares.sum() * (1 - chosen.accuracy)
+
+
 def _by_qr(M, rank, tol, f):
     """Columns chosen on A itself, by pivoting and swaps."""
     chosen = ChosenColumns(M, rank or 16)
-    limit, goal = (rank, -1.0) if tol is None else (min(M.shape), chosen.goal(tol))
+    limit, goal = (rank, -1.0) if tol is None else (min(M.shape), _goal(chosen, tol))
     while True:
-        chosen.grow(limit, goal)
+        _grow(chosen, limit, goal)
         Z, rho2 = swap(chosen, f)
-        if not chosen.wants(limit, goal):
+        if not _wants(chosen, limit, goal):
             break
     J = filled(chosen.J, rank or 1, M.shape[1])
     complete = len(J) == len(chosen.J)
@@ -204,21 +220,26 @@ def _by_qr(M, rank, tol, f):
 # %% book/low_rank/interpolative.ipynb: choose_on_sketch
 def choose_on_sketch(M, width, rng):
     """An empty choice of columns of B = Q^H A, which has `width` rows."""
-    B = M.adjoint_apply(orthonormal_basis(sketch_range(M, width, 0, rng))).conj().T
+    Q = orthonormal_basis(sketch_range(M, width, 0, rng))
+    B = adjoint(M.adjoint_apply(Q))
     squares = np.sum(np.abs(B)**2, axis=0, dtype=np.float64)
     return ChosenColumns(DenseMap(B, "the sketch", 0), width, squares, max(M.shape))
 
 
 def pivot(chosen, rank, goal=-1.0):
-    """`grow` for a small array: LAPACK pivots to the end, and the first columns are kept."""
+    """Take the farthest columns of a small array, as `_grow` would."""
     Q, R, P = linalg.qr(chosen.A.A, mode="economic", pivoting=True, check_finite=False)
     squares = np.abs(R)**2
     tails = np.append(np.cumsum(squares.sum(axis=1)[::-1])[::-1], 0)
     k = min(rank, np.count_nonzero(np.diagonal(squares) > chosen.floor),
             np.count_nonzero(tails > goal))
-    chosen.J, chosen.Qh, chosen.S = P[:k].tolist(), Q.conj().T, np.empty_like(R)
+    chosen.J, chosen.Qh, chosen.S = P[:k].tolist(), adjoint(Q), np.empty_like(R)
     chosen.S[:, P] = R
     chosen.left = np.sum(np.abs(chosen.S[k:])**2, axis=0, dtype=np.float64)
+
+
+# %% book/low_rank/interpolative.ipynb: _fitted
+_OVERSAMPLE = _PROBES = 10
 
 
 def _fitted(T, S, Z, f):
@@ -236,16 +257,17 @@ def _by_sketch(M, rank, f, rng):
     C = M.columns(J)
     Q, T = linalg.qr(C[:, :k], mode="economic", check_finite=False)
     G = gaussian_matrix(rng, (M.shape[0], _PROBES), M.dtype)
-    S = M.adjoint_apply(np.hstack([Q, G])).conj().T
+    S = adjoint(M.adjoint_apply(np.hstack([Q, G])))
     Z = with_identity(_fitted(T, S[:k], Z, f), J, f)
-    D = S[k:] - (G.conj().T @ C) @ Z
+    D = S[k:] - (adjoint(G) @ C) @ Z
     return J, C, Z, float(np.linalg.norm(D)) / _PROBES**0.5, None
 
 
+# %% book/low_rank/interpolative.ipynb: _sketch_to_tol
 def _sketch_to_tol(M, tol, f, rng):
     """The same for a tolerance; the error is measured."""
     true, width = ChosenColumns(M), 16
-    target = true.goal(tol)
+    target = _goal(true, tol)
     while True:
         width = min(2 * width, *M.shape)
         whole = width == min(M.shape)
@@ -256,11 +278,11 @@ def _sketch_to_tol(M, tol, f, rng):
             if len(chosen.J) == limit and chosen.left.sum() > goal and not whole:
                 break                                       # the sketch is too narrow
             Z, _ = swap(chosen, f)
-            true.take(chosen.J)
+            _take(true, chosen.J)
             T = true.S[:, chosen.J]
             Z = _fitted(T, true.S, Z, f)
             error = math.hypot(math.sqrt(true.left.sum()), np.linalg.norm(T @ Z - true.S))
-            if error**2 <= target or not chosen.wants(limit):
+            if error**2 <= target or not _wants(chosen, limit):
                 J = filled(chosen.J, 1, M.shape[1])
                 return J, M.columns(J), with_identity(Z, J, f), error, None
             goal = min(goal - (error**2 - target), 0.9 * chosen.left.sum())
@@ -275,6 +297,9 @@ def check_f(f, dtype, name="f"):
 
 
 # %% book/low_rank/interpolative.ipynb: interp_decomp
+_SMALL = 2**22                                    # entries of a small matrix
+
+
 def interp_decomp(A, rank=None, *, tol=None, f=2.0, method="auto", rng=None):
     r"""Columns and Z with A ~ A[:, columns] @ Z and max abs(Z) <= f: interpolative decomposition.
 

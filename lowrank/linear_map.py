@@ -27,8 +27,38 @@ from lowrank.arrays import (
 __all__ = []
 
 
+# %% book/foundations/linear_map.ipynb: Result
+def _is_other_factor(old, new):
+    """Whether an array of numbers is replaced by one that differs."""
+    return getattr(old, "dtype", np.dtype(int)).kind in "fc" and not np.array_equal(old, new)
+
+
+class Result:
+    """Mixin for a named tuple whose class checks the fields, or knows more beside them."""
+
+    __slots__ = ()
+    _measured = ()                               # what is true of these very factors only
+
+    def __getnewargs_ex__(self):                 # what copy and pickle call
+        return tuple(self), getattr(self, "__dict__", {})
+
+    def __replace__(self, **changes):            # what copy.replace calls
+        return self._replace(**changes)
+
+    def _replace(self, **changes):
+        """The result with other fields; what is known beside them is kept, or changed as well."""
+        known = self._asdict() | getattr(self, "__dict__", {})
+        if any(_is_other_factor(known.get(name), value) for name, value in changes.items()):
+            known |= dict.fromkeys(self._measured)
+        return type(self)(**known | changes)
+
+    def __setattr__(self, name, value):
+        raise AttributeError(f"{name} of a {type(self).__name__} cannot be set; "
+                             f"_replace({name}=...) makes another one")
+
+
 # %% book/foundations/linear_map.ipynb: Factored
-class Factored:
+class Factored(Result):
     """Mixin for a named tuple that stands for a product of its `factors`, left to right."""
 
     __slots__ = ()

@@ -6,7 +6,11 @@ Generated from book/foundations/linear_map.ipynb; edit the chapter.
 from typing import Any
 
 
-class Factored:
+class Result:
+    ...
+
+
+class Factored(Result):
     @property
     def shape(self) -> Any: ...
     @property

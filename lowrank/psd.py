@@ -15,7 +15,15 @@ from scipy import sparse
 from scipy.linalg import solve_triangular
 
 from lowrank.arguments import as_generator, check_count, check_rank, check_tol, gaussian_matrix
-from lowrank.arrays import as_matrix, check_shape, exponent_of, finite_peak, shifted
+from lowrank.arrays import (
+    adjoint,
+    as_matrix,
+    check_shape,
+    exponent_of,
+    finite_peak,
+    shifted,
+    thin_svd,
+)
 from lowrank.linear_map import Factored, linear_map
 
 __all__ = ["RPCholesky", "rpcholesky", "Nystrom", "nystrom"]
@@ -37,10 +45,10 @@ def _open(A):
     A = A.tocsr() if sparse.issparse(A) else as_matrix(A, finite=False)
     _check_square(A)
     if sparse.issparse(A):
-        return A.diagonal(), lambda J, I=slice(None): A[J][:, I].toarray().conj().T
+        return A.diagonal(), lambda J, I=slice(None): adjoint(A[J][:, I].toarray())
     if A.flags.f_contiguous:
         return A.diagonal(), lambda J, I=None: A.T[J].T if I is None else A[np.ix_(I, J)]
-    return A.diagonal(), lambda J, I=None: (A[J] if I is None else A[np.ix_(J, I)]).conj().T
+    return A.diagonal(), lambda J, I=None: adjoint(A[J] if I is None else A[np.ix_(J, I)])
 
 
 def _check_square(A):
@@ -52,7 +60,7 @@ def _check_square(A):
 
 # %% book/low_rank/psd.ipynb: _Entries
 class _Entries:
-    """The diagonal of a Hermitian matrix, and columns when called; its unit 2**exponent is a square."""
+    """The diagonal of a Hermitian matrix, and columns when called, over 2**exponent, a square."""
 
     def __init__(self, A):
         diagonal, self.read = _open(A)
@@ -62,7 +70,7 @@ class _Entries:
         self.exponent = exponent - exponent % 2
         diagonal = shifted(diagonal, -self.exponent)
         self.zero = self.n * np.finfo(self.dtype).eps * np.abs(diagonal).max()
-        self.roundoff = 100 * self.zero                     # what exceeds this is no rounding error
+        self.roundoff = 100 * self.zero                     # what exceeds this is no rounding
         self.diagonal = diagonal.real.astype(np.float64)
         imaginary = np.abs(diagonal.imag).max()
         if imaginary > self.roundoff:
@@ -108,7 +116,7 @@ def _keep(H, J, d, draws, most, zero):
     """
     now, L, kept = d.copy(), np.zeros_like(H), []
     while len(kept) < most and (below := np.flatnonzero(draws * d < now)).size:
-        i, k = below[0], len(kept)                          # the next proposal that is not rejected
+        i, k = below[0], len(kept)                          # the next that is not rejected
         L[:, k] = (H[:, i] - L[:, :k] @ L[i, :k].conj()) / np.sqrt(now[i])
         L[i, k] = np.sqrt(now[i])
         now -= np.abs(L[:, k])**2
@@ -118,21 +126,45 @@ def _keep(H, J, d, draws, most, zero):
     return kept, np.tril(L[kept, :len(kept)])
 
 
+# %% book/low_rank/psd.ipynb: _round
+def _round(entries, rows, d, block, most, rng):
+    """The pivots of a round, and L with L L^H = their block of what F F^H leaves, F = rows^T."""
+    J = rng.choice(entries.n, block, p=d / d.sum())
+    if block == 1:
+        return J, np.sqrt(d[J])[:, None]                    # always kept: no block to read
+    H = entries(J, J) - rows[:, J].T @ rows[:, J].conj()
+    kept, L = _keep(H, J, d[J], rng.random(block), most, entries.zero)
+    return J[kept], L
+
+
 # %% book/low_rank/psd.ipynb: RPCholesky
 class RPCholesky(Factored, namedtuple("RPCholesky", "F pivots")):
-    """A ~ F F^H from `rpcholesky`: unpacks as ``F, pivots``; ``.trace_error`` is tr(A - F F^H)."""
+    """The product F F^H from `rpcholesky`. Unpacks as ``F, pivots``.
 
-    def __new__(cls, F, pivots, trace_error=None):
+    Attributes
+    ----------
+    F : array, shape (n, k)
+        The factor; F[pivots] is lower triangular.
+    pivots : int array, shape (k,)
+        Indices of the chosen columns, in order of choice.
+    trace_error : float or None
+        tr(A - F F^H), which bounds the nuclear, Frobenius and 2-norm of A - F F^H.
+    """
+
+    _measured = ("trace_error",)
+
+    def __new__(cls, F, pivots, *, trace_error=None):
         self = super().__new__(cls, F, pivots)
-        self.trace_error = trace_error
+        vars(self).update(trace_error=trace_error)
         return self
 
     @property
     def factors(self):
         """F and its conjugate transpose."""
-        return self.F, self.F.conj().T
+        return self.F, adjoint(self.F)
 
 
+# %% book/low_rank/psd.ipynb: rpcholesky
 def rpcholesky(A, rank, *, block=None, tol=0.0, rng=None):
     r"""Approximate A by F F^H, F = A[:, pivots] L^-H, from its diagonal and `rank` of its columns.
 
@@ -195,7 +227,7 @@ def rpcholesky(A, rank, *, block=None, tol=0.0, rng=None):
     True
     """
     entries = _Entries(A)
-    d, n, zero = entries.diagonal, entries.n, entries.zero
+    d, n = entries.diagonal, entries.n
     rank, tol, rng = check_rank(rank, (n, n)), check_tol(tol), as_generator(rng)
     if block is None:
         block = 1 if _is_pair(A) else min(rank, max(10, -(-rank // 10)))
@@ -206,24 +238,18 @@ def rpcholesky(A, rank, *, block=None, tol=0.0, rng=None):
     stop = tol * d.sum()
     d = entries.nonnegative(d, k)
     while k < rank and d.sum() > stop:
-        J = rng.choice(n, block, p=d / d.sum())
-        if block == 1:
-            L = np.sqrt(d[J])[:, None]                      # always kept: no block to read
-        else:
-            H = entries(J, J) - rows[:k, J].T @ rows[:k, J].conj()
-            kept, L = _keep(H, J, d[J], rng.random(block), rank - k, zero)
-            J = J[kept]
-        new, pivots[k:k + len(J)] = slice(k, k + len(J)), J
-        residual = entries(J).T - rows[:k, J].conj().T @ rows[:k]
+        J, L = _round(entries, rows[:k], d, block, rank - k, rng)
+        new, old = slice(k, k + len(J)), pivots[:k]
+        pivots[new] = J
+        residual = entries(J).T - adjoint(rows[:k, J]) @ rows[:k]
         entries.compare(residual[:, pivots[:k + len(J)]], L, k)
         rows[new] = solve_triangular(L.conj(), residual, lower=True, check_finite=False)
-        rows[new, pivots[:k]] = 0                           # exact zeros
-        rows[new, J] = L.T
+        rows[new, old], rows[new, J] = 0, L.T               # exact zeros
         k += len(J)
         d = entries.nonnegative(d - np.sum(np.abs(rows[new])**2, axis=0), k)
         d[J] = 0
-    unit = entries.exponent
-    return RPCholesky(shifted(rows[:k].T, unit // 2), pivots[:k], float(shifted(d.sum(), unit)))
+    unit, left = entries.exponent, float(shifted(d.sum(), entries.exponent))
+    return RPCholesky(shifted(rows[:k].T, unit // 2), pivots[:k], trace_error=left)
 
 
 # %% book/low_rank/psd.ipynb: Nystrom
@@ -235,11 +261,26 @@ class Nystrom(Factored, namedtuple("Nystrom", "F")):
     @property
     def factors(self):
         """F and its conjugate transpose."""
-        return self.F, self.F.conj().T
+        return self.F, adjoint(self.F)
 
 
+def _lowest_eigenvalue(B, roundoff, unit):
+    """That of B = 2**-unit X^H A X, X orthonormal; refuse a B that shows what A is not."""
+    skew, lowest = np.linalg.norm(B - adjoint(B)), np.linalg.eigvalsh(B)[0]
+    allowed = shifted(roundoff, unit)
+    if skew > roundoff:
+        raise ValueError("A is not Hermitian: for an X with orthonormal columns, norm(X^H (A - "
+                         f"A^H) X) is {shifted(skew, unit):.3g}; "
+                         f"allowed as round-off is {allowed:.3g}")
+    if lowest < -roundoff:
+        raise ValueError("A is not positive semidefinite: it has an eigenvalue below "
+                         f"{shifted(lowest, unit):.3g}; allowed as round-off is {-allowed:.3g}")
+    return lowest
+
+
+# %% book/low_rank/psd.ipynb: nystrom
 def nystrom(A, rank, *, oversample=10, rng=None):
-    r"""Approximate a positive semidefinite A by F F^H from one product A Omega with a random Omega.
+    r"""Approximate a positive semidefinite A by F F^H from one product A Omega, Omega random.
 
     Parameters
     ----------
@@ -295,20 +336,13 @@ def nystrom(A, rank, *, oversample=10, rng=None):
     odd = (M.exponent or 0) % 2                             # an even power of two has a root
     Y, unit = shifted(Y, odd), (M.exponent or 0) - odd
 
-    B, norm = Omega.conj().T @ Y, np.linalg.norm(Y)
+    B, norm = adjoint(Omega) @ Y, np.linalg.norm(Y)
     roundoff = n * np.finfo(Y.dtype).eps * norm
-    skew, lowest = np.linalg.norm(B - B.conj().T), np.linalg.eigvalsh(B)[0]
-    allowed = shifted(roundoff, unit)
-    if skew > roundoff:
-        raise ValueError("A is not Hermitian: for an X with orthonormal columns, "
-                         f"norm(X^H (A - A^H) X) is {shifted(skew, unit):.3g}; allowed as round-off is {allowed:.3g}")
-    if lowest < -roundoff:
-        raise ValueError("A is not positive semidefinite: it has an eigenvalue below "
-                         f"{shifted(lowest, unit):.3g}; allowed as round-off is {-allowed:.3g}")
+    lowest = _lowest_eigenvalue(B, roundoff, unit)
     if not norm:
         return Nystrom(np.zeros((n, rank), Y.dtype))
     nu = max(roundoff / n**0.5, -2 * lowest)
     L = np.linalg.cholesky(B + nu * np.eye(size, dtype=B.dtype))
-    F = solve_triangular(L, (Y + nu * Omega).conj().T, lower=True, check_finite=False).conj().T
-    U, s, _ = np.linalg.svd(F, full_matrices=False)
+    F = adjoint(solve_triangular(L, adjoint(Y + nu * Omega), lower=True, check_finite=False))
+    U, s, _ = thin_svd(F)
     return Nystrom(shifted(U[:, :rank] * np.sqrt(np.maximum(s[:rank]**2 - nu, 0)), unit // 2))

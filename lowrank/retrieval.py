@@ -15,6 +15,7 @@ import numpy as np
 from lowrank.arguments import as_generator, check_count, check_indices, check_tol
 from lowrank.arrays import as_matrix, exponent_of, peak_of, shifted
 from lowrank.interpolative import interp_decomp
+from lowrank.linear_map import Result
 from lowrank.pseudo_inverse import orthogonal_parts, unscale_inverse
 
 __all__ = ["Ranking", "CURIndex"]
@@ -74,8 +75,44 @@ def _real_scores(scores, name, empty=False):
     return X
 
 
+def _scaled_scores(scores):
+    """R and e with the scores 2**e R, none of them above 1."""
+    R = _real_scores(scores, "scores")
+    e = exponent_of(peak_of(R)).item()
+    return shifted(R, -e), e
+
+
+def _anchors(R, n_anchors, anchors, rng):
+    """The anchors, given or chosen."""
+    if (n_anchors is None) == (anchors is None):
+        raise ValueError(f"n_anchors is {n_anchors!r} and anchors is {anchors!r:.60}; "
+                         "give exactly one of them")
+    if anchors is None:
+        return _choose_anchors(R, check_count(n_anchors, "n_anchors", 1, R.shape[1]), rng)
+    return check_indices(anchors, R.shape[1], "anchors")
+
+
+def _anchor_scores(anchor_scores, count):
+    """The scores of queries with `count` anchors as rows."""
+    x = np.asanyarray(anchor_scores)
+    x = _real_scores(x[None] if x.ndim == 1 else anchor_scores, "anchor_scores")
+    if x.shape[1] != count:
+        raise ValueError(f"anchor_scores has {x.shape[1]} scores a query; "
+                         f"allowed are {count}, one for each of the anchors")
+    return x
+
+
+def _item_scores(scores, count):
+    """The scores of new items with the `count` queries of the core."""
+    r = _real_scores(scores, "scores")
+    if len(r) != count:
+        raise ValueError(f"scores has {len(r)} rows; allowed are {count}, "
+                         "one for each query of the core")
+    return r
+
+
 def _ask(score, items):
-    """The scores of some items by the user's function, checked."""
+    """The scores of some items by the user's function."""
     x = np.asarray(score(items))
     if x.shape != items.shape:
         raise ValueError(f"score(items) has shape {x.shape}; allowed is {items.shape}, "
@@ -83,16 +120,9 @@ def _ask(score, items):
     return _real_scores(x[None], "score(items)")[0]
 
 
-def _read_only(X):
-    """A view of X that cannot be written to."""
-    X = np.asarray(X).view()
-    X.flags.writeable = False
-    return X
-
-
 # %% book/low_rank/retrieval.ipynb: _fit
-def _fit(R, J, ridge):
-    """Z, the two factors of C^+, the ridge, the left-out error and the amplification."""
+def _fit(R, J, ridge, queries):
+    """Z, the two factors of the core, the ridge, the left-out error and the amplification."""
     others = np.setdiff1d(np.arange(R.shape[1]), J)
     U, s, Vh, f = orthogonal_parts(R[:, J], "scores[:, anchors]", None)
     B, t = R[:, others], s / s.max(initial=0)
@@ -104,7 +134,15 @@ def _fit(R, J, ridge):
     Z = np.zeros((len(J), R.shape[1]), R.dtype)
     Z[:, J], Z[:, others] = np.eye(len(J)), left @ (U.T @ B)
     size = np.linalg.norm(left @ (U.T @ L), 2) if L.size else 0.0
-    return Z, left, U.T, ridges[best], errors[best], math.hypot(1, size)
+    core = (left, U.T) if queries is None else _core(Z, R, queries)
+    return Z, *core, ridges[best], errors[best], math.hypot(1, size)
+
+
+def _core(Z, R, queries):
+    """Z R[queries]^+ as two factors."""
+    asked = R[check_indices(queries, len(R), "queries")]
+    P, t, Wh, f = orthogonal_parts(asked, "scores[queries]", None)
+    return unscale_inverse((Z @ Wh.T) / t, f, "scores[queries]"), P.T
 
 
 # %% book/low_rank/retrieval.ipynb: Ranking
@@ -114,7 +152,60 @@ class Ranking(namedtuple("Ranking", "items scores")):
     __slots__ = ()
 
 
-class CURIndex(namedtuple("CURIndex", "anchors Z left right ridge error amplification")):
+def _ranking(x, k):
+    """The k best of all scores x, of shape (n,) or (b, n)."""
+    k = check_count(k, "k", 1, x.shape[-1])
+    items = np.array([_top(row, k) for row in np.atleast_2d(x)]).reshape(*x.shape[:-1], k)
+    return Ranking(items, np.take_along_axis(x, items, axis=-1))
+
+
+def _search(index, score, k, budget):
+    """The k best of `budget` items with exact scores."""
+    c, n = index.Z.shape
+    budget = check_count(budget, "budget", c, n)
+    k = check_count(k, "k", 1, budget)
+    x, scored = index.scores(_ask(score, index.anchors)), index.anchors
+    if budget > c:
+        others = np.setdiff1d(np.arange(n), scored)
+        second = others[_top(x[others], budget - c)]
+        x[second] = _ask(score, second)
+        scored = np.append(scored, second)
+    scored = np.sort(scored)                                    # so that equals stay in order
+    best = scored[_top(x[scored], k)]
+    return Ranking(best, x[best])
+
+
+# %% book/low_rank/retrieval.ipynb: _read_only
+def _read_only(X):
+    """A view of X that cannot be written to."""
+    X = np.asarray(X).view()
+    X.flags.writeable = False
+    return X
+
+
+class _Index(Result, namedtuple("CURIndex", "anchors Z left right ridge error amplification")):
+    """What a `CURIndex` consists of, checked."""
+
+    __slots__ = ()
+
+    def __new__(cls, anchors, Z, left, right, ridge, error, amplification):
+        Z = _real_scores(Z, "Z")
+        left, right = _real_scores(left, "left", True), _real_scores(right, "right", True)
+        anchors = check_indices(anchors, Z.shape[1], "anchors")
+        if not len(anchors) == len(Z) == len(left) or left.shape[1] != len(right):
+            raise ValueError("anchors, Z, left and right have shapes "
+                             f"{anchors.shape}, {Z.shape}, {left.shape}, {right.shape}; "
+                             "allowed are (c,), (c, n), (c, p) and (p, q)")
+        arrays = (_read_only(X) for X in (anchors, Z, left, right))
+        return super().__new__(cls, *arrays, float(ridge), float(error), float(amplification))
+
+    def __repr__(self):
+        return (f"<CURIndex: {len(self.anchors)} anchors, {self.Z.shape[1]} items, "
+                f"{self.right.shape[1]} queries, {self.Z.dtype}>")
+
+
+# %% book/low_rank/retrieval.ipynb: CURIndex
+class CURIndex(_Index):
     r"""Scores of a query with all items from those with a few: x ~ x[anchors] @ Z.
 
     Made by `CURIndex.fit`. Nothing in it can be changed. It is saved as plain arrays by
@@ -160,21 +251,6 @@ class CURIndex(namedtuple("CURIndex", "anchors Z left right ridge error amplific
 
     __slots__ = ()
 
-    def __new__(cls, anchors, Z, left, right, ridge, error, amplification):
-        Z = _real_scores(Z, "Z")
-        left, right = _real_scores(left, "left", True), _real_scores(right, "right", True)
-        anchors = check_indices(anchors, Z.shape[1], "anchors")
-        if not len(anchors) == len(Z) == len(left) or left.shape[1] != len(right):
-            raise ValueError("anchors, Z, left and right have shapes "
-                             f"{anchors.shape}, {Z.shape}, {left.shape}, {right.shape}; "
-                             "allowed are (c,), (c, n), (c, p) and (p, q)")
-        arrays = (_read_only(X) for X in (anchors, Z, left, right))
-        return super().__new__(cls, *arrays, float(ridge), float(error), float(amplification))
-
-    def __repr__(self):
-        return (f"<CURIndex: {len(self.anchors)} anchors, {self.Z.shape[1]} items, "
-                f"{self.right.shape[1]} queries, {self.Z.dtype}>")
-
     @classmethod
     def fit(cls, scores, n_anchors=None, *, anchors=None, queries=None, ridge=None, rng=None):
         r"""An index from the scores of anchor queries with all items.
@@ -215,24 +291,10 @@ class CURIndex(namedtuple("CURIndex", "anchors Z left right ridge error amplific
         O(q n (q + c)) operations, O(q n) numbers of memory. ``error`` takes the anchors
         as given: when they were chosen on the same queries it is slightly too small.
         """
-        R = _real_scores(scores, "scores")
-        e = exponent_of(peak_of(R)).item()
-        R, (q, n) = shifted(R, -e), R.shape
-        if (n_anchors is None) == (anchors is None):
-            raise ValueError(f"n_anchors is {n_anchors!r} and anchors is {anchors!r:.60}; "
-                             "give exactly one of them")
-        rng = as_generator(rng)
-        if anchors is None:
-            J = _choose_anchors(R, check_count(n_anchors, "n_anchors", 1, n), rng)
-        else:
-            J = check_indices(anchors, n, "anchors")
-        Z, left, right, ridge, error, amplification = _fit(R, J, ridge)
-        if queries is not None:
-            asked = R[check_indices(queries, q, "queries")]
-            P, t, Wh, f = orthogonal_parts(asked, "scores[queries]", None)
-            left, right = unscale_inverse((Z @ Wh.T) / t, f, "scores[queries]"), P.T
-        left = unscale_inverse(left, e, "scores")
-        return cls(J, Z, left, right, ridge, error, amplification)
+        R, e = _scaled_scores(scores)
+        J = _anchors(R, n_anchors, anchors, as_generator(rng))
+        Z, left, *known = _fit(R, J, ridge, queries)
+        return cls(J, Z, unscale_inverse(left, e, "scores"), *known)
 
     def scores(self, anchor_scores):
         """Scores with all items from those with the anchors: anchor_scores @ Z.
@@ -247,14 +309,8 @@ class CURIndex(namedtuple("CURIndex", "anchors Z left right ridge error amplific
         array, shape (n,) or (b, n)
             Anchors keep their scores.
         """
-        x = np.asanyarray(anchor_scores)
-        x, single = (x[None], True) if x.ndim == 1 else (anchor_scores, False)
-        x = _real_scores(x, "anchor_scores")
-        if x.shape[1] != len(self.anchors):
-            raise ValueError(f"anchor_scores has {x.shape[1]} scores a query; "
-                             f"allowed are {len(self.anchors)}, one for each of the anchors")
-        x = x @ self.Z
-        return x[0] if single else x
+        x = _anchor_scores(anchor_scores, len(self.anchors)) @ self.Z
+        return x[0] if np.ndim(anchor_scores) == 1 else x
 
     def query(self, anchor_scores, k):
         """The k items with the largest completed scores, for one query or a batch.
@@ -276,10 +332,7 @@ class CURIndex(namedtuple("CURIndex", "anchors Z left right ridge error amplific
         -----
         O(c n) operations and O(n) numbers for a query, b times that for a batch.
         """
-        x = self.scores(anchor_scores)
-        k = check_count(k, "k", 1, x.shape[-1])
-        items = np.array([_top(row, k) for row in np.atleast_2d(x)]).reshape(*x.shape[:-1], k)
-        return Ranking(items, np.take_along_axis(x, items, axis=-1))
+        return _ranking(self.scores(anchor_scores), k)
 
     def search(self, score, k, *, budget):
         """The best k items by exact scores, of which `budget` are computed for this query.
@@ -300,19 +353,7 @@ class CURIndex(namedtuple("CURIndex", "anchors Z left right ridge error amplific
             ``items`` and exact ``scores``, shape (k,), best first; of equal scores the item
             with the lower number.
         """
-        c, n = self.Z.shape
-        budget = check_count(budget, "budget", c, n)
-        k = check_count(k, "k", 1, budget)
-        x = self.scores(_ask(score, self.anchors))
-        scored = self.anchors
-        if budget > c:
-            others = np.setdiff1d(np.arange(n), scored)
-            second = others[_top(x[others], budget - c)]
-            x[second] = _ask(score, second)
-            scored = np.append(scored, second)
-        scored = np.sort(scored)                                # so that equals stay in order
-        best = scored[_top(x[scored], k)]
-        return Ranking(best, x[best])
+        return _search(self, score, k, budget)
 
     def add(self, scores):
         """A new index with further items n, n + 1, ..., from their scores with the queries.
@@ -328,9 +369,5 @@ class CURIndex(namedtuple("CURIndex", "anchors Z left right ridge error amplific
         CURIndex
             ``error`` and ``amplification`` remain those of the fit.
         """
-        r = _real_scores(scores, "scores")
-        if len(r) != self.right.shape[1]:
-            raise ValueError(f"scores has {len(r)} rows; allowed are {self.right.shape[1]}, "
-                             "one for each query of the core")
-        Z = np.hstack([self.Z, (self.left @ (self.right @ r)).astype(self.Z.dtype)])
-        return CURIndex(**self._asdict() | {"Z": Z})
+        new = self.left @ (self.right @ _item_scores(scores, self.right.shape[1]))
+        return self._replace(Z=np.hstack([self.Z, new.astype(self.Z.dtype)]))

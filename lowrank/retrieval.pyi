@@ -19,17 +19,7 @@ class Ranking(_Ranking):
     ...
 
 
-class _CURIndex(NamedTuple):
-    anchors: Any
-    Z: Any
-    left: Any
-    right: Any
-    ridge: float
-    error: float
-    amplification: float
-
-
-class CURIndex(_CURIndex):
+class CURIndex(_Index):
     @classmethod
     def fit(cls, scores: Any, n_anchors: SupportsIndex | None = None, *, anchors: Any = None, queries: Any = None, ridge: SupportsFloat | None = None, rng: SupportsIndex | np.random.Generator | None = None) -> CURIndex: ...
     def scores(self, anchor_scores: Any) -> Any: ...

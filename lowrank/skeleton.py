@@ -8,7 +8,7 @@ Generated from book/low_rank/skeleton.ipynb; edit the chapter.
 
 import math
 from collections import namedtuple
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 from scipy import linalg
@@ -22,7 +22,7 @@ from lowrank.arguments import (
     gaussian_matrix,
     rank_or_tol,
 )
-from lowrank.arrays import as_matrix, exponent_of, safe_norms, shifted
+from lowrank.arrays import adjoint, as_matrix, exponent_of, safe_norms, shifted
 from lowrank.error_estimates import ErrorEstimate, bound_over_estimate
 from lowrank.interpolative import (
     ChosenColumns,
@@ -81,6 +81,7 @@ def _independent_basis(C):
     return Q
 
 
+# %% book/low_rank/skeleton.ipynb: _exchange
 def _exchange(Z, rows, tol, seen):
     """Up to r exchanges, Z = B^T in place, while one gains more than tol; their number."""
     update, = linalg.get_blas_funcs(("geru" if Z.dtype.kind == "c" else "ger",), (Z,))
@@ -165,9 +166,6 @@ def maxvol(C, *, tol=1.05):
 
 
 # %% book/low_rank/skeleton.ipynb: _Chosen
-_OVERSAMPLE, _PROBES = 3, 10
-
-
 class _Chosen:
     """The columns J of M, read, and C = 2**e Q diag(s) Vh."""
 
@@ -193,65 +191,54 @@ def _rows_of_basis(W, rule, f):
         return []
     if rule != "id":
         return maxvol(W, tol=math.inf if rule == "deim" else f).rows
-    B = DenseMap(W.conj().T, "the basis", 0)
+    B = DenseMap(adjoint(W), "the basis", 0)
     return _pivots(ChosenColumns(B, count, np.sum(np.abs(W)**2, axis=1)), count, f)
 
 
-# %% book/low_rank/skeleton.ipynb: _Chooser
-class _Chooser:
-    """Chooses `count` columns or rows of M by one rule."""
+# %% book/low_rank/skeleton.ipynb: _choose
+_OVERSAMPLE = 3
 
-    def __init__(self, M, count, rule, f, rng):
-        self.M, self.count, self.rule, self.f, self.rng = M, count, rule, f, rng
 
-    @cached_property
-    def svd(self):
-        return randomized_svd(self.M, self.count, rng=self.rng)
-
-    def columns(self, rows):
-        return self._choose(self.M, lambda: self.svd.Vh.conj().T, rows)
-
-    def rows(self, columns):
-        return self._choose(self.M.adjoint, lambda: self.svd.U, columns)
-
-    def _choose(self, M, vectors, other):
-        """Columns of M; for the other side, where that has been chosen and is long enough."""
-        count, rule = self.count, self.rule
-        if rule == "norm":
-            J = _draw(_scores(M, rule, count, None, None), count, self.rng)
-        elif rule in ("leverage", "ridge"):
-            J = _draw(_scores(M, rule, count, self.svd.s, vectors()), count, self.rng)
-        elif other is not None and len(other.J) >= count:
-            J = _rows_of_basis(other.parts[0][:, :count], rule, self.f)
-        elif rule == "id":
-            width = min(count + _OVERSAMPLE, *M.shape)
-            J = _pivots(choose_on_sketch(M, width, self.rng), count, self.f)
-        else:
-            J = _rows_of_basis(vectors(), rule, self.f)
-        return _Chosen(M, filled(J, count, M.shape[1]))
+def _choose(M, count, rule, f, rng, svd, other):
+    """`count` columns of M by one rule: for the other side, where that has been chosen."""
+    if rule == "norm":
+        J = _draw(_scores(M, rule, count, None, None), count, rng)
+    elif rule in ("leverage", "ridge"):
+        J = _draw(_scores(M, rule, count, *svd()), count, rng)
+    elif other is not None and len(other.J) >= count:
+        J = _rows_of_basis(other.parts[0][:, :count], rule, f)
+    elif rule == "id":
+        width = min(count + _OVERSAMPLE, *M.shape)
+        J = _pivots(choose_on_sketch(M, width, rng), count, f)
+    else:
+        J = _rows_of_basis(svd()[1], rule, f)
+    return _Chosen(M, filled(J, count, M.shape[1]))
 
 
 # %% book/low_rank/skeleton.ipynb: _best_core
+_PROBES = 10
+
+
 def _best_core(C, R, rng):
     """C U and U for the best core, and the error: one pass."""
     M = C.M
     (Q, s, Vh, e), (P, t, Wh, f) = C.parts, R.parts         # R.C is the adjoint of the rows
     G = gaussian_matrix(rng, (M.shape[0], _PROBES), M.dtype)
-    Y = M.adjoint_apply(np.hstack([Q, G])).conj().T
-    X = shifted((Y[:len(s)] @ P / t) @ Wh, -f)               # Q^H A R^+
+    Y = adjoint(M.adjoint_apply(np.hstack([Q, G])))
+    X = shifted((Y[:len(s)] @ P / t) @ Wh, -f)              # Q^H A R^+
     CU = Q @ X
-    D = Y[len(s):] - (G.conj().T @ CU) @ R.C.conj().T
+    D = Y[len(s):] - (adjoint(G) @ CU) @ adjoint(R.C)
     estimate = np.linalg.norm(D) / _PROBES**0.5
     bound = estimate * bound_over_estimate(_PROBES, M.dtype, 0.001)
     error = ErrorEstimate(*(float(M.unscale(np.float64(x))) for x in (estimate, bound)), 0.999)
-    return CU, unscale_inverse(Vh.conj().T @ (X / s[:, None]), e + (M.exponent or 0)), error
+    return CU, unscale_inverse(adjoint(Vh) @ (X / s[:, None]), e + (M.exponent or 0)), error
 
 
 def _cross_core(C, G, unit):
     """C G^+ and G^+ for the block G that columns C and rows share; `unit` is their exponent."""
     Q, s, Vh, e = orthogonal_parts(G, "A", None)
-    CU = shifted((C @ Vh.conj().T / s) @ Q.conj().T, -e)
-    return CU, unscale_inverse((Vh.conj().T / s) @ Q.conj().T, e + unit)
+    CU = shifted((C @ adjoint(Vh) / s) @ adjoint(Q), -e)
+    return CU, unscale_inverse((adjoint(Vh) / s) @ adjoint(Q), e + unit)
 
 
 # %% book/low_rank/skeleton.ipynb: CUR
@@ -272,13 +259,23 @@ class CUR(Factored, namedtuple("CUR", "columns U rows")):
         Of norm(A - CU @ R, "fro"), where it came for nothing.
     """
 
-    def __new__(cls, columns, U, rows, **more):
+    _measured = ("error",)
+
+    def __new__(cls, columns, U, rows, *, C, R, CU=None, error=None):
         self = super().__new__(cls, columns, U, rows)
-        self.__dict__.update(more)
+        vars(self).update(C=C, R=R, CU=C @ U if CU is None else CU, error=error)
         return self
+
+    def _replace(self, **changes):
+        """As for every result; another C or U has another product C U."""
+        parts = {"C", "U"} & changes.keys()
+        if not all(np.array_equal(changes[name], getattr(self, name)) for name in parts):
+            changes = {"CU": None, **changes}
+        return super()._replace(**changes)
 
     @property
     def factors(self):
+        """C U and R."""
         return self.CU, self.R
 
     @property
@@ -373,19 +370,21 @@ def cur(A, rank=None, *, rows=None, columns=None, core="optimal", select="id", f
     check_choice(select, "select", _RULES)
     f, rng = check_f(f, M.dtype), as_generator(rng)
     with np.errstate(under="ignore"):
-        C, R, choose = None, None, _Chooser(M, rank, select, f, rng)
+        C = R = None
         if columns is not None:
             C = _Chosen(M, check_indices(columns, M.shape[1], "columns"))
         if rows is not None:
             R = _Chosen(M.adjoint, check_indices(rows, M.shape[0], "rows"))
-        C = C or choose.columns(R)
-        R = R or choose.rows(C)
+        svd = cache(lambda: randomized_svd(M, rank, rng=rng))
+        how = rank, select, f, rng
+        C = C or _choose(M, *how, lambda: (svd().s, adjoint(svd().Vh)), R)
+        R = R or _choose(M.adjoint, *how, lambda: (svd().s, svd().U), C)
         if core == "optimal":
             CU, U, error = _best_core(C, R, rng)
         else:
             CU, U = _cross_core(C.C, C.C[R.J], M.exponent or 0)
             error = None
-        return CUR(C.J, U, R.J, C=M.unscale(C.C), CU=CU, R=M.unscale(R.C.conj().T), error=error)
+        return CUR(C.J, U, R.J, C=M.unscale(C.C), CU=CU, R=M.unscale(adjoint(R.C)), error=error)
 
 
 # %% book/low_rank/skeleton.ipynb: _Functions
@@ -413,6 +412,17 @@ class _Functions(LinearMap):
         return X
 
 
+def _readable(A, shape):
+    """The linear map of a matrix or of a pair of functions."""
+    if isinstance(A, tuple | list) and len(A) == 2 and all(map(callable, A)):
+        return _Functions(A, shape)
+    M = linear_map(A, sweep=False)
+    if shape is not None and tuple(shape) != M.shape:
+        raise ValueError(f"shape is {shape}; allowed is that of A, {M.shape}")
+    return M
+
+
+# %% book/low_rank/skeleton.ipynb: _Elimination
 class _Elimination:
     """A ~ L V by elimination with rows I and columns J, of which L and V are the residuals."""
 
@@ -423,7 +433,7 @@ class _Elimination:
     def rows(self, I):
         """Rows I of A, and of A - L V."""
         R = self.M.rows(np.array(I))
-        if not self.I:
+        if not self.I:                                      # now the dtype is known
             (m, n), self.eps = self.M.shape, float(np.finfo(R.dtype).eps)
             self.L, self.V = np.empty((m, 0), R.dtype), np.empty((0, n), R.dtype)
         self.largest = max(self.largest, np.abs(R).max().item())
@@ -436,35 +446,51 @@ class _Elimination:
         """What a residual may be by rounding alone."""
         return max(self.M.shape) * self.eps * self.largest
 
-    def add(self, i):
-        """Eliminate with row i; False where only round-off is left in it."""
-        (row,), (v,) = self.rows([i])
-        j = int(np.abs(v).argmax())
-        if np.abs(v[j]) <= self.noise:
-            return False
-        column = self.M.columns(np.array([j]))[:, 0]
-        w = (column - self.L @ self.V[:, j]) / v[j]
-        w[self.I], w[i] = 0, 1
-        self.last = float(np.linalg.norm(w) * np.linalg.norm(v))
-        overlap = np.sum((self.L.conj().T @ w) * (self.V.conj() @ v)).real
-        self.norm2 = max(self.norm2 + 2 * float(overlap) + self.last**2, 0.0)
-        self.L, self.V = np.column_stack([self.L, w]), np.vstack([self.V, v])
-        self.take(int(i), j, row, column)
-        size = np.abs(w)
-        size[self.I] = 0
-        self.next = int(size.argmax())
-        return True
-
-    def take(self, i, j, row, column):
+    def keep(self, i, j, row, column):
+        """Row i and column j of A, as they were read."""
         self.I.append(i)
         self.J.append(j)
         self.R.append(row)
         self.C.append(column)
 
-    def follow(self, i, limit, tol):
-        """Go on from row i until the last term is small."""
-        while len(self.I) < limit and self.add(i) and self.last > tol * math.sqrt(self.norm2):
-            i = self.next
+
+# %% book/low_rank/skeleton.ipynb: _eliminate
+def _eliminate(found, i):
+    """Eliminate with row i; False where only round-off is left in it."""
+    (row,), (v,) = found.rows([i])
+    j = int(np.abs(v).argmax())
+    if np.abs(v[j]) <= found.noise:
+        return False
+    column = found.M.columns(np.array([j]))[:, 0]
+    w = (column - found.L @ found.V[:, j]) / v[j]
+    w[found.I], w[i] = 0, 1
+    found.last = float(np.linalg.norm(w) * np.linalg.norm(v))
+    overlap = np.sum((adjoint(found.L) @ w) * (found.V.conj() @ v)).real
+    found.norm2 = max(found.norm2 + 2 * float(overlap) + found.last**2, 0.0)
+    found.L, found.V = np.column_stack([found.L, w]), np.vstack([found.V, v])
+    found.keep(int(i), j, row, column)
+    size = np.abs(w)
+    size[found.I] = 0
+    found.next = int(size.argmax())
+    return True
+
+
+def _follow(found, i, limit, tol):
+    """Go on from row i until the last term is small."""
+    while len(found.I) < limit and _eliminate(found, i) and (
+            found.last > tol * math.sqrt(found.norm2)):
+        i = found.next
+
+
+# %% book/low_rank/skeleton.ipynb: _probe
+def _probe(found, count, rng):
+    """Rows that the pivots did not choose, what is left in them, and norm(A - L V) from these."""
+    others = np.setdiff1d(np.arange(found.M.shape[0]), found.I)
+    if not others.size:
+        return others, None, 0.0
+    I = rng.choice(others, min(count, others.size), replace=False)
+    E = found.rows(I)[1]
+    return I, E, np.linalg.norm(E) * math.sqrt(others.size / len(I))
 
 
 # %% book/low_rank/skeleton.ipynb: aca
@@ -530,31 +556,20 @@ def aca(A, rank=None, *, tol=None, shape=None, n_probe=10, rng=None):
     >>> bool(np.linalg.norm(entries(x, y) - result.reconstruct()) < 1e-9), result.rank < 12
     (True, True)
     """
-    if isinstance(A, tuple | list) and len(A) == 2 and all(map(callable, A)):
-        M = _Functions(A, shape)
-    else:
-        M = linear_map(A, sweep=False)
-        if shape is not None and tuple(shape) != M.shape:
-            raise ValueError(f"shape is {shape}; allowed is that of A, {M.shape}")
+    M = _readable(A, shape)
     rank, tol = rank_or_tol(rank, tol, M.shape)
     n_probe, rng = check_count(n_probe, "n_probe", 1), as_generator(rng)
     limit, tol, found = rank or min(M.shape), tol or 0.0, _Elimination(M)
     with np.errstate(under="ignore"):
         while True:
-            unread = np.setdiff1d(np.arange(M.shape[0]), found.I)
-            if not unread.size:
-                error = 0.0
-                break
-            I = rng.choice(unread, min(n_probe, unread.size), replace=False)
-            E = found.rows(I)[1]
-            error = np.linalg.norm(E) * math.sqrt(unread.size / len(I))
+            I, E, error = _probe(found, n_probe, rng)
             enough = error <= tol * math.sqrt(found.norm2) or np.abs(E).max() <= found.noise
             if enough or len(found.I) == limit:
                 break
-            found.follow(I[np.abs(E).max(axis=1).argmax()], limit, tol)
+            _follow(found, I[np.abs(E).max(axis=1).argmax()], limit, tol)
         if not found.I:                                     # all that was read is zero
             zero = np.array([0])
-            found.take(0, 0, M.rows(zero)[0], M.columns(zero)[:, 0])
+            found.keep(0, 0, M.rows(zero)[0], M.columns(zero)[:, 0])
         C, R, I = np.stack(found.C, axis=1), np.stack(found.R), np.array(found.I)
         CU, U = _cross_core(C, C[I], M.exponent or 0)
         error = ErrorEstimate(float(M.unscale(np.float64(error))), math.inf, 1.0)

@@ -10,7 +10,7 @@ from lowrank.psd import nystrom, rpcholesky
 
 # %% book/low_rank/psd.ipynb: pivot_law
 def pivot_law(A, k):
-    """The law of k random pivots: from each sequence to its probability and what it leaves of A."""
+    """The law of k random pivots: of each sequence, its probability and what it leaves of A."""
     law = {(): (1.0, A)}
     for _ in range(k):
         step = {}
@@ -113,9 +113,9 @@ def test_rpcholesky_refuses():
     A = np.eye(4)
     nan = np.full((4, 4), np.nan)
     cases = [
-        ((-A, 1), {}, ValueError, "A is not positive semidefinite: after 0 pivots .* -1; allowed as"),
+        ((-A, 1), {}, ValueError, "not positive semidefinite: after 0 pivots .* -1; allowed as"),
         ((np.ones((4, 4)) - 2 * A, 1), {}, ValueError, "not positive semidefinite"),
-        ((A + np.triu(np.ones((4, 4)), 1), 4), {}, ValueError, "A is not Hermitian, or .* differ by"),
+        ((A + np.triu(np.ones((4, 4)), 1), 4), {}, ValueError, "not Hermitian, or .* differ by"),
         (((1 + 1j) * A, 1), {}, ValueError, "A is not Hermitian: .* an imaginary part of 1"),
         (([[1, 2], [2, 1]], 2), {}, ValueError, "after 1 pivots .* at index ., the entry -3"),
         ((nan, 1), {}, ValueError, "the diagonal of A contains 4 NaN"),

@@ -87,7 +87,8 @@ def test_maxvol_refuses():
 # %% book/low_rank/skeleton.ipynb: spectrum_matrix
 def spectrum_matrix(rng, m, n, s, dtype=np.float64):
     """Random singular vectors, given singular values."""
-    U, V = (np.linalg.qr(gaussian_matrix(rng, (size, len(s)), np.dtype(dtype)))[0] for size in (m, n))
+    U, V = (np.linalg.qr(gaussian_matrix(rng, (size, len(s)), np.dtype(dtype)))[0]
+            for size in (m, n))
     return (U * s @ V.conj().T).astype(dtype)
 
 

@@ -170,9 +170,9 @@ def _by_signs(f, A, *arguments):
     """f(A), by way of A^H if A is tall; A itself if it is empty."""
     if 0 in A.shape[-2:]:
         return A
-    A, back = wide(A)
+    xp, (A, back) = array_namespace(A), wide(A)
     X = f(A, *arguments)
-    if not may_hold(array_namespace(X).all(array_namespace(X).isfinite(X))):
+    if not may_hold(xp.all(xp.isfinite(X))):
         raise ValueError("the signs diverged: their schedule is not for this precision")
     return back(X)
 

@@ -504,7 +504,7 @@ def sqrtm_newton_schulz(A, schedule=None):
 
     Notes
     -----
-    Five products a step and two for the residuals; at most 20 steps in double precision. On
+    Six products a step, one of them for the residual; at most 20 steps in double precision. On
     a CPU an eigenvalue decomposition is about ten times as fast.
     The relative error is near ``eps * sqrt(cond(A))``, as of every method. The residual
     is of the same size; an eigenvalue decomposition keeps it near eps.

@@ -75,6 +75,7 @@ _HOME = {
     "apply_schedule": "newton_schulz",
     "PolarResiduals": "newton_schulz",
     "polar_residuals": "newton_schulz",
+    "NewtonSchulzRoot": "newton_schulz",
     "sqrtm_newton_schulz": "newton_schulz",
     "Schedule": "polar_express",
     "optimal_msign_schedule": "polar_express",

@@ -62,6 +62,7 @@ from lowrank.muon import (
     muon_update as muon_update,
 )
 from lowrank.newton_schulz import (
+    NewtonSchulzRoot as NewtonSchulzRoot,
     PolarResiduals as PolarResiduals,
     apply_schedule as apply_schedule,
     pade_step as pade_step,
@@ -168,6 +169,7 @@ __all__ = [
     "apply_schedule",
     "PolarResiduals",
     "polar_residuals",
+    "NewtonSchulzRoot",
     "sqrtm_newton_schulz",
     "Schedule",
     "optimal_msign_schedule",

@@ -10,33 +10,27 @@ import math
 from functools import partial
 
 import numpy as np
-from array_api_compat import array_namespace, device
+from array_api_compat import array_namespace
 
-from lowrank.arguments import check_choice, check_number
+from lowrank.arguments import check_choice, check_number, refuse_options
 from lowrank.arrays import (
     adjoint,
     as_stack,
     check_finite,
     cut_off,
-    matching,
     may_hold,
     peak_of,
     power_of_two,
-    rescaled,
+    safe_divisor,
     thin_svd,
+    wide,
 )
-from lowrank.polar_factor import msign
+from lowrank.polar_factor import derivative_by_multipliers, identity_like, msign
 
 __all__ = ["svfun", "mclip", "mstep", "svfun_jvp", "svfun_vjp"]
 
 
-# %% book/matrix_sign/clipping.ipynb: svfun
-def _scaled_svd(A):
-    """U, s, Vh and a power of two c with A = c U S V^H: s does not overflow, c s may."""
-    c = power_of_two(peak_of(A))
-    return *thin_svd(A / c), c[..., 0]
-
-
+# %% book/matrix_sign/clipping.ipynb: _values
 def _values(f, s, c, name="f"):
     """f(c s), which must be real, finite and of the shape of s."""
     with np.errstate(all="ignore"):                         # Inf and NaN are refused below
@@ -52,6 +46,7 @@ def _values(f, s, c, name="f"):
     return y
 
 
+# %% book/matrix_sign/clipping.ipynb: svfun
 def svfun(A, f, *, rtol=None):
     r"""U f(S) V^H for A = U S V^H: the function f of the singular values of A.
 
@@ -101,62 +96,33 @@ def svfun(A, f, *, rtol=None):
     rtol = cut_off(rtol, A)
     if 0 in A.shape[-2:]:
         return A
-    U, s, Vh, c = _scaled_svd(A)
+    c = power_of_two(peak_of(A))
+    U, s, Vh = thin_svd(A / c)                              # s does not overflow, c s may
     counts = s > rtol * s[..., :1]
-    largest = xp.where(s[..., :1] > 0, s[..., :1], 1.0)
-    y = _values(f, xp.where(counts, s, largest), c)         # f never sees what does not count
-    y = xp.where(counts, y, 0.0)
+    seen = xp.where(counts, s, safe_divisor(s[..., :1]))    # f never sees what does not count
+    y = xp.where(counts, _values(f, seen, c[..., 0]), 0.0)
     return (U * y[..., None, :]) @ Vh
 
 
-# %% book/matrix_sign/clipping.ipynb: _check_bound
-def _check_bound(value, name):
-    """value as a float >= 0; Inf is one."""
-    return check_number(value, name, "a number >= 0", lambda bound: bound >= 0)
+# %% book/matrix_sign/clipping.ipynb: _polar_form
+def _polar_form(A, t, S, sign):
+    """mstep and mclip of a wide A at t by the sign of H - t I, H = A S^H."""
+    H = A @ adjoint(S)
+    Z = sign((H + adjoint(H)) / 2 - t * identity_like(H, H.shape[-1]))
+    return (S + Z @ S) / 2, (A + t * S - Z @ (A - t * S)) / 2
 
 
-def _check_method(method, rtol, **options):
-    """The method that "auto" means, and the sign with its options."""
-    check_choice(method, "method", ("auto", "svd", "msign", "block"))
-    options = {name: value for name, value in options.items() if value is not None}
-    if method == "auto":
-        method = "msign" if options else "svd"
-    if method == "svd" and options:
-        raise ValueError(f"{', '.join(options)} given with method 'svd'; "
-                         "allowed with 'msign' and 'block'")
-    if method != "svd" and rtol is not None:
-        raise ValueError(f"rtol is {rtol!r} with method {method!r}; allowed with 'svd' only, "
-                         "since products cannot tell a small singular value from zero")
-    if options and options.keys().isdisjoint(("schedule", "steps")):
-        options["method"] = "polynomial"                    # else msign chooses
-    return method, partial(msign, **options)
-
-
-# %% book/matrix_sign/clipping.ipynb: _identity
-def _identity(X, size):
-    """Identity matrices, as many as the stack X has."""
-    xp = array_namespace(X)
-    I = xp.eye(size, dtype=X.dtype, device=device(X))
-    return xp.broadcast_to(I, (*X.shape[:-2], size, size))
-
-
-def _polar_form(X, t, S, sign):
-    """mstep and mclip of a wide X at t by the sign of H - t I, H = X S^H."""
-    H = X @ adjoint(S)
-    Z = sign((H + adjoint(H)) / 2 - t * _identity(H, H.shape[-1]))
-    return (S + Z @ S) / 2, (X + t * S - Z @ (X - t * S)) / 2
-
-
-def _block_form(X, t, sign):
-    """The same by the sign of [[t I, X], [X^H, t I]]."""
-    xp, (m, n) = array_namespace(X), X.shape[-2:]
-    top = xp.concat([t * _identity(X, m), X], axis=-1)
-    bottom = xp.concat([adjoint(X), t * _identity(X, n)], axis=-1)
+def _block_form(A, t, sign):
+    """The same by the sign of [[t I, A], [A^H, t I]]."""
+    xp, (m, n) = array_namespace(A), A.shape[-2:]
+    top = xp.concat([t * identity_like(A, m), A], axis=-1)
+    bottom = xp.concat([adjoint(A), t * identity_like(A, n)], axis=-1)
     W = sign(xp.concat([top, bottom], axis=-2))
     P, Q = W[..., :m, :m], W[..., :m, m:]
-    return Q, t * Q + P @ X
+    return Q, t * Q + P @ A
 
 
+# %% book/matrix_sign/clipping.ipynb: _split
 def _split(A, t, S, method, sign):
     """mstep and mclip of a wide A at t, in the units of A."""
     xp, unit = array_namespace(A), power_of_two(peak_of(A))
@@ -179,20 +145,40 @@ def _step(A, t, method, sign):
     return _split(A, t, sign(A) if method == "msign" else None, method, sign)[0]
 
 
-def _made_wide(f, A, *arguments):
+# %% book/matrix_sign/clipping.ipynb: _check_bound
+def _check_bound(value, name):
+    """value as a float >= 0; Inf is one."""
+    return check_number(value, name, "a number >= 0", lambda bound: bound >= 0)
+
+
+def _method_and_sign(method, schedule, tol, rtol):
+    """The method that "auto" means, and the sign with its options."""
+    check_choice(method, "method", ("auto", "svd", "msign", "block"))
+    if method == "auto":
+        method = "svd" if schedule is None and tol is None else "msign"
+    if method == "svd":
+        refuse_options("method='svd'", schedule=schedule, tol=tol)
+    else:
+        refuse_options(f"method={method!r}", rtol=rtol)
+    if schedule is not None:
+        refuse_options("a given schedule", tol=tol)
+    by = "auto" if tol is None else "polynomial"
+    return method, partial(msign, method=by, schedule=schedule, tol=tol)
+
+
+def _by_signs(f, A, *arguments):
     """f(A), by way of A^H if A is tall; A itself if it is empty."""
     if 0 in A.shape[-2:]:
         return A
-    tall, xp = A.shape[-2] > A.shape[-1], array_namespace(A)
-    X = f(adjoint(A) if tall else A, *arguments)
+    xp, (A, back) = array_namespace(A), wide(A)
+    X = f(A, *arguments)
     if not may_hold(xp.all(xp.isfinite(X))):
         raise ValueError("the signs diverged: their schedule is not for this precision")
-    return adjoint(X) if tall else X
+    return back(X)
 
 
 # %% book/matrix_sign/clipping.ipynb: mclip
-def mclip(A, lo=0.0, hi=1.0, *, method="auto", rtol=None,
-          tol=None, schedule=None, steps=None, lower=None, degree=None):
+def mclip(A, lo=0.0, hi=1.0, *, method="auto", schedule=None, tol=None, rtol=None):
     r"""U min(max(S, lo), hi) V^H for A = U S V^H; with lo = 0 the nearest X, norm(X, 2) <= hi.
 
     Parameters
@@ -203,14 +189,16 @@ def mclip(A, lo=0.0, hi=1.0, *, method="auto", rtol=None,
         The interval, ``0 <= lo <= hi``. ``hi`` may be Inf.
     method : {"auto", "svd", "msign", "block"}
         "msign" takes the matrix signs of A and, for each threshold t, of (A^H A)^(1/2) - t I;
-        "block" that of a matrix with m + n rows. "auto" is "msign" if one of the
-        options below is given, else "svd".
+        "block" that of a matrix with m + n rows. "auto" is "msign" if ``schedule`` or ``tol``
+        is given, else "svd".
+    schedule : int or sequence of sequences of float, optional
+        For "msign" and "block": how to compute the signs, as in `msign`.
+    tol : float, optional
+        For "msign" and "block" instead of ``schedule``: signs by products, each to this
+        accuracy, as in `msign`. Without both the signs are those of ``msign(X)``.
     rtol : float, optional
-        With "svd": only singular values above ``rtol * s_1`` are clipped, the others become
+        For "svd": only singular values above ``rtol * s_1`` are clipped, the others become
         zero. Default is 0 for ``lo = 0``, else ``max(m, n) * eps``.
-    tol, schedule, steps, lower, degree : optional
-        With "msign" and "block": how to compute the signs by products; see `msign`. Without
-        them the signs are those of ``msign(X)``.
 
     Returns
     -------
@@ -233,8 +221,9 @@ def mclip(A, lo=0.0, hi=1.0, *, method="auto", rtol=None,
 
     "msign" with a schedule of quintic steps: per step 3 products with the m x n matrix and, for
     each threshold, 3 of the smaller side; "block": 3 of the side m + n. Differentiable, and fit
-    for ``vmap`` and ``jit``, with ``schedule`` or ``steps``. An error E of the signs costs about
-    ``E * s_1 / 2``; a distance from a threshold below ``lower * s_1`` is not resolved.
+    for ``vmap`` and ``jit``, with ``schedule``. An error E of the signs costs about
+    ``E * s_1 / 2``; a distance from a threshold below ``lower * s_1`` is not resolved, with
+    the lower end of the range of the schedule, 1e-3 for a number of steps.
 
     Derived in :ref:`clipping-projection` and :ref:`clipping-signs`,
     :prf:ref:`clip-projection` and :prf:ref:`clip-by-signs`; Su (2025e, 2025f).
@@ -247,7 +236,7 @@ def mclip(A, lo=0.0, hi=1.0, *, method="auto", rtol=None,
     >>> mclip(A).round(6)
     array([[0.6, 0. , 0.8],
            [0. , 0.5, 0. ]])
-    >>> mclip(A, 1, 2, steps=12, lower=1e-3).round(6)
+    >>> mclip(A, 1, 2, schedule=12).round(6)
     array([[1.2, 0. , 1.6],
            [0. , 1. , 0. ]])
     """
@@ -257,16 +246,14 @@ def mclip(A, lo=0.0, hi=1.0, *, method="auto", rtol=None,
     if lo > min(hi, largest):
         raise ValueError(f"lo is {lo!r} and hi is {hi!r}; allowed is lo <= hi, lo finite")
     hi = hi if hi <= largest else math.inf
-    method, sign = _check_method(method, rtol, tol=tol,
-                                    schedule=schedule, steps=steps, lower=lower, degree=degree)
+    method, sign = _method_and_sign(method, schedule, tol, rtol)
     if method == "svd":
         rtol = 0.0 if rtol is None and lo == 0 else rtol
         return svfun(A, lambda s: xp.clip(s, lo, hi), rtol=rtol)
-    return _made_wide(_clip, A, lo, hi, method, sign)
+    return _by_signs(_clip, A, lo, hi, method, sign)
 
 
-def mstep(A, threshold=1.0, *, method="auto", rtol=None,
-          tol=None, schedule=None, steps=None, lower=None, degree=None):
+def mstep(A, threshold=1.0, *, method="auto", schedule=None, tol=None, rtol=None):
     r"""The sum of u_i v_i^H over s_i > threshold, for A = U S V^H.
 
     Parameters
@@ -275,10 +262,10 @@ def mstep(A, threshold=1.0, *, method="auto", rtol=None,
         A matrix or a stack of matrices of NumPy, PyTorch or JAX.
     threshold : float, default 1.0
         At least 0. A singular value within round-off of it may go either way.
-    method, tol, schedule, steps, lower, degree
+    method, schedule, tol
         As in `mclip`.
     rtol : float, optional
-        With "svd": singular values up to ``rtol * s_1`` become zero too. Default is
+        For "svd": singular values up to ``rtol * s_1`` become zero too. Default is
         ``max(m, n) * eps``, which makes ``mstep(A, 0)`` equal to ``msign(A)``.
 
     Returns
@@ -312,11 +299,10 @@ def mstep(A, threshold=1.0, *, method="auto", rtol=None,
     """
     xp, A = as_stack(A)
     threshold = min(_check_bound(threshold, "threshold"), float(xp.finfo(A.dtype).max))
-    method, sign = _check_method(method, rtol, tol=tol,
-                                    schedule=schedule, steps=steps, lower=lower, degree=degree)
+    method, sign = _method_and_sign(method, schedule, tol, rtol)
     if method == "svd":
         return svfun(A, lambda s: s > threshold, rtol=rtol)
-    return _made_wide(_step, A, threshold, method, sign)
+    return _by_signs(_step, A, threshold, method, sign)
 
 
 # %% book/matrix_sign/clipping.ipynb: _slope
@@ -329,10 +315,11 @@ def _slope(x, y, fx, fy, mean):
     return xp.where((gap == 0) | (xp.abs(quotient - mean) <= noise), mean, quotient)
 
 
-def _multipliers(s, c, f, df, rtol):
+def _of_function(f, df, s, c, rtol):
     """c f[c s_i, c s_j], and so for s_i, -s_j and s_i, 0: f is continued as an odd function."""
     xp, y, dy = array_namespace(s), _values(f, s, c), c * _values(df, s, c, "df")
-    if not (may_hold(xp.all(s > rtol * s[..., :1])) or may_hold(xp.all(_values(f, 0 * s, c) == 0))):
+    regular = may_hold(xp.all(s > rtol * s[..., :1]))
+    if not (regular or may_hold(xp.all(_values(f, 0 * s, c) == 0))):
         raise ValueError("A has singular values of at most rtol * s_1 and f(0) is not 0; "
                          "svfun is not differentiable there")
     row = lambda v: v[..., None, :]
@@ -340,26 +327,7 @@ def _multipliers(s, c, f, df, rtol):
     mean = row(dy) / 2 + column(dy) / 2
     same = _slope(column(s), row(s), column(y), row(y), mean)
     opposite = _slope(column(s), -row(s), column(y), -row(y), mean)
-    return same, opposite, xp.where(s > 0, y / xp.where(s > 0, s, 1.0), dy)
-
-
-def _derivative(A, E, name, f, df, rtol):
-    """The derivative of svfun(A, f) in the direction E; it is its own adjoint."""
-    xp, A = as_stack(A)
-    E, rtol = matching(E, name, A), cut_off(rtol, A)
-    if 0 in A.shape[-2:]:
-        return E
-    U, s, Vh, c = _scaled_svd(xp.astype(A, E.dtype, copy=False))
-    same, opposite, alone = _multipliers(s, c, f, df, rtol)
-    unit = power_of_two(peak_of(E))
-    E = E / unit
-    UE, EV = adjoint(U) @ E, E @ adjoint(Vh)
-    F = UE @ adjoint(Vh)
-    F_H = adjoint(F)
-    middle = same * (F + F_H) / 2 + opposite * (F - F_H) / 2
-    right = alone[..., :, None] * (UE - F @ Vh)
-    X = U @ (middle @ Vh + right) + ((EV - U @ F) * alone[..., None, :]) @ Vh
-    return rescaled(X, unit, c[..., None])
+    return same, opposite, xp.where(s > 0, y / safe_divisor(s), dy)
 
 
 # %% book/matrix_sign/clipping.ipynb: svfun_jvp
@@ -406,7 +374,7 @@ def svfun_jvp(A, dA, f, df, *, rtol=None):
     >>> [[round(float(x), 6) for x in row[:2]] for row in dX[:2]], round(float(dX[2, 2]), 6)
     ([[0.0, -0.5], [0.5, 0.0]], 1.0)
     """
-    return _derivative(A, dA, "dA", f, df, rtol)
+    return derivative_by_multipliers(A, dA, "dA", rtol, partial(_of_function, f, df))
 
 
 def svfun_vjp(A, G, f, df, *, rtol=None):
@@ -443,4 +411,4 @@ def svfun_vjp(A, G, f, df, *, rtol=None):
     >>> bool(np.allclose(svfun_vjp(A, msign(A), lambda s: s, np.ones_like), msign(A)))
     True
     """
-    return _derivative(A, G, "G", f, df, rtol)
+    return derivative_by_multipliers(A, G, "G", rtol, partial(_of_function, f, df))

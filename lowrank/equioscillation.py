@@ -19,7 +19,7 @@ from lowrank.arguments import check_count, check_tol
 __all__ = ["Minimax", "remez", "Alternation", "alternation_points"]
 
 
-# %% book/matrix_sign/equioscillation.ipynb: Space
+# %% book/matrix_sign/equioscillation.ipynb: _precision
 def _precision(dps):
     """The context to compute in: float64 as it is, or mpmath with ten digits to spare."""
     if dps is None:
@@ -28,8 +28,8 @@ def _precision(dps):
     return mpmath.workdps(dps + 10)
 
 
-class Space(namedtuple("Space", "degree parity lo hi dps")):
-    """Polynomials g(x) h(s): g is x for odd ones, else 1; |s| <= 1 is linear in x or x^2."""
+class _Numbers(namedtuple("_Numbers", "degree parity lo hi dps")):
+    """What a `Space` knows about its numbers, its interval and its powers."""
 
     __slots__ = ()
 
@@ -55,11 +55,6 @@ class Space(namedtuple("Space", "degree parity lo hi dps")):
         values = [self.number(value) for value in values]
         return np.array(values, np.float64 if self.dps is None else object)
 
-    def position(self, x):
-        """s(x)."""
-        s = (x - self.lo) * (2 / (self.hi - self.lo))
-        return s * ((x + self.lo) * (1 / (self.hi + self.lo))) - 1 if self.parity else s - 1
-
     def point(self, s):
         """x(s)."""
         lo, hi, half = self.lo, self.hi, self.numbers((1 + s) / 2)
@@ -68,6 +63,31 @@ class Space(namedtuple("Space", "degree parity lo hi dps")):
         else:
             x = half * (hi - lo) + lo
         return np.minimum(np.maximum(x, lo), hi)
+
+    def powers(self, c):
+        """The coefficients of 1, x, ..., x^degree, for the Chebyshev coefficients c of h."""
+        lo, hi = (t * t if self.parity else t for t in (self.lo, self.hi))
+        times_s = lambda b: (np.append(0 * b[:1], 2 * b[:-1]) - b * (hi + lo)) / (hi - lo)
+        h = c * 0
+        T = h + np.eye(1, self.size, dtype=int)[0]
+        after = times_s(T)
+        for coefficient in c:
+            h, T, after = h + T * coefficient, after, 2 * times_s(after) - T
+        powers = self.numbers([0] * (self.degree + 1))
+        powers[int(self.parity == "odd")::2 if self.parity else 1] = h
+        return powers
+
+
+# %% book/matrix_sign/equioscillation.ipynb: Space
+class Space(_Numbers):
+    """Polynomials g(x) h(s): g is x for odd ones, else 1; |s| <= 1 is linear in x or x^2."""
+
+    __slots__ = ()
+
+    def position(self, x):
+        """s(x)."""
+        s = (x - self.lo) * (2 / (self.hi - self.lo))
+        return s * ((x + self.lo) * (1 / (self.hi + self.lo))) - 1 if self.parity else s - 1
 
     def factor(self, x):
         """g(x)."""
@@ -83,19 +103,6 @@ class Space(namedtuple("Space", "degree parity lo hi dps")):
         differences = (s[:, None] - s) * 2              # the 2 keeps long products near 1
         np.fill_diagonal(differences, 1)
         return 1 / (differences.prod(axis=1) * self.factor(x))
-
-    def powers(self, c):
-        """The coefficients of 1, x, ..., x^degree, for the Chebyshev coefficients c of h."""
-        lo, hi = (t * t if self.parity else t for t in (self.lo, self.hi))
-        times_s = lambda b: (np.append(0 * b[:1], 2 * b[:-1]) - b * (hi + lo)) / (hi - lo)
-        h = c * 0
-        T = h + np.eye(1, self.size, dtype=int)[0]
-        after = times_s(T)
-        for coefficient in c:
-            h, T, after = h + T * coefficient, after, 2 * times_s(after) - T
-        powers = self.numbers([0] * (self.degree + 1))
-        powers[int(self.parity == "odd")::2 if self.parity else 1] = h
-        return powers
 
 
 # %% book/matrix_sign/equioscillation.ipynb: levelled
@@ -132,6 +139,17 @@ def levelled(space, x, w, rest, f):
     return signs, abs(level), c, spread
 
 
+# %% book/matrix_sign/equioscillation.ipynb: _narrowed
+def _narrowed(points, heights):
+    """Of points in rows, in any order, the highest and its neighbours: points and heights."""
+    order = np.argsort(points, axis=1, kind="stable")
+    points, heights = (np.take_along_axis(z, order, axis=1) for z in (points, heights))
+    first = np.argmax(heights[:, 1:-1], axis=1) + 1               # of equal ones
+    last = 5 - np.argmax(heights[:, 5:0:-1], axis=1)
+    around = np.stack([first - 1, first, last + 1], axis=1)
+    return [np.take_along_axis(z, around, axis=1) for z in (points, heights)]
+
+
 # %% book/matrix_sign/equioscillation.ipynb: _climb
 def _climb(error, signs, x, h, scale, goal, steps):
     """Narrow brackets x[i] = (left, top, right) of maxima of h = signs * error.
@@ -155,18 +173,12 @@ def _climb(error, signs, x, h, scale, goal, steps):
         new = np.stack([vertex - reach, vertex, vertex + reach, middle], axis=1)
         new = np.minimum(np.maximum(new, a[:, None]), b[:, None])
         values = signs[active, None] * error(new.ravel()).reshape(new.shape)
-
-        points, heights = np.hstack([x[active], new]), np.hstack([h[active], values])
-        order = np.argsort(points, axis=1, kind="stable")
-        points, heights = (np.take_along_axis(z, order, axis=1) for z in (points, heights))
-        first = np.argmax(heights[:, 1:-1], axis=1) + 1           # of equal ones
-        last = 5 - np.argmax(heights[:, 5:0:-1], axis=1)
-        around = np.stack([first - 1, first, last + 1], axis=1)
-        x[active] = np.take_along_axis(points, around, axis=1)
-        h[active] = np.take_along_axis(heights, around, axis=1)
+        x[active], h[active] = _narrowed(np.hstack([x[active], new]),
+                                         np.hstack([h[active], values]))
     return x[:, 1], h[:, 1]
 
 
+# %% book/matrix_sign/equioscillation.ipynb: _peaks
 def _peaks(space, error, x, e, signs, goal):
     """The local maxima of |e|, from samples e at x: points, heights and signs."""
     h, turn = signs * e, signs[1:] != signs[:-1]
@@ -238,6 +250,18 @@ def _samples(space, x, move, per):
     return np.concatenate([t[:1], near_ends[:1], t[1:-1], near_ends[1:], t[-1:]])
 
 
+def _extrema(space, error, x, signs, level, roundoff, move, per):
+    """Points, heights and signs of the extrema of the error, and the least |error| at x."""
+    t = _samples(space, x, move, per)
+    e = error(t)
+    at, sampled_signs = np.searchsorted(t, x), np.where(e > 0, 1, -1)
+    sampled_signs[at] = signs
+    seen = abs(e).max()
+    goal = max((seen - level) * (1 - level / seen) if seen else 0, roundoff / 8)
+    return *_peaks(space, error, t, e, sampled_signs, goal), (signs * e[at]).min()
+
+
+# %% book/matrix_sign/equioscillation.ipynb: _exchange
 def _exchange(space, f, w, x, tol, maxiter):
     """The exchange from the points x: everything that `Minimax` holds."""
     c, move, before, per = space.numbers([0] * space.size), x * 0, -1, 6
@@ -246,17 +270,10 @@ def _exchange(space, f, w, x, tol, maxiter):
         signs, level, correction, spread = levelled(space, x, wx, fx - space(c, x), fx)
         c = c + correction
 
-        t = _samples(space, x, move, per)
         error = lambda t: w(t) * (f(t) - space(c, t))
-        e = error(t)
-        at, sampled_signs = np.searchsorted(t, x), np.where(e > 0, 1, -1)
-        sampled_signs[at] = signs
-        least = (signs * e[at]).min()                      # the level, but for rounding
         roundoff = min(16 * space.eps * spread, space.eps**0.5 * abs(wx * fx).max())
-        seen = abs(e).max()
-        goal = max((seen - level) * (1 - level / seen) if seen else 0, roundoff / 8)
-        points, heights, signs = _peaks(space, error, t, e, sampled_signs, goal)
-
+        points, heights, signs, least = _extrema(space, error, x, signs, level, roundoff,
+                                                 move, per)
         largest = heights.max()
         converged = bool(largest - level <= max(tol * largest, roundoff))
         stalled = level <= before
@@ -408,6 +425,7 @@ class Minimax(namedtuple("Minimax", "coefficients error points iterations conver
                 f"{end}converged>")
 
 
+# %% book/matrix_sign/equioscillation.ipynb: remez
 def remez(f, degree, interval=(-1, 1), *, weight=None, odd=False, even=False, start=None,
           tol=1e-12, maxiter=50, dps=None):
     r"""Minimise max(abs(weight(x) * (f(x) - p(x)))) over the polynomials p of a degree.
@@ -513,6 +531,15 @@ class Alternation(namedtuple("Alternation", "points errors lower upper")):
     __slots__ = ()
 
 
+# %% book/matrix_sign/equioscillation.ipynb: alternation_points
+def _highest(space, points, heights, signs):
+    """Indices of alternating points above the highest threshold that leaves size + 1 of them."""
+    levels = np.sort(heights)
+    enough = lambda level: len(_alternating(heights, signs, level)) > space.size
+    k = bisect_left(levels, True, key=lambda level: not enough(level))
+    return _choose(space, points, heights, signs, levels[max(k - 1, 0)])
+
+
 def alternation_points(f, p, degree, interval=(-1, 1), *, weight=None, odd=False, even=False,
                        samples=None, dps=None):
     r"""Bounds for min over q of max(abs(weight * (f - q))), from alternations of f - p.
@@ -578,12 +605,8 @@ def alternation_points(f, p, degree, interval=(-1, 1), *, weight=None, odd=False
         goal = space.eps * abs(w(t) * f(t)).max()
         points, heights, signs = _peaks(space, error, t, e, np.where(e > 0, 1, -1), goal)
         upper = abs(heights).max()
-        levels = np.sort(heights)
-        enough = lambda level: len(_alternating(heights, signs, level)) > space.size
-        k = bisect_left(levels, True, key=lambda level: not enough(level))
-        kept = _choose(space, points, heights, signs, levels[max(k - 1, 0)])
-        points, errors = points[kept], (signs * heights)[kept]
-        lower = 0 * upper
+        kept = _highest(space, points, heights, signs)
+        points, errors, lower = points[kept], (signs * heights)[kept], 0 * upper
         if len(kept) > space.size:
             dual = space.dual(points)
             lower = abs((dual * f(points)).sum()) / (abs(dual) / w(points)).sum()

@@ -21,7 +21,7 @@ from lowrank.polar_factor import msign
 __all__ = ["MuonUpdate", "muon_update", "MuonState", "Muon"]
 
 
-# %% book/matrix_sign/muon.ipynb: _check_size
+# %% book/matrix_sign/muon.ipynb: _SCALES
 _SCALES = {
     "rms": lambda m, n: 0.2 * max(m, n)**0.5,               # entries of RMS 0.2, as AdamW's
     "operator": lambda m, n: (m / n)**0.5,                  # RMS of inputs to RMS of outputs: 1
@@ -29,6 +29,7 @@ _SCALES = {
 }
 
 
+# %% book/matrix_sign/muon.ipynb: _check_size
 def _check_size(value, name):
     """value as a finite float >= 0."""
     return check_number(value, name, "a finite number from 0", lambda x: 0 <= x < math.inf)
@@ -59,8 +60,8 @@ class MuonUpdate(namedtuple("MuonUpdate", "update momentum")):
     __slots__ = ()
 
 
-def muon_update(grad, momentum=None, *, beta=0.95, nesterov=True, scale="rms", steps=5,
-                schedule=None, normalize="schatten8", dtype=None):
+def muon_update(grad, momentum=None, *, beta=0.95, nesterov=True, scale="rms", schedule=5,
+                normalize="schatten8", dtype=None):
     r"""c msign((1 - beta) G + beta M) for M <- beta M + (1 - beta) G: Muon's step for a matrix.
 
     Parameters
@@ -77,11 +78,9 @@ def muon_update(grad, momentum=None, *, beta=0.95, nesterov=True, scale="rms", s
     scale : {"rms", "operator", "jordan"} or float
         The factor c: ``0.2 * sqrt(max(m, n))``, which gives the entries the RMS of AdamW's;
         ``sqrt(m / n)``; ``sqrt(max(1, m / n))``; or a number.
-    steps : int or None, default 5
-        So many steps of the schedule of `msign`, each of three products. None takes the
-        sign to full accuracy, by "auto" of `msign`.
-    schedule : sequence of sequences of float, optional
-        Take these steps instead, such as those of `optimal_msign_schedule`.
+    schedule : int, sequence of sequences of float, or None, default 5
+        How to compute the sign, as in `msign`: a number of steps of three products each, or
+        steps such as those of `optimal_msign_schedule`. None takes it to full accuracy.
     normalize : {"frobenius", "schatten4", "schatten8"}
         The bound by which `msign` divides before it multiplies.
     dtype : dtype of the library of grad, optional
@@ -107,7 +106,7 @@ def muon_update(grad, momentum=None, *, beta=0.95, nesterov=True, scale="rms", s
     Notes
     -----
     The update does not change when grad and momentum are multiplied by a positive number,
-    up to the limits of the format. Zero gives zero. With ``steps`` or ``schedule`` the function
+    up to the limits of the format. Zero gives zero. Unless ``schedule`` is None the function
     is differentiable and fit for ``vmap`` and ``jit``. Memory: a few matrices of that shape.
     Derived in :ref:`muon-descent`, :ref:`muon-momentum` and :ref:`muon-scale`,
     :prf:ref:`four-directions`, :prf:ref:`two-momenta` and :prf:ref:`polar-factor-sizes`;
@@ -118,11 +117,11 @@ def muon_update(grad, momentum=None, *, beta=0.95, nesterov=True, scale="rms", s
     >>> import numpy as np
     >>> from lowrank import muon_update
     >>> G = np.array([[3.0, 0.0], [0.0, 1e-3]])
-    >>> update, momentum = muon_update(G, steps=None, scale=1)
+    >>> update, momentum = muon_update(G, schedule=None, scale=1)
     >>> update.round(6)
     array([[1., 0.],
            [0., 1.]])
-    >>> update, momentum = muon_update(-G, momentum, steps=None, scale=1)     # half a turn
+    >>> update, momentum = muon_update(-G, momentum, schedule=None, scale=1)      # half a turn
     >>> update.round(6)
     array([[-1.,  0.],
            [ 0., -1.]])
@@ -135,8 +134,7 @@ def muon_update(grad, momentum=None, *, beta=0.95, nesterov=True, scale="rms", s
         M = beta * matching(momentum, "momentum", G, "grad") + new
     X = beta * M + new if nesterov else M
     X = _in_format(X, G.dtype if dtype is None else dtype)
-    X = msign(X, steps=steps if schedule is None else None, schedule=schedule,
-              normalize=normalize)
+    X = msign(X, schedule=schedule, normalize=normalize)
     return MuonUpdate(c * xp.astype(X, G.dtype), M)
 
 
@@ -147,20 +145,7 @@ class MuonState(namedtuple("MuonState", "count momenta sizes")):
     __slots__ = ()
 
 
-_KINDS = ("matrix", "stack", "adamw")
-
-
-def _kind(kind, W, i):
-    """How a parameter is treated, by default by its number of axes."""
-    if kind is None:
-        return "matrix" if W.ndim >= 2 else "adamw"
-    check_choice(kind, f"kinds[{i}]", _KINDS)
-    if kind != "adamw" and W.ndim < 2:
-        raise ValueError(f"kinds[{i}] is {kind!r} and params[{i}] has shape {tuple(W.shape)}; "
-                         "allowed is 'adamw' below two axes")
-    return kind
-
-
+# %% book/matrix_sign/muon.ipynb: _muon_step
 def _muon_step(W, G, M, shape, rate, decay, options):
     """W and M after a step of Muon, taken in the shape of a matrix."""
     xp = array_namespace(W)
@@ -177,6 +162,65 @@ def _adamw_step(W, G, M, r, count, rate, decay, betas):
     least = float(xp.finfo(r.dtype).smallest_normal)        # instead of a fixed eps
     direction = (M / (1 - b1**count)) / (r / (1 - b2**count)**0.5 + least)
     return (1 - rate * decay) * W - rate * direction, M, r
+
+
+def _parameter_step(muon, kind, W, G, M, r, count, factor):
+    """W, M and r after the step that suits the kind of W."""
+    decay = muon.weight_decay if W.ndim >= 2 else 0.0
+    if kind == "adamw":
+        new, M, r = _adamw_step(W, G, M, r, count, muon.adam_lr * factor, decay, muon.betas)
+    else:
+        shape = W.shape if kind == "stack" else (W.shape[0], math.prod(W.shape[1:]))
+        new, M = _muon_step(W, G, M, shape, muon.lr * factor, decay, muon.options)
+    return array_namespace(W).astype(new, W.dtype), M, r
+
+
+# %% book/matrix_sign/muon.ipynb: _kind
+_KINDS = ("matrix", "stack", "adamw")
+
+
+def _kind(kind, W, i):
+    """How a parameter is treated, by default by its number of axes."""
+    if kind is None:
+        return "matrix" if W.ndim >= 2 else "adamw"
+    check_choice(kind, f"kinds[{i}]", _KINDS)
+    if kind != "adamw" and W.ndim < 2:
+        raise ValueError(f"kinds[{i}] is {kind!r} and params[{i}] has shape {tuple(W.shape)}; "
+                         "allowed is 'adamw' below two axes")
+    return kind
+
+
+def _with_kinds(params, kinds):
+    """The parameters as arrays of floats, and the kind of each."""
+    params = [as_floats(W, f"params[{i}]")[1] for i, W in enumerate(params)]
+    for i, W in enumerate(params):
+        check_finite(W, f"params[{i}]")
+    kinds = (None,) * len(params) if kinds is None else kinds
+    if len(kinds) != len(params) or not params:
+        raise ValueError(f"params has {len(params)} arrays and kinds has {len(kinds)} "
+                         "entries; allowed is one kind for each of at least one array")
+    return params, [_kind(k, W, i) for i, (k, W) in enumerate(zip(kinds, params))]
+
+
+def _matching_grads(grads, params, state):
+    """The gradients as arrays like the parameters."""
+    if not len(grads) == len(state.momenta) == len(params):
+        raise ValueError(f"grads has {len(grads)} arrays and state {len(state.momenta)}; "
+                         f"allowed is the number of params, {len(params)}")
+    return [matching(G, f"grads[{i}]", W, f"params[{i}]")
+            for i, (G, W) in enumerate(zip(grads, params))]
+
+
+def _check_muon(lr, weight_decay, adam_lr, betas, kinds, options):
+    """The fields of `Muon`."""
+    lr = _check_size(lr, "lr")
+    adam_lr = lr if adam_lr is None else _check_size(adam_lr, "adam_lr")
+    if np.shape(betas) != (2,):
+        raise ValueError(f"betas is {betas!r}; allowed is a pair of numbers")
+    betas = tuple(check_tol(b, f"betas[{i}]") for i, b in enumerate(betas))
+    kinds = None if kinds is None else tuple(kinds)
+    muon_update(np.ones((1, 1)), **{**options, "dtype": None})          # refuses bad options
+    return lr, _check_size(weight_decay, "weight_decay"), adam_lr, betas, kinds, options
 
 
 # %% book/matrix_sign/muon.ipynb: Muon
@@ -200,8 +244,8 @@ class Muon(namedtuple("Muon", "lr weight_decay adam_lr betas kinds options")):
         many matrices; "adamw" is for embeddings, the last layer and vectors. None, for one
         parameter or for all, is "matrix" from two axes on and "adamw" below.
     **options
-        Those of `muon_update`: ``beta``, ``nesterov``, ``scale``, ``steps``, ``schedule``,
-        ``normalize``, ``dtype``.
+        Those of `muon_update`: ``beta``, ``nesterov``, ``scale``, ``schedule``, ``normalize``,
+        ``dtype``.
 
     Raises
     ------
@@ -223,7 +267,7 @@ class Muon(namedtuple("Muon", "lr weight_decay adam_lr betas kinds options")):
     >>> import numpy as np
     >>> from lowrank import Muon
     >>> params = [np.eye(2), np.zeros(2)]
-    >>> muon = Muon(lr=0.1, weight_decay=0, steps=None)
+    >>> muon = Muon(lr=0.1, weight_decay=0, schedule=None)
     >>> state = muon.init(params)
     >>> params, state = muon.step(params, [np.diag([3.0, 1e-5]), np.array([7.0, 0.0])], state)
     >>> params[0].round(6)
@@ -237,53 +281,24 @@ class Muon(namedtuple("Muon", "lr weight_decay adam_lr betas kinds options")):
 
     def __new__(cls, lr=1e-3, *, weight_decay=0.1, adam_lr=None, betas=(0.9, 0.95), kinds=None,
                 **options):
-        lr = _check_size(lr, "lr")
-        adam_lr = lr if adam_lr is None else _check_size(adam_lr, "adam_lr")
-        if np.shape(betas) != (2,):
-            raise ValueError(f"betas is {betas!r}; allowed is a pair of numbers")
-        betas = tuple(check_tol(b, f"betas[{i}]") for i, b in enumerate(betas))
-        kinds = None if kinds is None else tuple(kinds)
-        muon_update(np.ones((1, 1)), **{**options, "dtype": None})      # refuses bad options
-        return super().__new__(cls, lr, _check_size(weight_decay, "weight_decay"), adam_lr,
-                               betas, kinds, options)
+        fields = _check_muon(lr, weight_decay, adam_lr, betas, kinds, options)
+        return super().__new__(cls, *fields)
 
     def __getnewargs_ex__(self):                            # what copy and pickle call
         return self[:1], {**dict(zip(self._fields[1:5], self[1:5])), **self.options}
 
-    def _plan(self, params):
-        """The parameters as arrays of floats, and the kind of each."""
-        params = [as_floats(W, f"params[{i}]")[1] for i, W in enumerate(params)]
-        for i, W in enumerate(params):
-            check_finite(W, f"params[{i}]")
-        kinds = (None,) * len(params) if self.kinds is None else self.kinds
-        if len(kinds) != len(params) or not params:
-            raise ValueError(f"params has {len(params)} arrays and kinds has {len(kinds)} "
-                             "entries; allowed is one kind for each of at least one array")
-        return params, [_kind(k, W, i) for i, (k, W) in enumerate(zip(kinds, params))]
-
     def init(self, params):
         """The state before the first step, for a list of arrays."""
-        params, kinds = self._plan(params)
+        params, kinds = _with_kinds(params, self.kinds)
         zeros = [0 * W for W in params]
         sizes = [abs(Z) if kind == "adamw" else None for Z, kind in zip(zeros, kinds)]
         return MuonState(0, zeros, sizes)
 
     def step(self, params, grads, state, *, factor=1.0):
         """(params, state) after a step; a schedule of learning rates multiplies by `factor`."""
-        params, kinds = self._plan(params)
-        count = state.count + 1
-        if not len(grads) == len(state.momenta) == len(params):
-            raise ValueError(f"grads has {len(grads)} arrays and state {len(state.momenta)}; "
-                             f"allowed is the number of params, {len(params)}")
-        moved = []
-        for i, (W, kind, M, r) in enumerate(zip(params, kinds, state.momenta, state.sizes)):
-            G = matching(grads[i], f"grads[{i}]", W, f"params[{i}]")
-            decay = self.weight_decay if W.ndim >= 2 else 0.0
-            if kind == "adamw":
-                new = _adamw_step(W, G, M, r, count, self.adam_lr * factor, decay, self.betas)
-            else:
-                shape = W.shape if kind == "stack" else (W.shape[0], math.prod(W.shape[1:]))
-                new = *_muon_step(W, G, M, shape, self.lr * factor, decay, self.options), None
-            moved.append((array_namespace(W).astype(new[0], W.dtype), *new[1:]))
+        params, kinds = _with_kinds(params, self.kinds)
+        grads, count = _matching_grads(grads, params, state), state.count + 1
+        moved = [_parameter_step(self, *each, count, factor)
+                 for each in zip(kinds, params, grads, state.momenta, state.sizes)]
         params, momenta, sizes = map(list, zip(*moved))
         return params, MuonState(count, momenta, sizes)

@@ -35,6 +35,7 @@ __all__ = [
     "apply_schedule",
     "PolarResiduals",
     "polar_residuals",
+    "NewtonSchulzRoot",
     "sqrtm_newton_schulz",
 ]
 
@@ -341,11 +342,11 @@ class PolarResiduals(namedtuple("PolarResiduals",
     __slots__ = ()
 
 
-# %% book/matrix_sign/newton_schulz.ipynb: orthogonality_defect
-def orthogonality_defect(X):
-    """norm(I - X X^H, "fro"), of shape (..., 1, 1), and the bound of abs(s - 1)."""
-    xp = array_namespace(X)
-    d = frobenius_norm(linear_combination((1.0, -1.0), [X @ adjoint(X)]))
+# %% book/matrix_sign/newton_schulz.ipynb: identity_defect
+def identity_defect(Y):
+    """d = norm(I - Y, "fro"), of shape (..., 1, 1); for Y = X X^H also the bound of abs(s - 1)."""
+    xp = array_namespace(Y)
+    d = frobenius_norm(linear_combination((1.0, -1.0), [Y]))
     root = xp.sqrt(1 - xp.where(d < 1, d, 0.0))
     return xp.where(xp.isnan(d), math.inf, d), xp.where(d < 1, d / (1 + root), math.inf)
 
@@ -416,11 +417,11 @@ def polar_residuals(A, X):
         S = (H + adjoint(H)) / 2
         relative = [frobenius_norm(E) / size for E in (H - adjoint(H), A - S @ X)]
         relative = [xp.where(xp.isnan(r), math.inf, r) for r in relative]
-        results = *orthogonality_defect(X), *relative, _lowest(S) / size
+        results = *identity_defect(X @ adjoint(X)), *relative, _lowest(S) / size
     return PolarResiduals(*(r[..., 0, 0] for r in results))
 
 
-# %% book/matrix_sign/newton_schulz.ipynb: sqrtm_newton_schulz
+# %% book/matrix_sign/newton_schulz.ipynb: _coupled_step
 def _coupled_step(c, W, Y, Z):
     """Y h(W) and h(W) Z for W = Z Y; None stands for Z = I."""
     H = matrix_polynomial(W, c, (W, W @ W) if len(c) > 2 else (W,))
@@ -428,39 +429,46 @@ def _coupled_step(c, W, Y, Z):
 
 
 def _coupled(A, schedule):
-    """Y near A^(1/2) and Z near A^(-1/2) after the steps of a schedule."""
+    """Y near A^(1/2), Z near A^(-1/2), the number of steps, and whether Z Y is near I."""
     Y, Z = A, None
     for c in schedule:
         Y, Z = _coupled_step(c, A if Z is None else Z @ Y, Y, Z)
-    return Y, Z
+    return Y, Z, len(schedule), identity_defect(Z @ Y)[0] <= 0.5
 
 
+# %% book/matrix_sign/newton_schulz.ipynb: _coupled_until
 def _coupled_until(A):
-    """The same for as many steps as A needs, and which of the matrices are regular."""
+    """The same for as many steps as A needs; where it is singular, Y of least residual, Z NaN."""
     xp, n, c = array_namespace(A), max(1, A.shape[-1]), pade_step(9)
-    eps, size = float(xp.finfo(A.dtype).eps), safe_divisor(frobenius_norm(A))
-    steps = max(4, math.ceil(-math.log(4 * n**0.5 * eps) / (2 * math.log(c[0]))))
+    eps, size = float(xp.finfo(A.dtype).eps), frobenius_norm(A)
     W, Y, Z = A, A, None
-    best = A, A, xp.full_like(size, math.inf)
-    regular = size < 0
-    for _ in range(steps):
-        d = frobenius_norm(linear_combination((1.0, -1.0), [W]))
+    most = max(4, math.ceil(-math.log(4 * n**0.5 * eps) / (2 * math.log(c[0]))))
+    best, least, regular = (A, A), xp.full_like(size, math.inf), size < 0
+    for step in range(1, most + 1):
+        d = identity_defect(W)[0]
         if not may_hold(xp.all(d <= 2 * n**0.5)):
             raise ValueError("A is not positive semidefinite: a negative eigenvalue makes the "
                              "iteration diverge")
         Y, Z = _coupled_step(c, W, Y, Z)
-        residual = frobenius_norm(Y @ adjoint(Y) - A) / size
+        residual = frobenius_norm(Y @ adjoint(Y) - A)
         near = d**5 <= eps                                  # and this step has made it exact
-        take = ~regular & (near | (residual < best[2]))
-        best = tuple(xp.where(take, new, old) for new, old in zip((Y, Z, residual), best))
-        regular = regular | near
+        take = ~regular & (near | (residual < least))
+        best = [xp.where(take, new, old) for new, old in zip((Y, Z), best)]
+        least, regular = xp.where(take, residual, least), regular | near
         if bool(xp.all(regular)):
             break
         W = Z @ Y
-    return *best[:2], regular
+    return best[0], xp.where(regular, best[1], math.nan), step, regular
 
 
-def sqrtm_newton_schulz(A, schedule=None, *, return_inverse=False):
+# %% book/matrix_sign/newton_schulz.ipynb: NewtonSchulzRoot
+class NewtonSchulzRoot(namedtuple("NewtonSchulzRoot", "root inverse residual steps converged")):
+    """What `sqrtm_newton_schulz` found: R, R^(-1), and how good they are; see there."""
+
+    __slots__ = ()
+
+
+def sqrtm_newton_schulz(A, schedule=None):
     r"""The R >= 0 with R R = A for Hermitian A >= 0, and R^(-1), by products alone.
 
     Parameters
@@ -470,35 +478,40 @@ def sqrtm_newton_schulz(A, schedule=None, *, return_inverse=False):
     schedule : sequence of sequences of float, optional
         Take these steps, as in `apply_schedule`; they act on the square roots of the
         eigenvalues of A over a bound. By default steps of ``pade_step(9)``, as many as A needs.
-    return_inverse : bool, default False
-        Also return R^(-1).
 
     Returns
     -------
-    R : array, shape (..., n, n)
-        The square root, Hermitian.
-    R_inverse : array, shape (..., n, n)
-        Only with ``return_inverse``.
+    NewtonSchulzRoot
+        Named tuple of ``root``, R, and ``inverse``, R^(-1), both Hermitian, of shape
+        (..., n, n); ``residual``, norm(R R - A) / norm(A), of shape (...); ``steps``; and
+        ``converged``, of shape (...).
+
+        By default ``converged`` means that no step could improve R and R^(-1). It is False
+        where A is singular to working precision, which starts at cond(A) near
+        ``1 / (4 * sqrt(n) * eps)``: there R has the smallest residual that was met, and the
+        inverse is NaN.
+        With a schedule, R and the inverse are what its steps make, and ``converged`` means
+        norm(I - R^(-1) R) <= 1/2, so that no eigenvalue has been left behind.
 
     Raises
     ------
     ValueError
         NaN, Inf or a shape that is not square; ``max(abs(A - A^H)) > n * eps * max(abs(A))``;
-        an eigenvalue below about ``-10 * n**1.5 * eps`` times the largest;
-        ``return_inverse`` for an A that is singular to working precision, which starts at
-        cond(A) near ``1 / (4 * sqrt(n) * eps)``; a schedule that is malformed or diverges.
+        an eigenvalue below about ``-10 * n**1.5 * eps`` times the largest; a schedule that is
+        malformed or diverges.
     TypeError
         A dtype without meaning.
 
     Notes
     -----
-    Five products a step and one for the residual; at most 20 steps in double precision. On
+    Six products a step, one of them for the residual; at most 20 steps in double precision. On
     a CPU an eigenvalue decomposition is about ten times as fast.
     The relative error is near ``eps * sqrt(cond(A))``, as of every method. The residual
-    norm(R R - A) / norm(A) is of the same size; an eigenvalue decomposition keeps it near eps.
-    Of a singular A the iterate of smallest residual is returned: where the other eigenvalues
-    are well above zero, it is right to round-off.
-    With a ``schedule`` the function is differentiable and fit for ``vmap`` and ``jit``.
+    is of the same size; an eigenvalue decomposition keeps it near eps.
+    Of a singular A the root is right to round-off where the other eigenvalues are well
+    above zero.
+    With a ``schedule`` all of the result is differentiable and fit for ``vmap`` and ``jit``,
+    and costs two products more than R; by default the function looks at values.
     Derived in :ref:`newton-schulz-roots`, :prf:ref:`coupled-iteration` and
     :prf:ref:`coupled-stability`; Higham (2008), chapter 6.
 
@@ -506,9 +519,13 @@ def sqrtm_newton_schulz(A, schedule=None, *, return_inverse=False):
     --------
     >>> import numpy as np
     >>> from lowrank import sqrtm_newton_schulz
-    >>> sqrtm_newton_schulz(np.array([[5.0, 4.0], [4.0, 5.0]])).round(6)
+    >>> result = sqrtm_newton_schulz(np.array([[5.0, 4.0], [4.0, 5.0]]))
+    >>> result.root.round(6)
     array([[2., 1.],
            [1., 2.]])
+    >>> (3 * result.inverse).round(6), bool(result.converged)
+    (array([[ 2., -1.],
+           [-1.,  2.]]), True)
     """
     xp, A = as_stack(A)
     steps = None if schedule is None else check_schedule(schedule)
@@ -518,22 +535,16 @@ def sqrtm_newton_schulz(A, schedule=None, *, return_inverse=False):
     with np.errstate(all="ignore"):                         # divergence is reported
         X = A / unit
         check_hermitian(X)
-        frobenius = safe_divisor(frobenius_norm(X))
-        X = (X + adjoint(X)) / (2 * frobenius)
+        size = safe_divisor(frobenius_norm(X))
+        X = (X + adjoint(X)) / (2 * size)
         b = safe_divisor(frobenius_norm(X @ adjoint(X)))**0.5     # the Schatten norm of order 4
-        if steps is None:
-            Y, Z, regular = _coupled_until(X / b)
-        else:
-            Y, Z = _coupled(X / b, steps)
-            regular = xp.isfinite(xp.sum(Y + Z, axis=(-2, -1)))
-    if steps is not None and not may_hold(xp.all(regular)):
-        raise ValueError("schedule diverges on A: A has a negative eigenvalue, or a step is "
-                         "not bounded on its range")
-    root = (b * frobenius)**0.5
-    R = (Y + adjoint(Y)) / 2 * root * unit**0.5
-    if not return_inverse:
-        return R
-    if not may_hold(xp.all(regular)):
-        raise ValueError("A is singular to working precision: it has a square root, but that "
-                         "has no inverse")
-    return R, (Z + adjoint(Z)) / 2 / root / unit**0.5
+        X = X / b
+        Y, Z, count, converged = _coupled_until(X) if steps is None else _coupled(X, steps)
+        R, inverse = (Y + adjoint(Y)) / 2, (Z + adjoint(Z)) / 2
+        residual = frobenius_norm(R @ adjoint(R) - X) / safe_divisor(frobenius_norm(X))
+        if steps is not None and not may_hold(xp.all(xp.isfinite(Y + Z))):
+            raise ValueError("schedule diverges on A: A has a negative eigenvalue, or a step is "
+                             "not bounded on its range")
+        scale = (b * size)**0.5 * unit**0.5
+        return NewtonSchulzRoot(R * scale, inverse / scale, residual[..., 0, 0], count,
+                                converged[..., 0, 0])

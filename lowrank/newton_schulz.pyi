@@ -11,6 +11,7 @@ __all__ = [
     "apply_schedule",
     "PolarResiduals",
     "polar_residuals",
+    "NewtonSchulzRoot",
     "sqrtm_newton_schulz",
 ]
 
@@ -60,10 +61,22 @@ class PolarResiduals(_PolarResiduals):
     ...
 
 
-def orthogonality_defect(X: Any) -> Any: ...
+def identity_defect(Y: Any) -> Any: ...
 
 
 def polar_residuals(A: Any, X: Any) -> PolarResiduals: ...
 
 
-def sqrtm_newton_schulz(A: Any, schedule: Any = None, *, return_inverse: bool = False) -> Any: ...
+class _NewtonSchulzRoot(NamedTuple):
+    root: Any
+    inverse: Any
+    residual: Any
+    steps: Any
+    converged: Any
+
+
+class NewtonSchulzRoot(_NewtonSchulzRoot):
+    ...
+
+
+def sqrtm_newton_schulz(A: Any, schedule: Any = None) -> NewtonSchulzRoot: ...

@@ -62,7 +62,7 @@ def _top_by_svd(X, rtol):
     U, s, Vh = thin_svd(X)
     largest = s[..., :1]
     tied = xp.astype((s >= (1 - rtol) * largest) & (largest > 0), s.dtype)
-    weights = tied / xp.maximum(xp.sum(tied, axis=-1, keepdims=True), xp.ones_like(largest))
+    weights = tied / safe_divisor(xp.sum(tied, axis=-1, keepdims=True))
     return largest[..., None], (U * xp.astype(weights, U.dtype)[..., None, :]) @ Vh
 
 

@@ -66,7 +66,8 @@ def _lost_digits(E, q):
     return int(max(mpmath.log10((1 + E) / (1 - E)), -(q + 1) * mpmath.log10(E)))
 
 
-_TINY = mpmath.mpf(10)**-40       # below it the best step is Padé's, and E' its leading term
+# %% book/matrix_sign/polar_express.ipynb: _next_step
+_TINY = mpmath.mpf(10)**-40
 
 
 @lru_cache(maxsize=1024)
@@ -111,6 +112,7 @@ class Schedule(tuple):
         raise AttributeError(f"{name} of a Schedule cannot be set")
 
 
+# %% book/matrix_sign/polar_express.ipynb: _compose
 @lru_cache(maxsize=256)
 def _compose(degrees, steps, tol, lower, upper, cushion, safety, dps):
     """The schedule of so many steps, or as many as tol needs; the last degree is repeated."""
@@ -132,8 +134,8 @@ def _compose(degrees, steps, tol, lower, upper, cushion, safety, dps):
     return Schedule(made, errors, bounds[:-1])
 
 
-# %% book/matrix_sign/polar_express.ipynb: check_degrees
-def check_degrees(degree):
+# %% book/matrix_sign/polar_express.ipynb: _check_degrees
+def _check_degrees(degree):
     """The degree, or a sequence of degrees, as a tuple of odd integers from 3."""
     degrees = tuple(degree) if np.ndim(degree) else (degree,)
     for d in degrees:
@@ -141,7 +143,7 @@ def check_degrees(degree):
     return degrees
 
 
-def check_range(lower, upper):
+def _check_range(lower, upper):
     """Two floats with 0 < lower <= upper."""
     said = (f"lower is {lower!r} and upper is {upper!r}; "
             "allowed are finite numbers with 0 < lower <= upper")
@@ -219,7 +221,7 @@ def optimal_msign_schedule(steps=None, degree=5, lower=1e-3, *, upper=1.0, tol=N
     >>> len(optimal_msign_schedule(tol=1e-3, degree=9, lower=1e-5))
     7
     """
-    degrees = check_degrees(degree)
+    degrees = _check_degrees(degree)
     if steps is None and tol is None and np.ndim(degree):
         steps = len(degrees)
     if (steps is None) == (tol is None) or not degrees:
@@ -229,14 +231,14 @@ def optimal_msign_schedule(steps=None, degree=5, lower=1e-3, *, upper=1.0, tol=N
         steps = check_count(steps, "steps", 0)
     elif not check_tol(tol):
         raise ValueError(f"tol is {tol!r}; allowed is a number with 0 < tol < 1")
-    return _compose(degrees, steps, tol, *check_range(lower, upper),
+    return _compose(degrees, steps, tol, *_check_range(lower, upper),
                     check_tol(cushion, "cushion"), check_tol(safety, "safety"),
                     max(30, 0 if dps is None else check_count(dps, "dps", 1)))
 
 
 # %% book/matrix_sign/polar_express.ipynb: count_products
 def count_products(c):
-    """Matrix products in a step: X X^H, those of `_polynomial`, and the one with X."""
+    """Matrix products in a step: X X^H, those of `matrix_polynomial`, and the one with X."""
     q = len(c) - 1
     if q == 8 and three_products(c):
         return 5
@@ -282,8 +284,8 @@ def best_degrees(products, lower=1e-3, *, upper=1.0, degrees=(3, 5, 9, 17)):
     (3, 9, 17, 17)
     """
     products = check_count(products, "products", 0)
-    costs = {d: count_products(pade_step(d)) for d in check_degrees(degrees)}
-    best = [(_half_width(*check_range(lower, upper)), ())]
+    costs = {d: count_products(pade_step(d)) for d in _check_degrees(degrees)}
+    best = [(_half_width(*_check_range(lower, upper)), ())]
     for budget in range(1, products + 1):
         best.append(best[-1])
         for d, cost in costs.items():

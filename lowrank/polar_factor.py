@@ -14,7 +14,7 @@ import numpy as np
 import scipy.linalg
 from array_api_compat import array_namespace, device, is_numpy_array
 
-from lowrank.arguments import check_choice, check_tol, refuse_options
+from lowrank.arguments import check_choice, check_count, check_tol, refuse_options
 from lowrank.arrays import (
     adjoint,
     as_stack,
@@ -33,58 +33,44 @@ from lowrank.newton_schulz import (
     NORMALIZE,
     check_schedule,
     gram_form,
+    identity_defect,
     linear_combination,
     matrix_polynomial,
     normalized,
-    orthogonality_defect,
     pade_step,
     plain_form,
 )
-from lowrank.polar_express import (
-    check_degrees,
-    check_range,
-    count_products,
-    optimal_msign_schedule,
-)
+from lowrank.polar_express import count_products, optimal_msign_schedule
 
 __all__ = ["SignInfo", "msign", "msign_jvp", "msign_vjp"]
 
 
-# %% book/matrix_sign/polar_factor.ipynb: _isometry
-def _isometry(U, s, Vh, rtol):
-    """U V^H of the singular values above rtol s_1."""
+# %% book/matrix_sign/polar_factor.ipynb: _by_svd
+def _by_svd(X, rtol):
+    """The partial isometry of a wide X; of a long NumPy matrix by its triangular factor."""
+    if is_numpy_array(X) and X.ndim == 2 and 2 * X.shape[1] >= 3 * X.shape[0]:
+        Q, R = scipy.linalg.qr(adjoint(X), mode="economic", check_finite=False)
+        return _by_svd(adjoint(R), rtol) @ adjoint(Q)
+    U, s, Vh = thin_svd(X)
     kept = array_namespace(s).astype(s > rtol * s[..., :1], U.dtype)
     return (U * kept[..., None, :]) @ Vh
 
 
-def _by_svd(X, rtol):
-    """The partial isometry of a wide X; of a long NumPy matrix by its triangular factor."""
-    if not is_numpy_array(X) or X.ndim > 2:
-        return _isometry(*thin_svd(X), rtol)
-    Q = None
-    if 2 * X.shape[1] >= 3 * X.shape[0]:
-        Q, R = scipy.linalg.qr(adjoint(X), mode="economic", check_finite=False)
-        X = adjoint(R)
-    X = _isometry(*scipy.linalg.svd(X, full_matrices=False, check_finite=False), rtol)
-    return X if Q is None else X @ adjoint(Q)
-
-
 # %% book/matrix_sign/polar_factor.ipynb: _robust_schedule
-_MARGINS = {16: 2e-2, 32: 1e-4, 64: 1e-6}           # far above the rounding errors of a step
+_MARGINS = {16: 2e-2, 32: 1e-4, 64: 1e-6}           # by bits: far above the errors of a step
 
 
-def _robust_schedule(X, degree, lower, cushion, **stop):
-    """A schedule with a cushion, and a margin that suits the dtype of X."""
+def _robust_schedule(X, lower, cushion, **stop):
+    """Quintic steps for the numbers of X, so many or down to a tolerance."""
     safety = _MARGINS[array_namespace(X).finfo(X.dtype).bits]
-    return optimal_msign_schedule(degree=degree, lower=lower, cushion=cushion, safety=safety,
-                                  **stop)
+    return optimal_msign_schedule(lower=lower, cushion=cushion, safety=safety, **stop)
 
 
+# %% book/matrix_sign/polar_factor.ipynb: _worst_bound
 def _worst_bound(Y):
-    """The largest |s - 1| that d = norm(I - Y, "fro") allows for any matrix of the stack."""
-    d = frobenius_norm(linear_combination((1.0, -1.0), [Y]))
-    d = float(array_namespace(d).max(d)) if 0 not in d.shape else 0.0
-    return d / (1 + math.sqrt(1 - d)) if d < 1 else math.inf
+    """The largest abs(s - 1) that Y = X X^H allows, for any matrix of the stack."""
+    bounds = identity_defect(Y)[1]
+    return float(array_namespace(Y).max(bounds)) if 0 not in bounds.shape else 0.0
 
 
 def _until(X, powers, schedule, tol):
@@ -117,7 +103,14 @@ def _qdwh_weights(l):
     return a, b, a + b - 1
 
 
-# %% book/matrix_sign/polar_factor.ipynb: _solve
+# %% book/matrix_sign/polar_factor.ipynb: identity_like
+def identity_like(X, size):
+    """Identity matrices of the given size: dtype, device and number are those of the stack X."""
+    xp = array_namespace(X)
+    I = xp.eye(size, dtype=X.dtype, device=device(X))
+    return xp.broadcast_to(I, (*X.shape[:-2], size, size))
+
+
 def _solve(Z, B):
     """Z^(-1) B for Hermitian Z > 0."""
     if is_numpy_array(Z) and Z.ndim == 2:
@@ -125,28 +118,32 @@ def _solve(Z, B):
     return array_namespace(Z).linalg.solve(Z, B)
 
 
+# %% book/matrix_sign/polar_factor.ipynb: _qdwh_step
 def _qdwh_step(X, a, b, c):
     """X (a I + b X^H X) (I + c X^H X)^(-1) for tall X: by QR if c is large, or by Cholesky."""
     xp, n = array_namespace(X), X.shape[-1]
     if c <= 100:
         Z = linear_combination((1.0, c), [adjoint(X) @ X])
         return b / c * X + (a - b / c) * adjoint(_solve(Z, adjoint(X)))
-    I = linear_combination((1.0, 0.0), [X[..., :n, :]])
-    Q = xp.linalg.qr(xp.concat([math.sqrt(c) * X, I], axis=-2)).Q
+    Q = xp.linalg.qr(xp.concat([math.sqrt(c) * X, identity_like(X, n)], axis=-2)).Q
     return b / c * X + (a - b / c) / math.sqrt(c) * Q[..., :-n, :] @ adjoint(Q[..., -n:, :])
 
 
-def _by_qdwh(X, lower):
+# %% book/matrix_sign/polar_factor.ipynb: _lower_bound
+def _lower_bound(R):
+    """A lower bound of the singular values of a triangular R, 0 if it is singular."""
+    inverse, failed = scipy.linalg.get_lapack_funcs("trtri", (R,))(R)
+    return 0.0 if failed else 0.99 / float(np.linalg.norm(np.triu(inverse)))
+
+
+def _by_qdwh(X):
     """(X, steps, products) for wide X with singular values up to 1."""
     X, Q, count = adjoint(X), None, 0
     eps = float(array_namespace(X).finfo(X.dtype).eps)
+    l = 4 * eps                                             # what is smaller counts as noise
     if is_numpy_array(X) and X.ndim == 2:                   # X = Q R, and R tells a bound
-        Q, R = scipy.linalg.qr(X, mode="economic", check_finite=False)
-        if lower is None:
-            inverse, failed = scipy.linalg.get_lapack_funcs("trtri", (R,))(R)
-            lower = 0.0 if failed else 0.99 / float(np.linalg.norm(np.triu(inverse)))
-        X = R
-    l = max(4 * eps, lower or 0.0)                          # what is smaller counts as noise
+        Q, X = scipy.linalg.qr(X, mode="economic", check_finite=False)
+        l = max(l, _lower_bound(X))
     while 1 - l > 8 * eps:
         a, b, c = _qdwh_weights(l)
         X = _qdwh_step(X, a, b, c)
@@ -155,73 +152,102 @@ def _by_qdwh(X, lower):
     return adjoint(X if Q is None else Q @ X), count, count
 
 
-# %% book/matrix_sign/polar_factor.ipynb: SignInfo
-_METHODS = ("auto", "svd", "polynomial", "gram", "qdwh")
+# %% book/matrix_sign/polar_factor.ipynb: _automatic
+_TAKES = {                                                  # beside tol
+    "svd": ("rtol",),
+    "polynomial": ("schedule", "normalize"),
+    "gram": ("schedule", "normalize"),
+    "qdwh": ("normalize",),
+}
 
 
-def _automatic(A, fixed):
-    """The method that "auto" stands for; fixed: how many steps were given, or None."""
+def _automatic(A, steps):
+    """The method that "auto" stands for, with these steps or None."""
     half = array_namespace(A).finfo(A.dtype).bits == 16
     short, long = sorted(A.shape[-2:])
-    if fixed is not None:
-        return "gram" if long >= 3 * short and fixed > 2 and not half else "polynomial"
+    if steps is not None:
+        return "gram" if long >= 3 * short and len(steps) > 2 and not half else "polynomial"
     return "polynomial" if half or "cpu" not in str(device(A)).lower() else "svd"
 
 
-def _gram_products(schedule, restart=3):
-    """Products of the Gram form, small and large ones."""
-    return sum(count_products(c) + 1 for c in schedule) - math.ceil(len(schedule) / restart)
+# %% book/matrix_sign/polar_factor.ipynb: _given_steps
+def _given_steps(schedule, A):
+    """The steps for which `schedule` stands, or None."""
+    if schedule is None or np.iterable(schedule):
+        return None if schedule is None else check_schedule(schedule)
+    steps = check_count(schedule, "schedule", 0, where=", or a sequence of steps")
+    return _robust_schedule(A, 1e-3, 0.02, steps=steps)
 
 
+def _method_and_steps(A, method, schedule, rtol, normalize):
+    """The method in place of "auto", and its steps or None; refuses what it does not take."""
+    check_choice(method, "method", ("auto", *_TAKES))
+    check_choice(normalize, "normalize", NORMALIZE)
+    unused = method == "auto" or normalize == "schatten8"
+    given = {"schedule": schedule, "rtol": rtol, "normalize": None if unused else normalize}
+    if method == "auto" and rtol is not None:
+        method = "svd"
+    if method != "auto":
+        others = {name: value for name, value in given.items() if name not in _TAKES[method]}
+        refuse_options(f"method={method!r}", **others)
+    steps = _given_steps(schedule, A)
+    method = _automatic(A, steps) if method == "auto" else method
+    if method == "qdwh" and array_namespace(A).finfo(A.dtype).bits == 16:
+        raise TypeError(f"A has dtype {A.dtype}; method='qdwh' takes 32 and 64 bits")
+    if method == "gram" and steps is None:
+        raise ValueError("schedule is None; method='gram', which squares the condition number, "
+                         "needs one")
+    return method, steps
+
+
+# %% book/matrix_sign/polar_factor.ipynb: _by_steps
+def _by_steps(X, powers, steps, method):
+    """(X, steps, products) for wide X by a list of steps."""
+    products = sum(map(count_products, steps))
+    if method == "polynomial":
+        return plain_form(X, steps, powers), len(steps), products
+    restarts = math.ceil(len(steps) / 3)                    # each saves one, each step adds one
+    return gram_form(X, steps, powers, 3), len(steps), products + len(steps) - restarts
+
+
+def _by_certificate(X, powers, tol):
+    """(X, steps, products) for wide X by as many steps as abs(s - 1) <= tol takes."""
+    info = array_namespace(X).finfo(X.dtype)
+    lower = 1e-3 if info.bits == 16 else 4 * float(info.eps)
+    X, taken = _until(X, powers, _robust_schedule(X, lower, 0.1, tol=float(info.eps)), tol)
+    return X, len(taken), sum(map(count_products, taken))
+
+
+# %% book/matrix_sign/polar_factor.ipynb: SignInfo
 class SignInfo(namedtuple("SignInfo", "bound hermitian steps products converged")):
     """What is known about a result X of `msign`; see there."""
 
     __slots__ = ()
 
 
+def _isometry_bound(P):
+    """A bound of abs(s - 1) for the singular values s near 1, from P = X X^H."""
+    xp = array_namespace(P)
+    d = 4 * frobenius_norm(P - P @ P)
+    certain = d < 1
+    d = xp.where(certain, d, xp.zeros_like(d))
+    gap = d / (2 * (1 + xp.sqrt(1 - d)))                    # 1 - s^2 at most
+    return xp.where(certain, gap / (1 + xp.sqrt(1 - gap)), math.inf)
+
+
 def _certify(A, X, isometry, tol):
     """bound, hermitian, converged for wide A and X."""
     xp = array_namespace(A)
-    A = A / power_of_two(peak_of(A))
+    A, P = A / power_of_two(peak_of(A)), X @ adjoint(X)
     H = A @ adjoint(X)
     hermitian = (frobenius_norm(H - adjoint(H)) / safe_divisor(frobenius_norm(A)))[..., 0, 0]
-    if isometry:                                            # values near 0 are right too
-        P = X @ adjoint(X)
-        d = 4 * frobenius_norm(P - P @ P)
-        certain = d < 1
-        d = xp.where(certain, d, xp.zeros_like(d))
-        gap = d / (2 * (1 + xp.sqrt(1 - d)))                # 1 - s^2 at most
-        bound = xp.where(certain, gap / (1 + xp.sqrt(1 - gap)), math.inf)
-    else:
-        bound = orthogonality_defect(X)[1]
-    bound = bound[..., 0, 0]
-    return bound, hermitian, xp.isfinite(bound) if tol is None else bound <= tol
+    bound = (_isometry_bound(P) if isometry else identity_defect(P)[1])[..., 0, 0]
+    return bound, hermitian, bound <= tol
 
 
 # %% book/matrix_sign/polar_factor.ipynb: msign
-def _by_products(X, method, tol, schedule, steps, lower, degree, normalize):
-    """(X, steps, products) for wide X by a schedule, a number of steps, or down to tol."""
-    info = array_namespace(X).finfo(X.dtype)
-    if schedule is None and steps is not None:
-        lower = 1e-3 if lower is None else lower
-        schedule = _robust_schedule(X, degree, lower, 0.02, steps=steps)
-    if schedule is not None:
-        X, powers = normalized(X, normalize)
-        if method == "gram":
-            return gram_form(X, schedule, powers, 3), len(schedule), _gram_products(schedule)
-        return plain_form(X, schedule, powers), len(schedule), sum(map(count_products, schedule))
-    if method == "gram":
-        raise ValueError("schedule and steps are both None; method='gram', which squares the "
-                         "condition number, needs one of them")
-    if lower is None:
-        lower = 1e-3 if info.bits == 16 else 4 * float(info.eps)
-    schedule = _robust_schedule(X, degree, lower, 0.1, tol=float(info.eps))
-    X, taken = _until(*normalized(X, normalize), schedule, tol)
-    return X, len(taken), sum(map(count_products, taken))
-
-
-def msign(A, *, method="auto", tol=None, rtol=None, schedule=None, steps=None, lower=None,
-          degree=5, normalize="schatten8", return_info=False):
+def msign(A, *, method="auto", schedule=None, tol=None, rtol=None, normalize="schatten8",
+          return_info=False):
     r"""U_r V_r^H for A = U S V^H of rank r: every singular value above zero becomes 1.
 
     Parameters
@@ -231,27 +257,20 @@ def msign(A, *, method="auto", tol=None, rtol=None, schedule=None, steps=None, l
     method : {"auto", "svd", "polynomial", "gram", "qdwh"}
         "svd" is exact for every rank. "polynomial" takes matrix products alone, "gram" takes
         them in the Gram form of `apply_schedule`, "qdwh" takes QR and Cholesky
-        decompositions. "auto" follows the table in :ref:`polar-factor-auto`: "svd" on a
-        processor; products where a schedule or steps are given, for 16 bits, and on an
-        accelerator.
+        decompositions. "auto" is "svd" on a processor; products for a given schedule, for 16
+        bits, and on an accelerator. A table of methods and options: :ref:`polar-factor-auto`.
+    schedule : int or sequence of sequences of float, optional
+        How to multiply, for "polynomial" and "gram". A number takes so many steps of degree 5,
+        made for singular values of A / b from 1e-3 on, with a cushion of 0.02 and a margin for
+        the dtype. A sequence of steps is taken as it is: for other degrees and ranges one of
+        `optimal_msign_schedule`. Without it "polynomial" takes steps until ``tol`` is certified.
     tol : float, optional
-        "polynomial" stops as soon as abs(s - 1) <= tol is certified for every singular value
-        of the result. ``converged`` means ``bound <= tol``. Default
-        ``min(16 * sqrt(min(m, n)) * eps, 0.5)``, where it aims lower; with ``schedule`` or
-        ``steps`` none, and ``converged`` means that the bound is finite.
+        ``converged`` means ``bound <= tol``, and "polynomial" without a schedule stops there.
+        Default ``min(16 * sqrt(min(m, n)) * eps, 0.5)``, where it aims lower; with a schedule
+        0.5, so that ``converged`` means that no singular value has been left behind.
     rtol : float, optional
-        "svd" only: singular values up to ``rtol * s_1`` count as zero. Default
+        For "svd": singular values up to ``rtol * s_1`` count as zero. Default
         ``max(m, n) * eps``, for 16 bits with the eps of float32.
-    schedule : sequence of sequences of float, optional
-        Take exactly these steps, such as those of `optimal_msign_schedule`.
-    steps : int, optional
-        Take so many steps of a schedule for ``lower``, with a cushion of 0.02 and a margin for
-        the dtype.
-    lower : float, optional
-        A lower bound of the singular values of A / b, with b by ``normalize``. Default 1e-3 for
-        ``steps`` and for 16 bits, else ``4 * eps``; "qdwh" computes it for a NumPy matrix.
-    degree : int or sequence of int, default 5
-        Degree of the steps that ``steps`` or ``tol`` choose.
     normalize : {"frobenius", "schatten4", "schatten8", False}
         The bound b of s_1, as in `apply_schedule`. For all methods but "svd".
     return_info : bool, default False
@@ -274,7 +293,7 @@ def msign(A, *, method="auto", tol=None, rtol=None, schedule=None, steps=None, l
         NaN, Inf or fewer than two axes; an option out of range, or one that the method does not
         take; a schedule that diverges on A.
     TypeError
-        A dtype without meaning; 16 bits with "qdwh".
+        A dtype without meaning; 16 bits with "qdwh"; a number of steps that is no integer.
 
     Notes
     -----
@@ -282,45 +301,35 @@ def msign(A, *, method="auto", tol=None, rtol=None, schedule=None, steps=None, l
     bring null directions back as anything between 0 and 1, and ``converged`` is False.
     The backward error is near eps, ten times that for degree 9; the forward error of every
     method is near ``eps * s_1 / s_n``.
-    With ``schedule`` or ``steps`` the function is differentiable and fit for ``vmap`` and
-    ``jit``. Everything else looks at values.
+    With ``schedule`` the function is differentiable and fit for ``vmap`` and ``jit``. Everything
+    else looks at values.
     Derived in :ref:`polar-factor-methods`, :prf:ref:`certified-stop` and :prf:ref:`qdwh-step`;
     Su (2025b), Nakatsukasa, Bai and Gygi (2010).
 
     Examples
     --------
     >>> import numpy as np
-    >>> from lowrank import msign
+    >>> from lowrank import msign, optimal_msign_schedule
     >>> A = np.array([[3.0, 0.0, 4.0], [0.0, 0.0, 0.0]])
     >>> msign(A)
     array([[0.6, 0. , 0.8],
            [0. , 0. , 0. ]])
-    >>> X, info = msign(np.diag([4.0, 2.0, 1.0]), steps=6, return_info=True)
+    >>> A = np.diag([4.0, 2.0, 1.0])
+    >>> X, info = msign(A, schedule=6, return_info=True)
     >>> info.products, bool(info.converged), float(info.bound) < 0.01
     (18, True, True)
+    >>> msign(A, schedule=optimal_msign_schedule(6, degree=9, lower=0.1)).round(6)
+    array([[1., 0., 0.],
+           [0., 1., 0.],
+           [0., 0., 1.]])
     """
     xp, A = as_stack(A)
-    check_choice(method, "method", _METHODS)
-    check_choice(normalize, "normalize", NORMALIZE)
-    fixed = steps if schedule is None else len(schedule := check_schedule(schedule))
-    if method == "auto":
-        method = "svd" if rtol is not None else _automatic(A, fixed)
-    if method != "svd":
-        refuse_options(f"method={method!r}", rtol=rtol)
-    if method in ("svd", "qdwh"):
-        refuse_options(f"method={method!r}", schedule=schedule, steps=steps)
-    if method == "qdwh" and xp.finfo(A.dtype).bits == 16:
-        raise TypeError(f"A has dtype {A.dtype}; method='qdwh' takes 32 and 64 bits")
-    if schedule is not None:
-        refuse_options("a given schedule", steps=steps, lower=lower)
-    if lower is not None:
-        check_range(lower, 1.0)
-    check_degrees(degree)
+    method, steps = _method_and_steps(A, method, schedule, rtol, normalize)
     if tol is not None:
         goal = tol = check_tol(tol)
     else:
         goal = min(4 * min(A.shape[-2:])**0.5 * float(xp.finfo(A.dtype).eps), 1 / 8)
-        tol = 4 * goal if fixed is None else None
+        tol = 4 * goal if steps is None else 0.5
 
     (A, back), count = wide(A), (0, 0)
     with np.errstate(all="ignore"):                         # what is not finite is reported
@@ -329,9 +338,11 @@ def msign(A, *, method="auto", tol=None, rtol=None, schedule=None, steps=None, l
         elif method == "svd":
             X = _by_svd(A / power_of_two(peak_of(A)), cut_off(rtol, A))
         elif method == "qdwh":
-            X, *count = _by_qdwh(normalized(A, normalize)[0], lower)
+            X, *count = _by_qdwh(normalized(A, normalize)[0])
+        elif steps is None:
+            X, *count = _by_certificate(*normalized(A, normalize), goal)
         else:
-            X, *count = _by_products(A, method, goal, schedule, steps, lower, degree, normalize)
+            X, *count = _by_steps(*normalized(A, normalize), steps, method)
     if not may_hold(xp.all(xp.isfinite(X))):
         raise ValueError(f"the iteration diverged: with normalize={normalize!r} A has a "
                          "singular value above 1")
@@ -341,27 +352,38 @@ def msign(A, *, method="auto", tol=None, rtol=None, schedule=None, steps=None, l
     return (back(X), info) if return_info else back(X)
 
 
-# %% book/matrix_sign/polar_factor.ipynb: msign_jvp
-def _derivative(A, G, name, rtol):
-    """U (F - F^H)_ij / (s_i + s_j) V^H for F = U^H G V, and what the longer side of A adds."""
+# %% book/matrix_sign/polar_factor.ipynb: derivative_by_multipliers
+def derivative_by_multipliers(A, E, name, rtol, multipliers):
+    """The derivative of A -> U f(S) V^H in the direction E, which is called `name`.
+
+    multipliers(s, c, rtol) are c times those of the Hermitian part of U^H E V, of its skew part,
+    and of what lies outside of the singular vectors, where A has the singular values c s.
+    """
     xp, A = as_stack(A)
-    G = matching(G, name, A)
+    E, rtol = matching(E, name, A), cut_off(rtol, A)
     if 0 in A.shape[-2:]:
-        return xp.zeros_like(G)
-    a, g = power_of_two(peak_of(A)), power_of_two(peak_of(G))
-    U, s, Vh = thin_svd(xp.astype(A, G.dtype, copy=False) / a)
-    if not may_hold(xp.all(s[..., -1] > cut_off(rtol, A) * s[..., 0])):
+        return xp.zeros_like(E)
+    a, e = power_of_two(peak_of(A)), power_of_two(peak_of(E))
+    U, s, Vh = thin_svd(xp.astype(A, E.dtype, copy=False) / a)
+    same, opposite, alone = multipliers(s, a[..., 0], rtol)
+    E = E / e
+    EV, UhE = E @ adjoint(Vh), adjoint(U) @ E
+    F = UhE @ adjoint(Vh)
+    X = U @ (same * (F + adjoint(F)) / 2 + opposite * (F - adjoint(F)) / 2) @ Vh
+    if A.shape[-2] > A.shape[-1]:
+        X = X + ((EV - U @ F) * alone[..., None, :]) @ Vh
+    if A.shape[-2] < A.shape[-1]:
+        X = X + U @ (alone[..., None] * (UhE - F @ Vh))
+    return rescaled(X, e, a)
+
+
+# %% book/matrix_sign/polar_factor.ipynb: msign_jvp
+def _of_the_sign(s, c, rtol):
+    """0, 2 / (s_i + s_j) and 1 / s_i."""
+    if not may_hold(array_namespace(s).all(s[..., -1] > rtol * s[..., 0])):
         raise ValueError("A has a singular value of at most rtol * s_1, where msign has no "
                          "derivative")
-    G, s = G / g, s[..., None]
-    GV, UhG = G @ adjoint(Vh), adjoint(U) @ G
-    F = UhG @ adjoint(Vh)
-    X = U @ ((F - adjoint(F)) / (s + s.mT)) @ Vh
-    if A.shape[-2] > A.shape[-1]:
-        X = X + ((GV - U @ F) / s.mT) @ Vh
-    if A.shape[-2] < A.shape[-1]:
-        X = X + U @ ((UhG - F @ Vh) / s)
-    return rescaled(X, g, a)
+    return 0.0, 2 / (s[..., None] + s[..., None, :]), 1 / s
 
 
 def msign_jvp(A, dA, *, rtol=None):
@@ -405,7 +427,7 @@ def msign_jvp(A, dA, *, rtol=None):
     array([[ 0. ,  0.5],
            [-0.5,  0. ]])
     """
-    return _derivative(A, dA, "dA", rtol)
+    return derivative_by_multipliers(A, dA, "dA", rtol, _of_the_sign)
 
 
 def msign_vjp(A, G, *, rtol=None):
@@ -445,4 +467,4 @@ def msign_vjp(A, G, *, rtol=None):
            [-1.,  0.],
            [ 2.,  5.]])
     """
-    return _derivative(A, G, "G", rtol)
+    return derivative_by_multipliers(A, G, "G", rtol, _of_the_sign)

@@ -3,9 +3,12 @@
 Generated from book/matrix_sign/polar_factor.ipynb; edit the chapter.
 """
 
-from typing import Any, Literal, NamedTuple, SupportsFloat, SupportsIndex
+from typing import Any, Literal, NamedTuple, SupportsFloat
 
 __all__ = ["SignInfo", "msign", "msign_jvp", "msign_vjp"]
+
+
+def identity_like(X: Any, size: Any) -> Any: ...
 
 
 class _SignInfo(NamedTuple):
@@ -20,7 +23,10 @@ class SignInfo(_SignInfo):
     ...
 
 
-def msign(A: Any, *, method: Literal["auto", "svd", "polynomial", "gram", "qdwh"] = 'auto', tol: SupportsFloat | None = None, rtol: SupportsFloat | None = None, schedule: Any = None, steps: SupportsIndex | None = None, lower: SupportsFloat | None = None, degree: Any = 5, normalize: Literal["frobenius", "schatten4", "schatten8", False] = 'schatten8', return_info: bool = False) -> Any: ...
+def msign(A: Any, *, method: Literal["auto", "svd", "polynomial", "gram", "qdwh"] = 'auto', schedule: Any = None, tol: SupportsFloat | None = None, rtol: SupportsFloat | None = None, normalize: Literal["frobenius", "schatten4", "schatten8", False] = 'schatten8', return_info: bool = False) -> Any: ...
+
+
+def derivative_by_multipliers(A: Any, E: Any, name: Any, rtol: Any, multipliers: Any) -> Any: ...
 
 
 def msign_jvp(A: Any, dA: Any, *, rtol: SupportsFloat | None = None) -> Any: ...

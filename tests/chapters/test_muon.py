@@ -18,7 +18,7 @@ def test_muon_update_keeps_units_inputs_and_shapes():
     each = [muon_update(g, m).update for g, m in zip(G, M)]
     assert np.allclose(update, each, atol=1e-12)            # a stack is its matrices
     assert not muon_update(np.zeros((4, 3))).update.any()
-    exact = muon_update(G, M, steps=None, scale="operator").update
+    exact = muon_update(G, M, schedule=None, scale="operator").update
     assert np.allclose(np.linalg.svd(exact, compute_uv=False), (6 / 4)**0.5)
 
 
@@ -33,7 +33,8 @@ def test_muon_treats_each_parameter_as_what_it_is():
     flat = params[1].reshape(5, 18)
     assert np.allclose(np.einsum("oihw,ihw->o", params[1], patch), flat @ patch.ravel())
 
-    muon = Muon(0.1, weight_decay=0, kinds=[None, "matrix", "stack", "adamw", None], steps=None)
+    kinds = [None, "matrix", "stack", "adamw", None]
+    muon = Muon(0.1, weight_decay=0, kinds=kinds, schedule=None)
     new, state = muon.step(params, grads, muon.init(params))
     steps = [(W - V) / 0.1 for W, V in zip(params, new)]
     sizes = lambda X: np.linalg.svd(X, compute_uv=False)

@@ -168,16 +168,31 @@ def test_square_roots():
             A = B @ B.conj().mT
             A = (A + A.conj().mT) / 2
             for unit in (1.0, 1e-150, 1e150, 1e-300):
-                R, inverse = sqrtm_newton_schulz(A * unit, return_inverse=True)
+                R, inverse, residual, _, converged = sqrtm_newton_schulz(A * unit)
                 assert R.shape == shape and R.dtype == A.dtype
+                assert residual.shape == shape[:-2] and np.all(residual < 1e-12)
+                assert converged.shape == shape[:-2] and np.all(converged)
                 assert np.array_equal(R, R.conj().mT)
                 assert np.allclose(R / unit**0.5 @ R / unit**0.5, A, rtol=1e-11, atol=1e-12)
                 assert np.allclose(R @ inverse, np.eye(shape[-1]), rtol=0, atol=1e-10)
-            fixed = sqrtm_newton_schulz(A, [pade_step(5)] * 30)
-            assert np.allclose(fixed, sqrtm_newton_schulz(A), rtol=1e-11, atol=1e-12)
-    assert not sqrtm_newton_schulz(np.zeros((3, 3))).any()
-    assert np.array_equal(sqrtm_newton_schulz([[4, 0], [0, 9]]).round(12), np.diag([2.0, 3.0]))
-    assert sqrtm_newton_schulz(np.eye(3, dtype=np.float32)).dtype == np.float32
+            fixed, free = sqrtm_newton_schulz(A, [pade_step(5)] * 30), sqrtm_newton_schulz(A)
+            assert np.allclose(fixed.root, free.root, rtol=1e-11, atol=1e-12)
+            assert fixed.steps == 30 and np.all(fixed.converged)
+    assert not sqrtm_newton_schulz(np.zeros((3, 3))).root.any()
+    root = sqrtm_newton_schulz([[4, 0], [0, 9]]).root
+    assert np.array_equal(root.round(12), np.diag([2.0, 3.0]))
+    assert sqrtm_newton_schulz(np.eye(3, dtype=np.float32)).root.dtype == np.float32
+
+
+def test_square_roots_of_singular_matrices_have_no_inverse():
+    A = np.stack([np.diag([1.0, 0.0]), np.eye(2), np.zeros((2, 2))])
+    R, inverse, residual, _, converged = sqrtm_newton_schulz(A)
+    assert np.allclose(R, A, rtol=0, atol=1e-14) and np.all(residual < 1e-14)
+    assert converged.tolist() == [False, True, False]
+    assert np.isnan(inverse[[0, 2]]).all() and np.allclose(inverse[1], np.eye(2))
+    fixed = sqrtm_newton_schulz(A, [pade_step(9)] * 3)      # what three steps make of it
+    assert fixed.converged.tolist() == [False, True, False] and np.isfinite(fixed.inverse).all()
+    assert np.isclose(fixed.inverse[0, 1, 1], pade_step(9)[0]**3)
 
 
 def test_square_roots_refused():
@@ -188,7 +203,6 @@ def test_square_roots_refused():
         (lambda: sqrtm_newton_schulz([[1.0, 1.0], [0.0, 1.0]]), "A is not Hermitian: .* 1.0e"),
         (lambda: sqrtm_newton_schulz(np.diag([1.0, -1e-6])), "not positive semidefinite"),
         (lambda: sqrtm_newton_schulz(-np.eye(3)), "not positive semidefinite"),
-        (lambda: sqrtm_newton_schulz(np.diag([1.0, 0.0]), return_inverse=True), "no inverse"),
         (lambda: sqrtm_newton_schulz(np.eye(2), []), "schedule is empty"),
         (lambda: sqrtm_newton_schulz(-np.eye(2), [pade_step(9)] * 9), "schedule diverges on A"),
     ]

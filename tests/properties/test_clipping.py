@@ -129,7 +129,7 @@ def test_entries_near_the_largest_number(dtype):
 @pytest.mark.parametrize("shape", [(0, 3, 2), (2, 0, 4), (3, 0)])
 def test_empty_stacks_pass(shape):
     A = np.zeros(shape)
-    for call in (mclip, mstep, lambda A: mclip(A, 1, 2, steps=2), lambda A: mstep(A, steps=2, method="block"),
+    for call in (mclip, mstep, lambda A: mclip(A, 1, 2, schedule=2), lambda A: mstep(A, schedule=2, method="block"),
                  lambda A: svfun(A, np.exp), lambda A: svfun_jvp(A, A, np.exp, np.exp)):
         assert call(A).shape == shape
 
@@ -179,6 +179,19 @@ def test_derivative_of_the_clip_sees_the_corner_between_two_singular_values():
         assert np.linalg.norm(svfun_jvp(A, np.eye(2), *CLIP) - np.diag([0.0, 1])) < 1e-9
 
 
+@pytest.mark.parametrize("call", [mclip, mstep])
+@pytest.mark.parametrize("options, message", [
+    ({"method": "svd", "tol": 0.1}, "tol is 0.1; method='svd' does not take it"),
+    ({"method": "block", "rtol": 0.1}, "rtol is 0.1; method='block' does not take it"),
+    ({"tol": 0.1, "rtol": 0.1}, "rtol is 0.1; method='msign' does not take it"),
+    ({"tol": 0.1, "schedule": FAST}, "tol is 0.1; a given schedule does not take it"),
+    ({"schedule": -1}, "schedule is -1"), ({"method": "msign", "tol": 1.0}, "tol is 1.0"),
+])
+def test_options_of_other_methods_are_refused(call, options, message):
+    with pytest.raises(ValueError, match=message):
+        call(np.eye(3), **options)
+
+
 def test_derivative_refuses_what_has_none():
     A = np.diag([1.0, 0])
     with pytest.raises(ValueError, match=r"f\(0\) is not 0"):
@@ -191,13 +204,13 @@ def test_derivative_refuses_what_has_none():
         svfun_vjp(A, A, np.sin, lambda s: np.nan * s)
 
 
-@pytest.mark.parametrize("options", [{"schedule": SCHEDULE[:6]}, {"steps": 6}, {"method": "block", "steps": 6}])
+@pytest.mark.parametrize("options", [{"schedule": SCHEDULE[:6]}, {"schedule": 6}, {"method": "block", "schedule": 6}])
 def test_torch_differentiates_the_products(options):
     torch = pytest.importorskip("torch")
     A = torch.tensor(with_values(np.array([3.0, 3, 0.4]), (4, 3)), requires_grad=True)
     assert torch.autograd.gradcheck(lambda A: mclip(A, 0.2, 1.0, **options), A)
     assert torch.autograd.gradcheck(lambda A: mstep(A, **options), A)
-    half = mclip(A.detach().to(torch.bfloat16), steps=8, **({"method": options["method"]} if "method" in options else {}))
+    half = mclip(A.detach().to(torch.bfloat16), schedule=8, **({"method": options["method"]} if "method" in options else {}))
     assert half.dtype == torch.bfloat16
     assert abs(float(torch.linalg.matrix_norm(half.float(), 2)) - 1) < 0.1
     assert mclip(A.detach().to(torch.bfloat16)).dtype == torch.bfloat16
@@ -213,7 +226,7 @@ def test_torch_gradient_at_equal_singular_values():
     assert torch.allclose(found, through_products.grad, atol=1e-8)
 
 
-@pytest.mark.parametrize("options", [{"schedule": FAST}, {"steps": 2}, {"method": "block", "steps": 2}])
+@pytest.mark.parametrize("options", [{"schedule": FAST}, {"schedule": 2}, {"method": "block", "schedule": 2}])
 def test_jax_maps_compiles_and_differentiates(options):
     jax = pytest.importorskip("jax")
     _, back = LIBRARIES["jax"]

@@ -41,7 +41,7 @@ def test_hard_matrices(name):
     factor = 0.2 * max(G.shape)**0.5
     assert update.shape == momentum.shape == G.shape and sizes(update)[0] <= 1.2 * factor
     np.testing.assert_allclose(momentum, 0.05 * double(G), rtol=1e-6)
-    exact = assert_unchanged(G, lambda G: muon_update(G, steps=None)).update
+    exact = assert_unchanged(G, lambda G: muon_update(G, schedule=None)).update
     gain, nuclear = np.vdot(exact, double(G)).real, sizes(double(G)).sum()
     assert gain == pytest.approx(factor * nuclear, rel=1e-6) and sizes(exact)[0] <= factor * (1 + 1e-6)
     assert np.vdot(update, double(G)).real >= 0.6 * gain
@@ -60,7 +60,7 @@ def test_any_shape_scale_and_convention(G, scale, nesterov, beta):
     G, M = double(G) / unit, double(M) / unit
     new = beta * M + (1 - beta) * G
     np.testing.assert_allclose(double(momentum) / unit, new, rtol=0, atol=10 * eps(update) * 2)
-    X = muon_update(G, M, **options, steps=None).update
+    X = muon_update(G, M, **options, schedule=None).update
     expected = SCALES[scale](m, n) * msign((1 - beta) * G + beta * new if nesterov else new)
     assert np.vdot(X, new).real == pytest.approx(np.vdot(expected, new).real, rel=1e-6, abs=1e-9)
 
@@ -88,7 +88,7 @@ def test_every_library_agrees_and_takes_stacks(library, dtype):
         if library == "jax" and (np.dtype(dtype).itemsize != 8 or shape != (4, 6)):
             continue
         G, M = gaussian(*shape, dtype=dtype), gaussian(*shape, dtype=dtype, seed=1)
-        for options in ({}, {"steps": None, "scale": "operator"}, {"schedule": KELLER, "scale": "jordan"}):
+        for options in ({}, {"schedule": None, "scale": "operator"}, {"schedule": KELLER, "scale": "jordan"}):
             expected = muon_update(G, M, **options)
             found = muon_update(convert(G), convert(M), **options)
             assert isinstance(found, MuonUpdate)
@@ -102,10 +102,10 @@ def test_every_library_agrees_and_takes_stacks(library, dtype):
 @every_library
 def test_zero_gives_zero_and_integers_are_numbers(library):
     convert, back = LIBRARIES[library]
-    for options in ({}, {"steps": None}, {"schedule": KELLER}):
+    for options in ({}, {"schedule": None}, {"schedule": KELLER}):
         update, momentum = muon_update(convert(np.zeros((3, 4))), convert(np.zeros((3, 4))), **options)
         assert not back(update).any() and not back(momentum).any()
-    update = muon_update([[2, 0], [0, 3]], steps=None, scale=1).update
+    update = muon_update([[2, 0], [0, 3]], schedule=None, scale=1).update
     np.testing.assert_allclose(update, np.eye(2), atol=1e-14)
     assert muon_update(np.zeros((3, 0))).update.shape == (3, 0)
 
@@ -127,7 +127,7 @@ def test_the_format_of_the_products():
     ({"beta": 1.0}, ValueError, "beta is 1.0; allowed"), ({"beta": "a"}, TypeError, "beta is 'a'"),
     ({"scale": "wide"}, ValueError, "scale is 'wide'; allowed are 'rms', 'operator', 'jordan'"),
     ({"scale": -1}, ValueError, "scale is -1"), ({"scale": None}, TypeError, "scale is None"),
-    ({"steps": -1}, ValueError, "steps is -1"), ({"schedule": 3}, ValueError, "schedule is 3"),
+    ({"schedule": -1}, ValueError, "schedule is -1"), ({"schedule": 2.5}, TypeError, "schedule is 2.5"), ({"steps": 5}, TypeError, "steps"),
     ({"normalize": False}, ValueError, "normalize is False"), ({"schedule": [(float("nan"), 1)]}, ValueError, "step 0 of schedule"),
 ])
 def test_bad_options_are_named_early(options, kind, message):
@@ -212,7 +212,7 @@ def test_a_gradient_that_has_died_out_moves_nothing():
 
 
 def test_weight_decay_is_a_wall():
-    muon = Muon(0.5, weight_decay=1.0, scale="operator", steps=None)
+    muon = Muon(0.5, weight_decay=1.0, scale="operator", schedule=None)
     params, state = [10 * gaussian(6, 4)], None
     state, G = muon.init(params), -gaussian(6, 4, seed=1)
     for _ in range(100):
@@ -239,7 +239,7 @@ def test_bad_input_of_the_optimizer_is_named(call, kind, message):
 
 
 def test_the_options_can_be_copied_stored_and_not_changed():
-    muon = Muon(0.3, weight_decay=0.2, adam_lr=0.1, betas=(0.5, 0.6), kinds=["adamw"], steps=None, scale=2.0)
+    muon = Muon(0.3, weight_decay=0.2, adam_lr=0.1, betas=(0.5, 0.6), kinds=["adamw"], schedule=None, scale=2.0)
     for other in (copy.deepcopy(muon), pickle.loads(pickle.dumps(muon)), muon._replace(lr=0.3)):
         assert isinstance(other, Muon) and other == muon
     with pytest.raises(AttributeError):
@@ -258,14 +258,14 @@ def test_pytorch_differentiates_maps_and_keeps_bfloat16():
         assert torch.autograd.gradcheck(f, G.clone().requires_grad_())
         stack = torch.stack([G, 3 * G, G + 1])
         torch.testing.assert_close(torch.vmap(f)(stack), torch.stack([f(X) for X in stack]))
-    exact = muon_update(G, M, steps=None).update
-    for options in ({"dtype": torch.bfloat16}, {"dtype": torch.float16}, {"dtype": torch.bfloat16, "steps": 8}):
+    exact = muon_update(G, M, schedule=None).update
+    for options in ({"dtype": torch.bfloat16}, {"dtype": torch.float16}, {"dtype": torch.bfloat16, "schedule": 8}):
         update, momentum = muon_update(1e-150 * G, 1e-150 * M, **options)
         assert update.dtype == momentum.dtype == torch.float64
         assert torch.linalg.matrix_norm(update - exact, 2) < 0.25 * torch.linalg.matrix_norm(exact, 2)
     A = torch.asarray(gaussian(64, 256)).float()
-    exact = muon_update(A, scale=1, steps=None).update
-    off = [float(torch.linalg.matrix_norm(muon_update(A, scale=1, steps=T, dtype=torch.bfloat16).update - exact)
+    exact = muon_update(A, scale=1, schedule=None).update
+    off = [float(torch.linalg.matrix_norm(muon_update(A, scale=1, schedule=T, dtype=torch.bfloat16).update - exact)
                  / torch.linalg.matrix_norm(exact)) for T in (6, 7, 8)]
     assert 0.005 < min(off) and max(off) < 0.03                     # "off by one per cent", says the chapter
     half = G.bfloat16()

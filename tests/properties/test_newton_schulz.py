@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowrank.newton_schulz import (apply_schedule, linear_combination, matrix_polynomial,
+from lowrank.newton_schulz import (NewtonSchulzRoot, apply_schedule, linear_combination, matrix_polynomial,
                                    pade_step, polar_residuals, schatten_norm, sqrtm_newton_schulz,
                                    three_products)
 from tests.properties.libraries import LIBRARIES
@@ -122,9 +122,17 @@ def test_every_library_agrees_with_numpy(library, dtype):
     A = random_matrix(2, (5, 9), 5, dtype, 1e3)
     G = A @ A.conj().T
     G = (G + G.conj().T) / 2
-    for mine, theirs in zip(sqrtm_newton_schulz(G, return_inverse=True), sqrtm_newton_schulz(convert(G), return_inverse=True)):
-        assert back(theirs).dtype == dtype
-        np.testing.assert_allclose(back(theirs), mine, rtol=0, atol=1000 * tol * np.abs(mine).max())
+    for steps in (None, [pade_step(9)] * 8):
+        mine, theirs = sqrtm_newton_schulz(G, steps), sqrtm_newton_schulz(convert(G), steps)
+        assert isinstance(theirs, NewtonSchulzRoot) and theirs.steps == mine.steps
+        for X, Y in zip(mine[:2], theirs[:2]):
+            assert back(Y).dtype == dtype
+            np.testing.assert_allclose(back(Y), X, rtol=0, atol=1000 * tol * np.abs(X).max())
+        assert back(theirs.residual).shape == back(theirs.converged).shape == () and back(theirs.residual) < 1000 * tol
+        assert bool(theirs.converged) == bool(mine.converged) == True                   # noqa: E712
+    singular = sqrtm_newton_schulz(convert(np.stack([G, 0 * G])))
+    assert back(singular.converged).tolist() == [True, False] and not back(singular.root)[1].any()
+    assert np.isnan(back(singular.inverse)[1]).all() and np.isfinite(back(singular.inverse)[0]).all()
 
 
 def test_zero_and_empty_everywhere():
@@ -212,7 +220,9 @@ def hermitian(values, seed=0, is_complex=False):
 def test_roots_are_as_accurate_as_the_condition_allows(power, is_complex):
     A, exact = hermitian(np.geomspace(1, 10.0**-power, 30), power, is_complex)
     for unit in (1.0, 1e-150, 1e150):
-        R, inverse = assert_unchanged(A * unit, lambda A: sqrtm_newton_schulz(A, return_inverse=True))
+        R, inverse, residual, steps, converged = assert_unchanged(A * unit, sqrtm_newton_schulz)
+        assert converged and steps <= 20 and residual < 30 * 2.2e-16 * 10 ** (power / 2)
+        assert abs(np.linalg.norm(R / unit @ R - A) / np.linalg.norm(A) - residual) < 1e-14
         error = np.linalg.norm(R / unit**0.5 - exact) / np.linalg.norm(exact)
         assert error < 30 * 2.2e-16 * 10 ** (power / 2)
         assert np.linalg.norm(R @ inverse - np.eye(30)) < 1000 * 2.2e-16 * 10**power + 1e-12
@@ -222,14 +232,16 @@ def test_roots_are_as_accurate_as_the_condition_allows(power, is_complex):
 @pytest.mark.parametrize("rank", [0, 1, 10, 29])
 def test_singular_matrices_with_a_gap(rank):
     A, exact = hermitian(np.r_[np.geomspace(1, 0.01, rank), np.zeros(30 - rank)] if rank else np.zeros(30))
-    assert np.linalg.norm(sqrtm_newton_schulz(A) - exact) < 1e-12
-    with pytest.raises(ValueError, match="A is singular to working precision"):
-        sqrtm_newton_schulz(A, return_inverse=True)
+    result = sqrtm_newton_schulz(A)
+    assert np.linalg.norm(result.root - exact) < 1e-12 and result.residual < 1e-12
+    assert not result.converged and np.isnan(result.inverse).all()
+    fixed = sqrtm_newton_schulz(A, [pade_step(9)] * 8)
+    assert np.linalg.norm(fixed.root - exact) < 1e-12 and not fixed.converged and np.isfinite(fixed.inverse).all()
 
 
 def test_singular_matrices_without_a_gap():
     A, exact = hermitian(np.geomspace(1, 1e-20, 40))
-    R = sqrtm_newton_schulz(A)
+    R = sqrtm_newton_schulz(A).root
     assert np.linalg.norm(R @ R - A) < 1e-9 and np.linalg.norm(R - exact) < 1e-5
 
 
@@ -247,16 +259,18 @@ def test_roots_of_any_gram_matrix(n, rank, dtype, power, seed):
     F = random_matrix(seed, (n, max(rank, 1)), min(rank, n, max(rank, 1)), dtype, 10.0 ** (power / 2))
     A = F @ F.conj().T
     A = (A + A.conj().T) / 2
-    R = sqrtm_newton_schulz(A)
+    R, _, reported, _, _ = sqrtm_newton_schulz(A)
     assert R.dtype == A.dtype and np.isfinite(R).all()
     residual = np.linalg.norm(double(R) @ double(R) - double(A)) / (np.linalg.norm(double(A)) or 1)
-    assert residual < 30 * n * eps(A) ** 0.6
+    assert residual < 30 * n * eps(A) ** 0.6 and abs(reported - residual) < 100 * n * eps(A)
 
 
 def test_stacks_mix_regular_and_singular():
     regular, root = hermitian(np.geomspace(1, 1e-6, 8), 1)
     singular, other = hermitian(np.r_[np.ones(4), np.zeros(4)], 2)
-    R = sqrtm_newton_schulz(np.stack([regular, singular, np.zeros((8, 8)), 1e-200 * regular]))
+    R, inverse, _, _, converged = sqrtm_newton_schulz(np.stack([regular, singular, np.zeros((8, 8)), 1e-200 * regular]))
+    assert converged.tolist() == [True, False, False, True]
+    assert np.isnan(inverse[[1, 2]]).all() and np.allclose(inverse[3] * 1e-100, inverse[0], rtol=1e-10)
     assert np.linalg.norm(R[0] - root) < 1e-12 and np.linalg.norm(R[1] - other) < 1e-13
     assert not R[2].any() and np.linalg.norm(R[3] * 1e100 - root) < 1e-12
 
@@ -285,7 +299,8 @@ def test_norms_above_the_largest_number_are_infinite_without_a_warning(dtype):
 FUNCTIONS = [
     lambda A: apply_schedule(A, [TUNED, pade_step(3), pade_step(17)]),
     lambda A: apply_schedule(A, [TUNED] * 2 + [pade_step(9)], normalize="schatten8", form="gram", restart=2),
-    lambda A: sqrtm_newton_schulz(A @ A.mT, [pade_step(5)] * 4),
+    lambda A: sqrtm_newton_schulz(A @ A.mT, [pade_step(5)] * 4).root,
+    lambda A: sqrtm_newton_schulz(A @ A.mT, [pade_step(5)] * 4).inverse,
 ]
 
 
@@ -340,5 +355,8 @@ def test_jax():
         assert np.allclose(jax.jit(f)(A), f(A), rtol=0, atol=1e-12)
         assert np.allclose(jax.jit(jax.vmap(f))(stack), f(stack), rtol=0, atol=1e-12)
         assert jax.jit(jax.vmap(gradient))(stack).shape == stack.shape
+    G = A @ A.T
+    whole, eager = jax.jit(lambda G: sqrtm_newton_schulz(G, [pade_step(9)] * 6))(G), sqrtm_newton_schulz(G, [pade_step(9)] * 6)
+    assert bool(whole.converged) and all(np.allclose(X, Y, rtol=1e-9, atol=1e-12) for X, Y in zip(whole, eager))
     residuals = jax.jit(polar_residuals)(A, A)
     assert np.allclose(residuals, polar_residuals(A, A))

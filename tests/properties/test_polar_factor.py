@@ -2,12 +2,13 @@
 
 from importlib.util import find_spec
 
+import nbformat
 import numpy as np
 import pytest
 import scipy.linalg
 from hypothesis import given, settings
 
-from lowrank import (SignInfo, msign, msign_jvp, msign_vjp, optimal_msign_schedule, pade_step, polar_residuals)
+from lowrank import SignInfo, msign, msign_jvp, msign_vjp, optimal_msign_schedule, pade_step, polar_residuals
 from tests.properties.chapters_text import python_blocks
 from tests.properties.libraries import LIBRARIES
 from tests.properties.matrices import FLOATS, HARD, any_matrix, assert_unchanged, double, eps
@@ -73,9 +74,14 @@ def test_scipy_agrees_at_full_rank(method):
 
 # --- accuracy
 
+def robust(degree, lower=4 * 2.0**-52):
+    """What "polynomial" takes without a schedule, of another degree or range."""
+    return optimal_msign_schedule(degree=degree, lower=lower, tol=2.0**-52, cushion=0.1, safety=1e-6)
+
+
 @pytest.mark.parametrize("options, backward", [
     ({"method": "svd"}, 1e-14), ({"method": "qdwh"}, 1e-14), ({"method": "polynomial"}, 1e-14),
-    ({"method": "polynomial", "degree": 3}, 1e-14), ({"method": "polynomial", "degree": 9}, 1e-13),
+    ({"method": "polynomial", "schedule": robust(3)}, 1e-14), ({"method": "polynomial", "schedule": robust(9)}, 1e-13),
 ])
 @pytest.mark.parametrize("kappa", [1.0, 1e5, 1e10, 1e13])
 def test_backward_error_up_to_1e13(options, backward, kappa):
@@ -92,12 +98,15 @@ def test_backward_error_up_to_1e13(options, backward, kappa):
 def test_the_bound_holds_and_says_when_it_does_not():
     A, exact = with_values(np.geomspace(1, 1e-3, 40))
     for steps in range(5, 10):
-        X, info = msign(A, steps=steps, return_info=True)
+        X, info = msign(A, schedule=steps, return_info=True)
         s = np.linalg.svd(X, compute_uv=False)
         assert abs(s - 1).max() <= info.bound + 1e-14
-        assert info.converged == np.isfinite(info.bound) and (info.steps, info.products) == (steps, 3 * steps)
-    X, info = msign(A, steps=4, lower=0.5, return_info=True)
+        assert info.converged == (info.bound <= 0.5) and (info.steps, info.products) == (steps, 3 * steps)
+    X, info = msign(A, schedule=optimal_msign_schedule(4, lower=0.5), return_info=True)
     assert not info.converged and info.bound == np.inf
+    B, _ = with_values(np.r_[np.ones(29), 1e-9])                                    # one value is left behind
+    X, info = msign(B, schedule=8, return_info=True)
+    assert 0.9 < info.bound < 1 and not info.converged
     X, info = msign(A[:, :30] @ A[:30], method="polynomial", return_info=True)      # singular
     assert not info.converged
     assert not msign(np.zeros((3, 4)), method="qdwh", return_info=True)[1].converged
@@ -105,9 +114,14 @@ def test_the_bound_holds_and_says_when_it_does_not():
 
 def test_a_stop_by_tolerance_is_kept_and_saves_products():
     A, exact = with_values(np.geomspace(1, 1e-2, 50))
-    full = msign(A, method="polynomial", lower=1e-3, return_info=True)[1]
-    X, info = msign(A, method="polynomial", lower=1e-3, tol=1e-3, return_info=True)
+    full = msign(A, method="polynomial", return_info=True)[1]
+    X, info = msign(A, method="polynomial", tol=1e-3, return_info=True)
     assert np.linalg.norm(X - exact, 2) < 1e-3 and info.converged and info.products < full.products
+    known = msign(A, schedule=robust(5, 1e-3), return_info=True)[1]
+    assert known.converged and known.bound < 1e-13 and known.products < full.products / 2
+    for tol, enough in ((1e-3, True), (1e-15, False)):                              # it judges, and changes nothing
+        Y, info = msign(A, schedule=8, tol=tol, return_info=True)
+        assert np.array_equal(Y, msign(A, schedule=8)) and info.converged == enough
     orthogonal = np.linalg.qr(gaussian(30, 30))[0]
     assert msign(orthogonal, method="polynomial", normalize=False, return_info=True)[1].steps <= 1
 
@@ -127,7 +141,7 @@ def test_the_gram_form_agrees_with_the_plain_one():
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_every_library_and_method_agrees_with_numpy(library, dtype):
     convert, back = LIBRARIES[library]
-    several = [{}, {"method": "qdwh"}, {"method": "polynomial"}, {"steps": 12}, {"method": "gram", "steps": 12}]
+    several = [{}, {"method": "qdwh"}, {"method": "polynomial"}, {"schedule": 12}, {"method": "gram", "schedule": 12}]
     for shape in ((4, 6), (2, 5, 3), (0, 3, 2), (3, 0)):
         if library == "jax" and (np.dtype(dtype).itemsize != 8 or shape != (4, 6)):
             continue                                    # it compiles every operation for every shape
@@ -153,7 +167,7 @@ def test_pytorch_differentiates_maps_and_keeps_bfloat16():
 
     A, G = torch.asarray(gaussian(5, 8)), torch.asarray(gaussian(5, 8, seed=1))
     steps = optimal_msign_schedule(20, lower=1e-3, cushion=0.1, safety=1e-6)
-    for options in ({"schedule": steps}, {"steps": 20}, {"schedule": steps, "method": "gram"}):
+    for options in ({"schedule": steps}, {"schedule": 20}, {"schedule": steps, "method": "gram"}):
         X = A.clone().requires_grad_()
         msign(X, **options).backward(G)
         torch.testing.assert_close(X.grad, msign_vjp(A, G), rtol=1e-9, atol=1e-9)
@@ -161,7 +175,7 @@ def test_pytorch_differentiates_maps_and_keeps_bfloat16():
         mapped = torch.vmap(lambda Z: msign(Z, **options))(stack)
         torch.testing.assert_close(mapped, msign(stack, **options))
     half = torch.asarray(gaussian(32, 64)).bfloat16()
-    for X, bits in ((msign(half), 0.03), (msign(half, steps=6), 0.03), (msign(half, method="svd"), 0.02),
+    for X, bits in ((msign(half), 0.03), (msign(half, schedule=6), 0.03), (msign(half, method="svd"), 0.02),
                     (msign(half, schedule=HALF), 0.03)):
         assert X.dtype == torch.bfloat16
         s = torch.linalg.svdvals(X.float())
@@ -179,7 +193,7 @@ def test_jax_compiles_maps_and_differentiates():
     import jax.numpy as jnp
 
     A, G = jnp.asarray(gaussian(5, 8)), jnp.asarray(gaussian(5, 8, seed=1))
-    for options in ({"schedule": optimal_msign_schedule(tol=1e-12, lower=0.05, safety=1e-6)}, {"steps": 7, "lower": 0.05}):
+    for options in ({"schedule": optimal_msign_schedule(tol=1e-12, lower=0.05, safety=1e-6)}, {"schedule": 12}):
         f = lambda Z: msign(Z, **options)
         np.testing.assert_allclose(jax.jit(f)(A), f(A), atol=1e-12)
         stack = jnp.stack([A, 3 * A])
@@ -248,12 +262,78 @@ def test_bad_matrices_are_named(A, kind, message, method):
 
 @pytest.mark.parametrize("method", ["auto", "svd", "polynomial", "qdwh"])
 @pytest.mark.parametrize("options, kind, message", [
-    ({"lower": 2.0}, ValueError, "lower is 2.0"), ({"lower": -1}, ValueError, "lower is -1"), ({"lower": np.nan}, ValueError, "lower is nan"),
-    ({"lower": "a"}, TypeError, "lower is 'a'"), ({"degree": 4}, ValueError, "degree is 4"), ({"degree": 2.5}, TypeError, "degree is 2.5"),
+    ({"tol": 1.0}, ValueError, "tol is 1.0"), ({"tol": np.nan}, ValueError, "tol is nan"), ({"tol": "a"}, TypeError, "tol is 'a'"),
+    ({"normalize": "trace"}, ValueError, "normalize is 'trace'"), ({"normalize": None}, ValueError, "normalize is None"),
 ])
-def test_bad_hints_are_refused_by_every_method(method, options, kind, message):
+def test_bad_options_are_refused_by_every_method(method, options, kind, message):
     with pytest.raises(kind, match=message):
         msign(np.eye(2), method=method, **options)
+
+
+@pytest.mark.parametrize("schedule, kind, message", [
+    (-1, ValueError, "schedule is -1; allowed is an integer from 0, or a sequence of steps"), (2.0, TypeError, "schedule is 2.0"),
+    (True, TypeError, "schedule is True"), (np.float64(3), TypeError, "schedule is"), ("five", ValueError, "schedule is 'five'"),
+    ([(1.5, -0.5), ()], ValueError, "step 1 of schedule"), ((1.5, -0.5), ValueError, "schedule is"), ([(np.nan, 1)], ValueError, "step 0"),
+])
+@pytest.mark.parametrize("method", ["auto", "polynomial", "gram"])
+def test_bad_schedules_are_named(method, schedule, kind, message):
+    with pytest.raises(kind, match=message):
+        msign(np.eye(2), method=method, schedule=schedule)
+
+
+def test_a_number_of_steps_is_a_schedule():
+    A, _ = with_values(np.geomspace(1, 1e-2, 20), (20, 90))
+    for dtype, safety in ((np.float64, 1e-6), (np.float32, 1e-4)):
+        schedule = optimal_msign_schedule(6, degree=5, lower=1e-3, cushion=0.02, safety=safety)
+        for count in (6, np.int64(6), np.array(6)):
+            assert np.array_equal(msign(A.astype(dtype), schedule=count), msign(A.astype(dtype), schedule=schedule))
+    assert np.array_equal(msign(A, schedule=0), msign(A, schedule=[])) and np.array_equal(msign(A, schedule=[], normalize=False), A)
+    mixed = [list(pade_step(5)), np.array(pade_step(9)), pade_step(3)]                   # ragged, of any kind
+    assert np.array_equal(msign(A, schedule=mixed), msign(A, schedule=[tuple(c) for c in mixed]))
+
+
+# --- the table of methods and options in the chapter
+
+GIVEN = {"schedule": 3, "rtol": 1e-3, "tol": 1e-3, "normalize": "frobenius"}
+
+
+def option_table(request):
+    """method -> option -> what the chapter says."""
+    notebook = nbformat.read(request.config.rootpath / "book/matrix_sign/polar_factor.ipynb", 4)
+    rows = [[entry.strip(' `"') for entry in line.strip("|").split("|")] for cell in notebook.cells
+            for line in cell.source.splitlines() if cell.cell_type == "markdown" and line.startswith("|")]
+    start = next(k for k, row in enumerate(rows) if row[1:] == list(GIVEN))
+    return {row[0]: dict(zip(GIVEN, row[1:])) for row in rows[start + 2:start + 7]}
+
+
+def test_the_table_of_options_is_what_the_code_does(request):
+    table, A = option_table(request), gaussian(4, 6)
+    assert list(table) == ["svd", "polynomial", "gram", "qdwh", "auto"]
+    for method, row in table.items():
+        needed = {"schedule": 3} if "required" in row["schedule"] else {}
+        if needed:
+            with pytest.raises(ValueError, match=f"schedule is None; method='{method}'"):
+                msign(A, method=method)
+        for name, value in GIVEN.items():
+            call = lambda: msign(A, method=method, return_info=True, **{**needed, name: value})
+            if row[name] == "refused":
+                with pytest.raises(ValueError, match=f"{name} is {value!r}; method='{method}' does not take it"):
+                    call()
+            else:
+                call()
+    plain = msign(A)
+    for method in table:                                                        # "judges", everywhere
+        assert all("judges" in table[method]["tol"] for method in table)
+        options = {"schedule": 3} if method == "gram" else {}
+        assert not msign(A, method=method, tol=0, return_info=True, **options)[1].converged
+    assert "stops" in table["polynomial"]["tol"]
+    assert msign(A, method="polynomial", tol=0.1, return_info=True)[1].steps < msign(A, method="polynomial", return_info=True)[1].steps
+    assert table["auto"]["schedule"] == "asks for products" and msign(A, schedule=3, return_info=True)[1].products > 0
+    assert table["auto"]["rtol"] == 'asks for "svd' and msign(A, rtol=0.9, return_info=True)[1].products == 0
+    assert np.array_equal(msign(A, normalize="frobenius"), plain)               # it does not come to products
+    assert np.array_equal(msign(A, rtol=1e-3, normalize="frobenius"), plain)
+    with pytest.raises(ValueError, match="schedule is 3; method='svd' does not take it"):
+        msign(A, rtol=1e-3, schedule=3)
 
 
 def test_a_tolerance_of_zero_asks_for_all_digits():

@@ -105,7 +105,7 @@ class Space(_Numbers):
         return 1 / (differences.prod(axis=1) * self.factor(x))
 
 
-# %% book/matrix_sign/equioscillation.ipynb: levelled
+# %% book/matrix_sign/equioscillation.ipynb: _nodes
 @lru_cache(maxsize=256)
 def _nodes(size, dps):
     """The zeros of T_size, and the matrix from values there to Chebyshev coefficients."""
@@ -120,6 +120,7 @@ def _nodes(size, dps):
     return nodes, transform
 
 
+# %% book/matrix_sign/equioscillation.ipynb: levelled
 def levelled(space, x, w, rest, f):
     """Signs, level and coefficients of the p with w (rest - p) = signs * level at the points x.
 

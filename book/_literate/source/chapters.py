@@ -117,15 +117,16 @@ def _read_cell(number, raw):
 
 
 def _outputs(stored):
-    text, mimes, errors, warnings = [], set(), False, False
+    text, tracebacks, mimes, errors, warnings = [], [], set(), False, False
     for output in stored:
         data = output.get("data", {})
         mimes.update(data)
         errors |= output.get("output_type") == "error"
         warnings |= output.get("name") == "stderr"
-        lines = [output.get("text"), output.get("traceback"), *(data[mime] for mime in data if mime.startswith("text/"))]
+        lines = [output.get("text"), *(data[mime] for mime in data if mime.startswith("text/"))]
         text += ["".join(part) for part in lines if part]
-    return Outputs(tuple(text), any(mime.startswith("image/") for mime in mimes), errors, warnings)
+        tracebacks += output.get("traceback", ())
+    return Outputs(tuple(text), tuple(tracebacks), any(mime.startswith("image/") for mime in mimes), errors, warnings)
 
 
 def _compile(source):

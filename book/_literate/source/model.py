@@ -62,6 +62,7 @@ class Outputs:
     """What is stored of the outputs of a code cell."""
 
     text: tuple[str, ...] = ()
+    tracebacks: tuple[str, ...] = ()
     pictures: bool = False
     errors: bool = False
     warnings: bool = False
@@ -111,8 +112,8 @@ class Cell:
 
     @property
     def open_lines(self):
-        """How many lines of its code a reader sees without opening anything."""
-        hidden = sum(last - first for first, last in self.docstrings)  # one line stays, which says so
+        """How many lines of its code a reader sees without opening anything; of a folded docstring its summary."""
+        hidden = sum(last - first + 2 for first, last in self.docstrings)
         return 0 if self.folded or self.kind != "code" else self.source.count("\n") + 1 - hidden
 
     @cached_property

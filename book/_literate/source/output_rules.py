@@ -73,5 +73,5 @@ def outputs(cell):
         yield None, "stores an error", "correct it and run it, or tag it `raises-exception` if the error is the point"
     if stored.warnings:
         yield None, "stores a warning", "remove its cause and run it"
-    if found := next(filter(None, map(MACHINE.search, stored.text)), None):
+    if found := next(filter(None, map(MACHINE.search, stored.text + stored.tracebacks)), None):
         yield None, f"prints `{found[0]}`, which is another on every machine", "print less, and run it"

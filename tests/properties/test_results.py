@@ -4,6 +4,7 @@ import copy
 import math
 import pickle
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -29,6 +30,7 @@ SAMPLES = {
     "Minimax": lambda: lowrank.remez(np.exp, 3),
     "Alternation": lambda: lowrank.alternation_points(np.exp, np.cos, 2),
     "PolarResiduals": lambda: lowrank.polar_residuals(A, lowrank.msign(A)),
+    "NewtonSchulzRoot": lambda: lowrank.sqrtm_newton_schulz(PSD),
     "Schedule": lambda: lowrank.optimal_msign_schedule(2),
     "SignInfo": lambda: lowrank.msign(A, return_info=True)[1],
     "PowerInfo": lambda: lowrank.spectral_norm(A, method="power", return_info=True, rng=0)[1],
@@ -149,3 +151,13 @@ def test_nothing_can_be_set(result):
     for name in [*filter(str.isidentifier, map(str, known(result))), "other"]:
         with pytest.raises(AttributeError):
             setattr(result, name, None)
+
+
+@pytest.mark.parametrize("way", [copy.deepcopy, lambda result: pickle.loads(pickle.dumps(result)), lambda result: result._replace()])
+def test_a_copy_does_the_same(way):
+    """Results that are functions, one of them with numbers of mpmath."""
+    for p in (lowrank.remez(mpmath.exp, 4, dps=30), lowrank.remez(lambda x: 1, 5, (0.1, 1), odd=True)):
+        twin = way(p)
+        assert twin(0.3) == p(0.3) and list(twin.powers()) == list(p.powers()) and twin.interval == p.interval
+    muon = lowrank.Muon(0.1, kinds=["stack"], scale=2.0, schedule=None)
+    assert same(*(one.step([A], [A], one.init([A]))[0] for one in (way(muon), muon)))

@@ -3,9 +3,8 @@
 Generated from book/matrix_sign/clipping.ipynb; edit the chapter.
 """
 
-from typing import Any, Callable, Literal, SupportsFloat
-
-from lowrank.polar_factor import msign
+from collections.abc import Callable
+from typing import Any, Literal, SupportsFloat
 
 __all__ = ["svfun", "mclip", "mstep", "svfun_jvp", "svfun_vjp"]
 
@@ -13,13 +12,50 @@ __all__ = ["svfun", "mclip", "mstep", "svfun_jvp", "svfun_vjp"]
 def svfun(A: Any, f: Callable[..., Any], *, rtol: SupportsFloat | None = None) -> Any: ...
 
 
-def mclip(A: Any, lo: SupportsFloat = 0.0, hi: SupportsFloat = 1.0, *, method: Literal["auto", "svd", "msign", "block"] = 'auto', rtol: SupportsFloat | None = None, tol: Any = None, schedule: Any = None, steps: Any = None, lower: Any = None, degree: Any = None) -> Any: ...
+def mclip(
+    A: Any,
+    lo: SupportsFloat = 0.0,
+    hi: SupportsFloat = 1.0,
+    *,
+    method: Literal["auto", "svd", "msign", "block"] = 'auto',
+    rtol: SupportsFloat | None = None,
+    tol: Any = None,
+    schedule: Any = None,
+    steps: Any = None,
+    lower: Any = None,
+    degree: Any = None,
+) -> Any: ...
 
 
-def mstep(A: Any, threshold: SupportsFloat = 1.0, *, method: Any = 'auto', rtol: SupportsFloat | None = None, tol: Any = None, schedule: Any = None, steps: Any = None, lower: Any = None, degree: Any = None) -> Any: ...
+def mstep(
+    A: Any,
+    threshold: SupportsFloat = 1.0,
+    *,
+    method: Literal["auto", "svd", "msign", "block"] = 'auto',
+    rtol: SupportsFloat | None = None,
+    tol: Any = None,
+    schedule: Any = None,
+    steps: Any = None,
+    lower: Any = None,
+    degree: Any = None,
+) -> Any: ...
 
 
-def svfun_jvp(A: Any, dA: Any, f: Callable[..., Any], df: Callable[..., Any], *, rtol: SupportsFloat | None = None) -> Any: ...
+def svfun_jvp(
+    A: Any,
+    dA: Any,
+    f: Callable[..., Any],
+    df: Callable[..., Any],
+    *,
+    rtol: SupportsFloat | None = None,
+) -> Any: ...
 
 
-def svfun_vjp(A: Any, G: Any, f: Any, df: Any, *, rtol: Any = None) -> Any: ...
+def svfun_vjp(
+    A: Any,
+    G: Any,
+    f: Callable[..., Any],
+    df: Callable[..., Any],
+    *,
+    rtol: SupportsFloat | None = None,
+) -> Any: ...

@@ -3,7 +3,10 @@
 Generated from book/matrix_sign/equioscillation.ipynb; edit the chapter.
 """
 
-from typing import Any, Callable, NamedTuple, SupportsFloat, SupportsIndex
+from collections.abc import Callable
+from typing import Any, NamedTuple, SupportsFloat, SupportsIndex
+
+import numpy as np
 
 __all__ = ["Minimax", "remez", "Alternation", "alternation_points"]
 
@@ -55,7 +58,19 @@ class Minimax(_Minimax):
     def powers(self) -> Any: ...
 
 
-def remez(f: Callable[..., Any], degree: SupportsIndex, interval: Any = ..., *, weight: Callable[..., Any] | None = None, odd: bool = False, even: bool = False, start: Any = None, tol: SupportsFloat = 1e-12, maxiter: SupportsIndex = 50, dps: SupportsIndex | None = None) -> Minimax: ...
+def remez(
+    f: Callable[..., Any],
+    degree: SupportsIndex,
+    interval: Any = (-1, 1),
+    *,
+    weight: Callable[..., Any] | None = None,
+    odd: bool | np.bool_ = False,
+    even: bool | np.bool_ = False,
+    start: Any = None,
+    tol: SupportsFloat = 1e-12,
+    maxiter: SupportsIndex = 50,
+    dps: SupportsIndex | None = None,
+) -> Minimax: ...
 
 
 class _Alternation(NamedTuple):
@@ -65,8 +80,18 @@ class _Alternation(NamedTuple):
     upper: Any
 
 
-class Alternation(_Alternation):
-    ...
+class Alternation(_Alternation): ...
 
 
-def alternation_points(f: Any, p: Callable[..., Any], degree: SupportsIndex, interval: Any = ..., *, weight: Any = None, odd: Any = False, even: Any = False, samples: SupportsIndex | None = None, dps: Any = None) -> Alternation: ...
+def alternation_points(
+    f: Callable[..., Any],
+    p: Callable[..., Any],
+    degree: SupportsIndex,
+    interval: Any = (-1, 1),
+    *,
+    weight: Callable[..., Any] | None = None,
+    odd: bool | np.bool_ = False,
+    even: bool | np.bool_ = False,
+    samples: SupportsIndex | None = None,
+    dps: SupportsIndex | None = None,
+) -> Alternation: ...

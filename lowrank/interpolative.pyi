@@ -3,22 +3,38 @@
 Generated from book/low_rank/interpolative.ipynb; edit the chapter.
 """
 
-from typing import Any, Literal, NamedTuple, SupportsFloat, SupportsIndex
+from typing import Any, Literal, NamedTuple, Self, SupportsFloat, SupportsIndex
 
 import numpy as np
 
+from lowrank.error_estimates import ErrorEstimate
 from lowrank.linear_map import Factored
 
 __all__ = ["InterpolativeDecomposition", "interp_decomp"]
 
 
 class ChosenColumns:
-    def __init__(self, A: Any, capacity: Any = 16, squares: Any = None, size: Any = None) -> None: ...
+    Qh: Any
+    S: Any
+    squares: Any
+    left: Any
+    known: Any
+    floor: Any
+    A: Any
+    J: Any
+    accuracy: Any
+    def __init__(
+        self,
+        A: Any,
+        capacity: Any = 16,
+        squares: Any = None,
+        size: Any = None,
+    ) -> None: ...
     def add(self, j: Any) -> Any: ...
     def take(self, J: Any) -> Any: ...
-    def grow(self, rank: Any, goal: Any = ...) -> Any: ...
+    def grow(self, rank: Any, goal: Any = -1.0) -> Any: ...
     def goal(self, tol: Any) -> Any: ...
-    def wants(self, rank: Any, goal: Any = ...) -> Any: ...
+    def wants(self, rank: Any, goal: Any = -1.0) -> Any: ...
 
 
 def swap(chosen: Any, f: Any) -> Any: ...
@@ -30,6 +46,10 @@ class _InterpolativeDecomposition(NamedTuple):
 
 
 class InterpolativeDecomposition(Factored, _InterpolativeDecomposition):
+    C: Any
+    error: ErrorEstimate
+    suboptimality: float | None
+    def __new__(cls, columns: Any, Z: Any, **more: Any) -> Self: ...
     @property
     def factors(self) -> Any: ...
 
@@ -43,10 +63,18 @@ def with_identity(Z: Any, J: Any, f: Any) -> Any: ...
 def choose_on_sketch(M: Any, width: Any, rng: Any) -> Any: ...
 
 
-def pivot(chosen: Any, rank: Any, goal: Any = ...) -> Any: ...
+def pivot(chosen: Any, rank: Any, goal: Any = -1.0) -> Any: ...
 
 
 def check_f(f: Any, dtype: Any, name: Any = 'f') -> Any: ...
 
 
-def interp_decomp(A: Any, rank: SupportsIndex | None = None, *, tol: SupportsFloat | None = None, f: SupportsFloat = 2.0, method: Literal["auto", "qr", "sketch"] = 'auto', rng: SupportsIndex | np.random.Generator | None = None) -> InterpolativeDecomposition: ...
+def interp_decomp(
+    A: Any,
+    rank: SupportsIndex | None = None,
+    *,
+    tol: SupportsFloat | None = None,
+    f: SupportsFloat = 2.0,
+    method: Literal["auto", "qr", "sketch"] = 'auto',
+    rng: SupportsIndex | np.random.Generator | None = None,
+) -> InterpolativeDecomposition: ...

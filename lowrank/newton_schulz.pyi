@@ -5,6 +5,8 @@ Generated from book/matrix_sign/newton_schulz.ipynb; edit the chapter.
 
 from typing import Any, Literal, NamedTuple, SupportsIndex
 
+import numpy as np
+
 __all__ = [
     "pade_step",
     "schatten_norm",
@@ -15,7 +17,7 @@ __all__ = [
 ]
 
 
-def pade_step(degree: SupportsIndex) -> Any: ...
+def pade_step(degree: SupportsIndex) -> tuple[float, ...]: ...
 
 
 def normalized(X: Any, normalize: Any) -> Any: ...
@@ -27,7 +29,7 @@ def schatten_norm(A: Any, p: Literal[2, 4, 8, 16, 32, 64] = 4) -> Any: ...
 def linear_combination(c: Any, P: Any) -> Any: ...
 
 
-def matrix_polynomial(Y: Any, c: Any, powers: Any = ...) -> Any: ...
+def matrix_polynomial(Y: Any, c: Any, powers: Any = ()) -> Any: ...
 
 
 def three_products(c: Any) -> Any: ...
@@ -45,7 +47,14 @@ NORMALIZE: Any
 def check_schedule(schedule: Any) -> Any: ...
 
 
-def apply_schedule(A: Any, schedule: Any, *, normalize: Literal["frobenius", "schatten4", "schatten8", False] = 'frobenius', form: Literal["auto", "plain", "gram"] = 'auto', restart: SupportsIndex = 3) -> Any: ...
+def apply_schedule(
+    A: Any,
+    schedule: Any,
+    *,
+    normalize: Literal["frobenius", "schatten4", "schatten8", False] = 'frobenius',
+    form: Literal["auto", "plain", "gram"] = 'auto',
+    restart: SupportsIndex = 3,
+) -> Any: ...
 
 
 class _PolarResiduals(NamedTuple):
@@ -56,8 +65,7 @@ class _PolarResiduals(NamedTuple):
     smallest: Any
 
 
-class PolarResiduals(_PolarResiduals):
-    ...
+class PolarResiduals(_PolarResiduals): ...
 
 
 def orthogonality_defect(X: Any) -> Any: ...
@@ -66,4 +74,9 @@ def orthogonality_defect(X: Any) -> Any: ...
 def polar_residuals(A: Any, X: Any) -> PolarResiduals: ...
 
 
-def sqrtm_newton_schulz(A: Any, schedule: Any = None, *, return_inverse: bool = False) -> Any: ...
+def sqrtm_newton_schulz(
+    A: Any,
+    schedule: Any = None,
+    *,
+    return_inverse: bool | np.bool_ = False,
+) -> Any: ...

@@ -3,7 +3,8 @@
 Generated from book/low_rank/retrieval.ipynb; edit the chapter.
 """
 
-from typing import Any, Callable, NamedTuple, SupportsFloat, SupportsIndex
+from collections.abc import Callable
+from typing import Any, NamedTuple, Self, SupportsFloat, SupportsIndex
 
 import numpy as np
 
@@ -15,8 +16,7 @@ class _Ranking(NamedTuple):
     scores: Any
 
 
-class Ranking(_Ranking):
-    ...
+class Ranking(_Ranking): ...
 
 
 class _CURIndex(NamedTuple):
@@ -30,9 +30,34 @@ class _CURIndex(NamedTuple):
 
 
 class CURIndex(_CURIndex):
+    def __new__(
+        cls,
+        anchors: Any,
+        Z: Any,
+        left: Any,
+        right: Any,
+        ridge: Any,
+        error: Any,
+        amplification: Any,
+    ) -> Self: ...
     @classmethod
-    def fit(cls, scores: Any, n_anchors: SupportsIndex | None = None, *, anchors: Any = None, queries: Any = None, ridge: SupportsFloat | None = None, rng: SupportsIndex | np.random.Generator | None = None) -> CURIndex: ...
+    def fit(
+        cls,
+        scores: Any,
+        n_anchors: SupportsIndex | None = None,
+        *,
+        anchors: Any = None,
+        queries: Any = None,
+        ridge: SupportsFloat | None = None,
+        rng: SupportsIndex | np.random.Generator | None = None,
+    ) -> CURIndex: ...
     def scores(self, anchor_scores: Any) -> Any: ...
     def query(self, anchor_scores: Any, k: SupportsIndex) -> Ranking: ...
-    def search(self, score: Callable[..., Any], k: SupportsIndex, *, budget: SupportsIndex) -> Ranking: ...
+    def search(
+        self,
+        score: Callable[..., Any],
+        k: SupportsIndex,
+        *,
+        budget: SupportsIndex,
+    ) -> Ranking: ...
     def add(self, scores: Any) -> CURIndex: ...

@@ -3,13 +3,16 @@
 Generated from book/matrix_sign/clipping.ipynb; edit the chapter.
 """
 
-from collections.abc import Callable
-from typing import Any, Literal, SupportsFloat
+from typing import Any, Literal, Protocol, SupportsFloat
 
 __all__ = ["svfun", "mclip", "mstep", "svfun_jvp", "svfun_vjp"]
 
 
-def svfun(A: Any, f: Callable[..., Any], *, rtol: SupportsFloat | None = None) -> Any: ...
+class _Function(Protocol):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+
+
+def svfun(A: Any, f: _Function, *, rtol: SupportsFloat | None = None) -> Any: ...
 
 
 def mclip(
@@ -44,8 +47,8 @@ def mstep(
 def svfun_jvp(
     A: Any,
     dA: Any,
-    f: Callable[..., Any],
-    df: Callable[..., Any],
+    f: _Function,
+    df: _Function,
     *,
     rtol: SupportsFloat | None = None,
 ) -> Any: ...
@@ -54,8 +57,8 @@ def svfun_jvp(
 def svfun_vjp(
     A: Any,
     G: Any,
-    f: Callable[..., Any],
-    df: Callable[..., Any],
+    f: _Function,
+    df: _Function,
     *,
     rtol: SupportsFloat | None = None,
 ) -> Any: ...

@@ -3,12 +3,15 @@
 Generated from book/matrix_sign/equioscillation.ipynb; edit the chapter.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, SupportsFloat, SupportsIndex
+from typing import Any, NamedTuple, Protocol, SupportsFloat, SupportsIndex
 
 import numpy as np
 
 __all__ = ["Minimax", "remez", "Alternation", "alternation_points"]
+
+
+class _Function(Protocol):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
 
 class _Space(NamedTuple):
@@ -59,11 +62,11 @@ class Minimax(_Minimax):
 
 
 def remez(
-    f: Callable[..., Any],
+    f: _Function,
     degree: SupportsIndex,
     interval: Any = (-1, 1),
     *,
-    weight: Callable[..., Any] | None = None,
+    weight: _Function | None = None,
     odd: bool | np.bool_ = False,
     even: bool | np.bool_ = False,
     start: Any = None,
@@ -84,12 +87,12 @@ class Alternation(_Alternation): ...
 
 
 def alternation_points(
-    f: Callable[..., Any],
-    p: Callable[..., Any],
+    f: _Function,
+    p: _Function,
     degree: SupportsIndex,
     interval: Any = (-1, 1),
     *,
-    weight: Callable[..., Any] | None = None,
+    weight: _Function | None = None,
     odd: bool | np.bool_ = False,
     even: bool | np.bool_ = False,
     samples: SupportsIndex | None = None,

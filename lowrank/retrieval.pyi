@@ -3,12 +3,15 @@
 Generated from book/low_rank/retrieval.ipynb; edit the chapter.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, Self, SupportsFloat, SupportsIndex
+from typing import Any, NamedTuple, Protocol, Self, SupportsFloat, SupportsIndex
 
 import numpy as np
 
 __all__ = ["Ranking", "CURIndex"]
+
+
+class _Function(Protocol):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
 
 class _Ranking(NamedTuple):
@@ -53,11 +56,5 @@ class CURIndex(_CURIndex):
     ) -> CURIndex: ...
     def scores(self, anchor_scores: Any) -> Any: ...
     def query(self, anchor_scores: Any, k: SupportsIndex) -> Ranking: ...
-    def search(
-        self,
-        score: Callable[..., Any],
-        k: SupportsIndex,
-        *,
-        budget: SupportsIndex,
-    ) -> Ranking: ...
+    def search(self, score: _Function, k: SupportsIndex, *, budget: SupportsIndex) -> Ranking: ...
     def add(self, scores: Any) -> CURIndex: ...

@@ -16,10 +16,13 @@ ASKED = {
     "float": "SupportsFloat",
     "bool": "bool | np.bool_",
     "str": "str",
-    "callable": "Callable[..., Any]",
+    "callable": "_Function",
     "numpy.random.Generator": "np.random.Generator",
     "None": "None",
 }
+# Not Callable[..., Any]: mypy takes no named tuple for one, not even one that can be called, as the results of `remez`.
+FUNCTION = """class _Function(Protocol):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ..."""
 GIVEN = {
     "int": "int",
     "float": "float",
@@ -34,10 +37,7 @@ GENERIC = {"tuple": "tuple[Any, ...]", "list": "list[Any]", "dict": "dict[Any, A
 ENTRY = re.compile(r"(?m)^(\*{0,2}\w+(?:, \w+)*)(?: : (.*))?$\n?((?:^(?:\s+.*)?$\n?)*)")
 LIKE = re.compile(r"\b[Aa]s (?:for|of|in) `(\w+)`")
 SPECIAL = ("__new__", "__init__", "__call__", "__matmul__", "__rmatmul__", "__array__", "__getitem__", "__len__")
-MODULE_OF = {
-    "typing": {"Any", "Literal", "NamedTuple", "Self", "SupportsFloat", "SupportsIndex"},
-    "collections.abc": {"Callable"},
-}
+TYPING = {"Any", "Literal", "NamedTuple", "Protocol", "Self", "SupportsFloat", "SupportsIndex"}
 
 
 def signatures(book, chapter):
@@ -52,6 +52,7 @@ def signatures(book, chapter):
             case ast.Assign(targets=targets):
                 names = [item.id for target in targets for item in ast.walk(target) if isinstance(item, ast.Name)]
                 body += [f"{name}: Any" for name in names if name in shared]
+    body[:0] = [FUNCTION] if "_Function" in "\n".join(body) else []
     return body, imports(book, chapter, "\n".join(body))
 
 
@@ -60,16 +61,16 @@ def _statements(chapter):
 
 
 def imports(book, chapter, text):
-    """What the stubs of a chapter use: of the standard library, of other chapters, and of other libraries as bases."""
+    """What the stubs of a chapter use: of `typing`, of other chapters, and of other libraries as bases."""
     used = set(re.findall(r"(?<![\w.])[A-Za-z_]\w*", text))
-    found = [(module, name, None) for module, names in MODULE_OF.items() for name in names & used]
+    found = [("typing", name, None) for name in TYPING & used]
     found += [("numpy", None, "np")] if "np" in used else []
     for node in _statements(chapter):
         if isinstance(node, ast.Import | ast.ImportFrom):
             module = getattr(node, "module", None)
             for alias in node.names:
                 name = alias.asname or alias.name.split(".")[0]
-                if name in used - {"np", "namedtuple"} - set().union(*MODULE_OF.values()) and is_base(name, chapter):
+                if name in used - TYPING - {"np"} and is_base(name, chapter):
                     found.append((module, alias.name, alias.asname) if module else (alias.name, None, alias.asname))
     bound = {alias[1] for alias in found} | {item.name for item in chapter.shared}
     for other in book.chapters:

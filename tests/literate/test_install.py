@@ -16,8 +16,8 @@ from email.parser import Parser
 from importlib.util import find_spec
 
 import pytest
-from _literate.source.project import read_project
 
+from _literate.source.project import read_project
 from tests.literate.built import BOOK, ROOT
 
 PROJECT = read_project(ROOT)

@@ -5,16 +5,16 @@ import pickle
 import re
 import tomllib
 
-import lowrank
 import numpy as np
 import pytest
 import yaml
-from _literate.source.chapters import read_book
-from _literate.source.model import ROOT
-from _literate.commands.front_picture import RANKS
 from matplotlib.cbook import get_sample_data
 from matplotlib.pyplot import imread
 
+import lowrank
+from _literate.commands.front_picture import RANKS
+from _literate.source.chapters import read_book
+from _literate.source.model import ROOT
 from tests.literate.minibook import code, python
 
 HEAVY = {"numpy", "scipy", "mpmath", "array_api_compat"}

@@ -4,8 +4,8 @@ import ast
 from textwrap import indent
 
 import pytest
-from _literate.commands.stubs import ASKED, GIVEN, type_of
 
+from _literate.commands.stubs import ASKED, GIVEN, type_of
 from tests.literate.minibook import code
 
 

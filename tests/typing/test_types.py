@@ -11,13 +11,11 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-import lowrank
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "book"))
-
-from _literate.source.model import ROOT  # noqa: E402
-from _literate.source.project import missing_extras  # noqa: E402
+import lowrank
+from _literate.source.model import ROOT
+from _literate.source.project import missing_extras
 
 HERE = Path(__file__).parent
 FILES = sorted(HERE.glob("uses*.py"))

@@ -110,7 +110,7 @@ lab: $(STAMP)
 	@$(BIN)/jupyter lab --notebook-dir book
 
 clean:
-	rm -rf _build .pytest_cache .hypothesis .benchmarks
+	rm -rf _build build dist .pytest_cache .hypothesis .benchmarks .mypy_cache .ruff_cache
 	find book lowrank tests -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean

@@ -21,7 +21,8 @@ from _literate.source.project import read_project
 from tests.literate.built import BOOK, ROOT
 
 PROJECT = read_project(ROOT)
-LEFT_BEHIND = (".git", ".venv", ".pytest_cache", ".hypothesis", "_build", "__pycache__", ".ipynb_checkpoints", "*.egg-info")
+LEFT_BEHIND = (".git", ".venv", ".*_cache", ".hypothesis", "_build", "build", "dist", "*.egg-info", "__pycache__",
+               ".ipynb_checkpoints")
 
 
 def run(*command, cwd):

@@ -7,7 +7,7 @@ import pytest
 import scipy.linalg
 from hypothesis import given, settings
 
-from lowrank import SignInfo, msign, msign_jvp, msign_vjp, optimal_msign_schedule, pade_step, polar_residuals
+from lowrank import (SignInfo, msign, msign_jvp, msign_vjp, optimal_msign_schedule, pade_step, polar_residuals)
 from tests.properties.chapters_text import python_blocks
 from tests.properties.libraries import LIBRARIES
 from tests.properties.matrices import FLOATS, HARD, any_matrix, assert_unchanged, double, eps

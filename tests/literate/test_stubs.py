@@ -140,6 +140,13 @@ def test_a_constructor_is_described_by_its_class(book):
     assert expected in stub(book, BOX)
 
 
+def test_private_bases_are_known_to_type_checkers(book):
+    base = "class _Base:\n    def size(self):\n        return 1"
+    text = stub(book, base, "class Box(_Base):\n    '''Holds.'''", "class _Other:\n    pass")
+    assert "class _Base:\n    def size(self) -> Any: ...\n" in text and "class Box(_Base): ...\n" in text
+    assert "_Other" not in text and '__all__ = ["Box"]' in text
+
+
 def test_a_class_without_public_parts(book):
     assert "class Bare(tuple[Any, ...]): ...\n" in stub(book, "class Bare(tuple):\n    '''Nothing.'''")
 

@@ -42,7 +42,9 @@ TYPING = {"Any", "Literal", "NamedTuple", "Protocol", "Self", "SupportsFloat", "
 
 def signatures(book, chapter):
     """The stubs of what a chapter shares, and the (module, name, as) that they import."""
-    words, shared, body = Words(book), {item.name for item in chapter.shared}, []
+    words, body = Words(book), []
+    shared = {item.name for item in chapter.shared}
+    shared |= private_bases(chapter, shared)
     for node in _statements(chapter):
         match node:
             case ast.FunctionDef(name=name) if name in shared:
@@ -54,6 +56,18 @@ def signatures(book, chapter):
                 body += [f"{name}: Any" for name in names if name in shared]
     body[:0] = [FUNCTION] if "_Function" in "\n".join(body) else []
     return body, imports(book, chapter, "\n".join(body))
+
+
+def private_bases(chapter, shared):
+    """The private classes of a chapter that shared ones are made of: their fields and methods are seen through these."""
+    classes = {node.name: node for node in _statements(chapter) if isinstance(node, ast.ClassDef)}
+    found, to_do = set(), [node for name, node in classes.items() if name in shared]
+    while to_do:
+        bases = [item.id for base in to_do.pop().bases for item in ast.walk(base) if isinstance(item, ast.Name)]
+        new = {name for name in bases if name in classes} - found - shared
+        found |= new
+        to_do += [classes[name] for name in new]
+    return found
 
 
 def _statements(chapter):

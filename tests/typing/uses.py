@@ -112,7 +112,8 @@ def use_the_matrix_sign() -> None:
     lowrank.msign(A, method="polynomial", schedule=schedule)
     lowrank.apply_schedule(A, schedule, normalize="schatten4", form="gram", restart=2)
     lowrank.schatten_norm(A, 8)
-    lowrank.sqrtm_newton_schulz(A.T @ A / 100)
+    root: lowrank.NewtonSchulzRoot = lowrank.sqrtm_newton_schulz(A.T @ A / 100)
+    assert root.converged and root.steps > 0 and root.residual < 1e-8 and root.root.shape == root.inverse.shape
     lowrank.msign_jvp(A, A, rtol=1e-12)
     lowrank.msign_vjp(A, A)
 

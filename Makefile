@@ -3,7 +3,10 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-STAMP  := $(VENV)/installed
+
+# With PINNED=1 the exact versions of constraints.txt are installed instead of the newest ones.
+STAMPS := $(VENV)/installed $(VENV)/pinned
+STAMP  := $(if $(PINNED),$(VENV)/pinned,$(VENV)/installed)
 
 # What the programs keep for themselves stays in this folder too.
 export MPLCONFIGDIR := $(CURDIR)/$(VENV)/cache/matplotlib
@@ -11,7 +14,7 @@ export IPYTHONDIR := $(CURDIR)/$(VENV)/cache/ipython
 export JUPYTER_RUNTIME_DIR := $(CURDIR)/$(VENV)/cache/jupyter
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf test bench check export run lab clean distclean
+.PHONY: help book pdf test bench check export run lab extras pin clean distclean
 
 help:
 	@echo "make book               build the book; ends with the path of its first page"
@@ -22,15 +25,19 @@ help:
 	@echo "make run [CHAPTER=svd]  export, then run one chapter, or all, and store the outputs"
 	@echo "make check              does the package agree with the book? prints the difference"
 	@echo "make lab                edit the chapters in JupyterLab"
+	@echo "make extras             install what only some chapters need: the extras of pyproject.toml"
 	@echo "make clean              remove what was built; make distclean removes $(VENV) too"
-	@echo "PYTHON=python3.12       chooses the interpreter that $(VENV) is made with (3.11 to 3.13)"
+	@echo "PYTHON=python3.12       chooses the interpreter that $(VENV) is made with (3.11 to 3.13; newer ones are untried)"
+	@echo "PINNED=1                installs the versions of constraints.txt, with which the stored outputs were made"
 
 # The interpreter is looked at before anything is made. The test itself runs on any Python, however old.
 define INTERPRETER_TEST
 import sys
 found = "%s is Python %d.%d" % ((sys.executable,) + tuple(sys.version_info[:2]))
-if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+if sys.version_info[:2] < (3, 11):
     sys.exit("lowrank needs Python 3.11, 3.12 or 3.13, but %s: name another one, such as make book PYTHON=python3.12" % found)
+if sys.version_info[:2] > (3, 13):
+    print("==> %s, with which the book has not been tried; 3.11 to 3.13 are tested" % found)
 try:
     import ensurepip, venv
 except ImportError:
@@ -38,16 +45,38 @@ except ImportError:
 endef
 export INTERPRETER_TEST
 
-# The stamp is touched last, so that an installation that was cut short is taken up again.
-$(STAMP): requirements.txt pyproject.toml
+# The stamp is touched last, so that an installation that was cut short is taken up again. There is one of the two.
+$(STAMPS): requirements.txt pyproject.toml $(if $(PINNED),constraints.txt)
 	@test -x $(BIN)/pip || { \
 	    $(PYTHON) -c "" 2>/dev/null || { echo "lowrank needs Python 3.11, 3.12 or 3.13, but '$(PYTHON)' does not run: install one (sudo apt install python3 python3-venv), or name it, such as make book PYTHON=python3.12"; exit 1; }; \
 	    $(PYTHON) -c "$$INTERPRETER_TEST" && echo "==> creating $(VENV) with $(PYTHON)" && $(PYTHON) -m venv $(VENV); }
+	@rm -f $(STAMPS)
 	@echo "==> installing requirements.txt into $(VENV): about 1 GB, some minutes on the first run"
-	@$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt || { echo "lowrank: the installation did not finish (the reason stands above; is there a network?): run make again to go on"; exit 1; }
+	@$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt $(if $(PINNED),-c constraints.txt) || { echo "lowrank: the installation did not finish (the reason stands above; is there a network?): run make again to go on"; exit 1; }
 	@echo "==> listing the fonts, once"
 	@$(BIN)/python -c "import matplotlib.font_manager" 2>/dev/null
 	@touch $@
+
+# Each extra on its own: one that cannot be had does not keep the others away.
+define INSTALL_EXTRAS
+import subprocess, sys, tomllib
+pip = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--quiet", *sys.argv[1:]]
+with open("pyproject.toml", "rb") as file:
+    extras = tomllib.load(file)["project"]["optional-dependencies"]
+for name, packages in extras.items():
+    print("==> installing the extra %s: %s" % (name, ", ".join(packages)), flush=True)
+    if subprocess.run([*pip, *packages]).returncode:
+        print("lowrank: the extra %s could not be installed; what needs it will say that it is skipped" % name)
+endef
+export INSTALL_EXTRAS
+
+extras: $(STAMP)
+	@$(BIN)/python -c "$$INSTALL_EXTRAS" $(if $(PINNED),-c constraints.txt)
+
+# After a run of `make test` in which everything passed. Suffixes such as +cpu name a build, not a version.
+pin: $(STAMP)
+	@{ sed -n '/^#/p' constraints.txt; $(BIN)/python -m pip freeze --all --exclude pip --exclude-editable | sed 's/+[a-z0-9.]*$$//'; } > constraints.new
+	@mv constraints.new constraints.txt
 
 check: $(STAMP)
 	@echo "==> comparing the package with the book"
@@ -81,7 +110,7 @@ lab: $(STAMP)
 	@$(BIN)/jupyter lab --notebook-dir book
 
 clean:
-	rm -rf _build .pytest_cache .hypothesis .benchmarks
+	rm -rf _build build dist .pytest_cache .hypothesis .benchmarks .mypy_cache .ruff_cache
 	find book lowrank tests -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean

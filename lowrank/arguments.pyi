@@ -9,7 +9,13 @@ from typing import Any
 def check_number(value: Any, name: Any, allowed: Any, holds: Any) -> Any: ...
 
 
-def check_count(count: Any, name: Any, lowest: Any, highest: Any = None, where: Any = '') -> Any: ...
+def check_count(
+    count: Any,
+    name: Any,
+    lowest: Any,
+    highest: Any = None,
+    where: Any = '',
+) -> Any: ...
 
 
 def check_rank(rank: Any, shape: Any, name: Any = 'rank') -> Any: ...

@@ -16,11 +16,19 @@ class _CRInfo(NamedTuple):
     rms_error: Any
 
 
-class CRInfo(_CRInfo):
-    ...
+class CRInfo(_CRInfo): ...
 
 
-def cr_multiply(A: Any, B: Any, k: SupportsIndex, *, method: Literal["sample", "topk"] = 'sample', p: Any = None, return_info: bool = False, rng: SupportsIndex | np.random.Generator | None = None) -> Any: ...
+def cr_multiply(
+    A: Any,
+    B: Any,
+    k: SupportsIndex,
+    *,
+    method: Literal["sample", "topk"] = 'sample',
+    p: Any = None,
+    return_info: bool | np.bool_ = False,
+    rng: SupportsIndex | np.random.Generator | None = None,
+) -> Any: ...
 
 
 def cr_weights(A: Any, B: Any, indices: Any) -> Any: ...

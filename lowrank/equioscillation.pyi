@@ -3,9 +3,34 @@
 Generated from book/matrix_sign/equioscillation.ipynb; edit the chapter.
 """
 
-from typing import Any, Callable, NamedTuple, SupportsFloat, SupportsIndex
+from typing import Any, NamedTuple, Protocol, SupportsFloat, SupportsIndex
+
+import numpy as np
 
 __all__ = ["Minimax", "remez", "Alternation", "alternation_points"]
+
+
+class _Function(Protocol):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+
+
+class __Numbers(NamedTuple):
+    degree: Any
+    parity: Any
+    lo: Any
+    hi: Any
+    dps: Any
+
+
+class _Numbers(__Numbers):
+    @property
+    def size(self) -> Any: ...
+    @property
+    def eps(self) -> Any: ...
+    def number(self, value: Any) -> Any: ...
+    def numbers(self, values: Any) -> Any: ...
+    def point(self, s: Any) -> Any: ...
+    def powers(self, c: Any) -> Any: ...
 
 
 class Space(_Numbers):
@@ -39,7 +64,19 @@ class Minimax(_Minimax):
     def powers(self) -> Any: ...
 
 
-def remez(f: Callable[..., Any], degree: SupportsIndex, interval: Any = ..., *, weight: Callable[..., Any] | None = None, odd: bool = False, even: bool = False, start: Any = None, tol: SupportsFloat = 1e-12, maxiter: SupportsIndex = 50, dps: SupportsIndex | None = None) -> Minimax: ...
+def remez(
+    f: _Function,
+    degree: SupportsIndex,
+    interval: Any = (-1, 1),
+    *,
+    weight: _Function | None = None,
+    odd: bool | np.bool_ = False,
+    even: bool | np.bool_ = False,
+    start: Any = None,
+    tol: SupportsFloat = 1e-12,
+    maxiter: SupportsIndex = 50,
+    dps: SupportsIndex | None = None,
+) -> Minimax: ...
 
 
 class _Alternation(NamedTuple):
@@ -49,8 +86,18 @@ class _Alternation(NamedTuple):
     upper: Any
 
 
-class Alternation(_Alternation):
-    ...
+class Alternation(_Alternation): ...
 
 
-def alternation_points(f: Any, p: Callable[..., Any], degree: SupportsIndex, interval: Any = ..., *, weight: Any = None, odd: Any = False, even: Any = False, samples: SupportsIndex | None = None, dps: Any = None) -> Alternation: ...
+def alternation_points(
+    f: _Function,
+    p: _Function,
+    degree: SupportsIndex,
+    interval: Any = (-1, 1),
+    *,
+    weight: _Function | None = None,
+    odd: bool | np.bool_ = False,
+    even: bool | np.bool_ = False,
+    samples: SupportsIndex | None = None,
+    dps: SupportsIndex | None = None,
+) -> Alternation: ...

@@ -19,11 +19,18 @@ class _ErrorEstimate(NamedTuple):
     confidence: Any
 
 
-class ErrorEstimate(_ErrorEstimate):
-    ...
+class ErrorEstimate(_ErrorEstimate): ...
 
 
-def estimate_error(A: Any, approx: Any, *, n_probe: SupportsIndex = 10, norm: Literal["fro", 2] = 'fro', confidence: SupportsFloat = 0.999, rng: SupportsIndex | np.random.Generator | None = None) -> ErrorEstimate: ...
+def estimate_error(
+    A: Any,
+    approx: Any,
+    *,
+    n_probe: SupportsIndex = 10,
+    norm: Literal["fro", 2] = 'fro',
+    confidence: SupportsFloat = 0.999,
+    rng: SupportsIndex | np.random.Generator | None = None,
+) -> ErrorEstimate: ...
 
 
 class _RangeBasis(NamedTuple):
@@ -33,8 +40,13 @@ class _RangeBasis(NamedTuple):
     passes: Any
 
 
-class RangeBasis(_RangeBasis):
-    ...
+class RangeBasis(_RangeBasis): ...
 
 
-def range_finder(A: Any, *, rank: SupportsIndex | None = None, tol: SupportsFloat | None = None, rng: SupportsIndex | np.random.Generator | None = None) -> RangeBasis: ...
+def range_finder(
+    A: Any,
+    *,
+    rank: SupportsIndex | None = None,
+    tol: SupportsFloat | None = None,
+    rng: SupportsIndex | np.random.Generator | None = None,
+) -> RangeBasis: ...

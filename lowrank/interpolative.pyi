@@ -3,17 +3,33 @@
 Generated from book/low_rank/interpolative.ipynb; edit the chapter.
 """
 
-from typing import Any, Literal, NamedTuple, SupportsFloat, SupportsIndex
+from typing import Any, Literal, NamedTuple, Self, SupportsFloat, SupportsIndex
 
 import numpy as np
 
+from lowrank.error_estimates import ErrorEstimate
 from lowrank.linear_map import Factored
 
 __all__ = ["InterpolativeDecomposition", "interp_decomp"]
 
 
 class ChosenColumns:
-    def __init__(self, A: Any, capacity: Any = 16, squares: Any = None, size: Any = None) -> None: ...
+    Qh: Any
+    S: Any
+    squares: Any
+    left: Any
+    known: Any
+    floor: Any
+    A: Any
+    J: Any
+    accuracy: Any
+    def __init__(
+        self,
+        A: Any,
+        capacity: Any = 16,
+        squares: Any = None,
+        size: Any = None,
+    ) -> None: ...
 
 
 def swap(chosen: Any, f: Any) -> Any: ...
@@ -31,6 +47,18 @@ class _InterpolativeDecomposition(NamedTuple):
 
 
 class InterpolativeDecomposition(Factored, _InterpolativeDecomposition):
+    C: Any
+    error: ErrorEstimate
+    suboptimality: float | None
+    def __new__(
+        cls,
+        columns: Any,
+        Z: Any,
+        *,
+        C: Any,
+        error: Any = None,
+        suboptimality: Any = None,
+    ) -> Self: ...
     @property
     def factors(self) -> Any: ...
 
@@ -38,10 +66,18 @@ class InterpolativeDecomposition(Factored, _InterpolativeDecomposition):
 def choose_on_sketch(M: Any, width: Any, rng: Any) -> Any: ...
 
 
-def pivot(chosen: Any, rank: Any, goal: Any = ...) -> Any: ...
+def pivot(chosen: Any, rank: Any, goal: Any = -1.0) -> Any: ...
 
 
 def check_f(f: Any, dtype: Any, name: Any = 'f') -> Any: ...
 
 
-def interp_decomp(A: Any, rank: SupportsIndex | None = None, *, tol: SupportsFloat | None = None, f: SupportsFloat = 2.0, method: Literal["auto", "qr", "sketch"] = 'auto', rng: SupportsIndex | np.random.Generator | None = None) -> InterpolativeDecomposition: ...
+def interp_decomp(
+    A: Any,
+    rank: SupportsIndex | None = None,
+    *,
+    tol: SupportsFloat | None = None,
+    f: SupportsFloat = 2.0,
+    method: Literal["auto", "qr", "sketch"] = 'auto',
+    rng: SupportsIndex | np.random.Generator | None = None,
+) -> InterpolativeDecomposition: ...

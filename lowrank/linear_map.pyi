@@ -6,8 +6,7 @@ Generated from book/foundations/linear_map.ipynb; edit the chapter.
 from typing import Any
 
 
-class Result:
-    ...
+class Result: ...
 
 
 class Factored(Result):
@@ -24,6 +23,11 @@ class Factored(Result):
 
 
 class LinearMap:
+    A: Any
+    name: Any
+    exponent: Any
+    shape: Any
+    dtype: Any
     def __init__(self, A: Any, name: Any, exponent: Any = None) -> None: ...
     def apply(self, X: Any) -> Any: ...
     def adjoint_apply(self, Y: Any) -> Any: ...
@@ -37,12 +41,10 @@ class LinearMap:
     def unscale(self, X: Any) -> Any: ...
 
 
-class DenseMap(LinearMap):
-    ...
+class DenseMap(LinearMap): ...
 
 
-class OperatorMap(LinearMap):
-    ...
+class OperatorMap(LinearMap): ...
 
 
 def linear_map(A: Any, name: Any = 'A', *, sweep: Any = True) -> Any: ...

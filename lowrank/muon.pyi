@@ -3,7 +3,9 @@
 Generated from book/matrix_sign/muon.ipynb; edit the chapter.
 """
 
-from typing import Any, Literal, NamedTuple, SupportsFloat
+from typing import Any, Literal, NamedTuple, Self, SupportsFloat, SupportsIndex
+
+import numpy as np
 
 __all__ = ["MuonUpdate", "muon_update", "MuonState", "Muon"]
 
@@ -13,11 +15,20 @@ class _MuonUpdate(NamedTuple):
     momentum: Any
 
 
-class MuonUpdate(_MuonUpdate):
-    ...
+class MuonUpdate(_MuonUpdate): ...
 
 
-def muon_update(grad: Any, momentum: Any = None, *, beta: SupportsFloat = 0.95, nesterov: bool = True, scale: Any = 'rms', schedule: Any = 5, normalize: Literal["frobenius", "schatten4", "schatten8"] = 'schatten8', dtype: Any = None) -> MuonUpdate: ...
+def muon_update(
+    grad: Any,
+    momentum: Any = None,
+    *,
+    beta: SupportsFloat = 0.95,
+    nesterov: bool | np.bool_ = True,
+    scale: Literal["rms", "operator", "jordan"] | SupportsFloat = 'rms',
+    schedule: SupportsIndex = 5,
+    normalize: Literal["frobenius", "schatten4", "schatten8"] = 'schatten8',
+    dtype: Any = None,
+) -> MuonUpdate: ...
 
 
 class _MuonState(NamedTuple):
@@ -26,8 +37,7 @@ class _MuonState(NamedTuple):
     sizes: Any
 
 
-class MuonState(_MuonState):
-    ...
+class MuonState(_MuonState): ...
 
 
 class _Muon(NamedTuple):
@@ -40,5 +50,15 @@ class _Muon(NamedTuple):
 
 
 class Muon(_Muon):
+    def __new__(
+        cls,
+        lr: SupportsFloat = 0.001,
+        *,
+        weight_decay: SupportsFloat = 0.1,
+        adam_lr: SupportsFloat | None = None,
+        betas: Any = (0.9, 0.95),
+        kinds: Any = None,
+        **options: Any,
+    ) -> Self: ...
     def init(self, params: Any) -> Any: ...
     def step(self, params: Any, grads: Any, state: Any, *, factor: Any = 1.0) -> Any: ...

@@ -23,14 +23,29 @@ class _PowerInfo(NamedTuple):
     converged: Any
 
 
-class PowerInfo(_PowerInfo):
-    ...
+class PowerInfo(_PowerInfo): ...
 
 
-def spectral_norm(A: Any, *, method: Literal["svd", "power"] = 'svd', tol: SupportsFloat | None = None, steps: SupportsIndex | None = None, rng: SupportsIndex | np.random.Generator | None = None, return_info: bool = False) -> Any: ...
+def spectral_norm(
+    A: Any,
+    *,
+    method: Literal["svd", "power"] = 'svd',
+    tol: SupportsFloat | None = None,
+    steps: SupportsIndex | None = None,
+    rng: SupportsIndex | np.random.Generator | None = None,
+    return_info: bool | np.bool_ = False,
+) -> Any: ...
 
 
-def spectral_norm_grad(A: Any, *, method: Literal["svd", "power"] = 'svd', rtol: SupportsFloat | None = None, tol: Any = None, steps: Any = None, rng: Any = None) -> Any: ...
+def spectral_norm_grad(
+    A: Any,
+    *,
+    method: Literal["svd", "power"] = 'svd',
+    rtol: SupportsFloat | None = None,
+    tol: SupportsFloat | None = None,
+    steps: SupportsIndex | None = None,
+    rng: SupportsIndex | np.random.Generator | None = None,
+) -> Any: ...
 
 
 def nuclear_norm(A: Any) -> Any: ...
@@ -39,4 +54,13 @@ def nuclear_norm(A: Any) -> Any: ...
 def nuclear_norm_grad(A: Any, *, rtol: SupportsFloat | None = None) -> Any: ...
 
 
-def spectral_decay(W: Any, rate: SupportsFloat, *, method: Any = 'svd', rtol: Any = None, tol: Any = None, steps: Any = None, rng: Any = None) -> Any: ...
+def spectral_decay(
+    W: Any,
+    rate: SupportsFloat,
+    *,
+    method: Literal["svd", "power"] = 'svd',
+    rtol: SupportsFloat | None = None,
+    tol: SupportsFloat | None = None,
+    steps: SupportsIndex | None = None,
+    rng: SupportsIndex | np.random.Generator | None = None,
+) -> Any: ...

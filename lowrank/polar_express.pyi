@@ -3,19 +3,37 @@
 Generated from book/matrix_sign/polar_express.ipynb; edit the chapter.
 """
 
-from typing import Any, SupportsFloat, SupportsIndex
+from typing import Any, Self, SupportsFloat, SupportsIndex
 
 __all__ = ["Schedule", "optimal_msign_schedule", "best_degrees"]
 
 
-class Schedule(tuple):
-    ...
+class Schedule(tuple[Any, ...]):
+    errors: tuple[float, ...]
+    bounds: Any
+    def __new__(cls, steps: Any, errors: Any, bounds: Any) -> Self: ...
 
 
-def optimal_msign_schedule(steps: SupportsIndex | None = None, degree: Any = 5, lower: SupportsFloat = 0.001, *, upper: SupportsFloat = 1.0, tol: SupportsFloat | None = None, cushion: SupportsFloat = 0.0, safety: SupportsFloat = 0.0, dps: SupportsIndex | None = None) -> Schedule: ...
+def optimal_msign_schedule(
+    steps: SupportsIndex | None = None,
+    degree: Any = 5,
+    lower: SupportsFloat = 0.001,
+    *,
+    upper: SupportsFloat = 1.0,
+    tol: SupportsFloat | None = None,
+    cushion: SupportsFloat = 0.0,
+    safety: SupportsFloat = 0.0,
+    dps: SupportsIndex | None = None,
+) -> Schedule: ...
 
 
 def count_products(c: Any) -> Any: ...
 
 
-def best_degrees(products: SupportsIndex, lower: SupportsFloat = 0.001, *, upper: SupportsFloat = 1.0, degrees: Any = ...) -> Any: ...
+def best_degrees(
+    products: SupportsIndex,
+    lower: SupportsFloat = 0.001,
+    *,
+    upper: SupportsFloat = 1.0,
+    degrees: Any = (3, 5, 9, 17),
+) -> tuple[int, ...]: ...

@@ -5,6 +5,8 @@ Generated from book/matrix_sign/polar_factor.ipynb; edit the chapter.
 
 from typing import Any, Literal, NamedTuple, SupportsFloat
 
+import numpy as np
+
 __all__ = ["SignInfo", "msign", "msign_jvp", "msign_vjp"]
 
 
@@ -19,11 +21,19 @@ class _SignInfo(NamedTuple):
     converged: Any
 
 
-class SignInfo(_SignInfo):
-    ...
+class SignInfo(_SignInfo): ...
 
 
-def msign(A: Any, *, method: Literal["auto", "svd", "polynomial", "gram", "qdwh"] = 'auto', schedule: Any = None, tol: SupportsFloat | None = None, rtol: SupportsFloat | None = None, normalize: Literal["frobenius", "schatten4", "schatten8", False] = 'schatten8', return_info: bool = False) -> Any: ...
+def msign(
+    A: Any,
+    *,
+    method: Literal["auto", "svd", "polynomial", "gram", "qdwh"] = 'auto',
+    schedule: Any = None,
+    tol: SupportsFloat | None = None,
+    rtol: SupportsFloat | None = None,
+    normalize: Literal["frobenius", "schatten4", "schatten8", False] = 'schatten8',
+    return_info: bool | np.bool_ = False,
+) -> Any: ...
 
 
 def derivative_by_multipliers(A: Any, E: Any, name: Any, rtol: Any, multipliers: Any) -> Any: ...

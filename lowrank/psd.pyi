@@ -3,7 +3,7 @@
 Generated from book/low_rank/psd.ipynb; edit the chapter.
 """
 
-from typing import Any, NamedTuple, SupportsFloat, SupportsIndex
+from typing import Any, NamedTuple, Self, SupportsFloat, SupportsIndex
 
 import numpy as np
 
@@ -18,11 +18,20 @@ class _RPCholesky(NamedTuple):
 
 
 class RPCholesky(Factored, _RPCholesky):
+    trace_error: float | None
+    def __new__(cls, F: Any, pivots: Any, *, trace_error: Any = None) -> Self: ...
     @property
     def factors(self) -> Any: ...
 
 
-def rpcholesky(A: Any, rank: SupportsIndex, *, block: SupportsIndex | None = None, tol: SupportsFloat = 0.0, rng: SupportsIndex | np.random.Generator | None = None) -> RPCholesky: ...
+def rpcholesky(
+    A: Any,
+    rank: SupportsIndex,
+    *,
+    block: SupportsIndex | None = None,
+    tol: SupportsFloat = 0.0,
+    rng: SupportsIndex | np.random.Generator | None = None,
+) -> RPCholesky: ...
 
 
 class _Nystrom(NamedTuple):
@@ -34,4 +43,10 @@ class Nystrom(Factored, _Nystrom):
     def factors(self) -> Any: ...
 
 
-def nystrom(A: Any, rank: SupportsIndex, *, oversample: SupportsIndex = 10, rng: SupportsIndex | np.random.Generator | None = None) -> Nystrom: ...
+def nystrom(
+    A: Any,
+    rank: SupportsIndex,
+    *,
+    oversample: SupportsIndex = 10,
+    rng: SupportsIndex | np.random.Generator | None = None,
+) -> Nystrom: ...

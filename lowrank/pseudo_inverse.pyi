@@ -5,6 +5,8 @@ Generated from book/low_rank/pseudo_inverse.ipynb; edit the chapter.
 
 from typing import Any, NamedTuple, SupportsFloat, SupportsIndex
 
+import numpy as np
+
 __all__ = [
     "PenroseResiduals",
     "penrose_residuals",
@@ -22,8 +24,7 @@ class _PenroseResiduals(NamedTuple):
     XA: Any
 
 
-class PenroseResiduals(_PenroseResiduals):
-    ...
+class PenroseResiduals(_PenroseResiduals): ...
 
 
 def penrose_residuals(A: Any, X: Any) -> PenroseResiduals: ...
@@ -35,10 +36,23 @@ def orthogonal_parts(A: Any, name: Any, rtol: Any) -> Any: ...
 def unscale_inverse(X: Any, e: Any, name: Any = 'A') -> Any: ...
 
 
-def pinv(A: Any, *, rtol: SupportsFloat | None = None, atol: SupportsFloat | None = None, hermitian: bool = False, return_rank: bool = False) -> Any: ...
+def pinv(
+    A: Any,
+    *,
+    rtol: SupportsFloat | None = None,
+    atol: SupportsFloat | None = None,
+    hermitian: bool | np.bool_ = False,
+    return_rank: bool | np.bool_ = False,
+) -> Any: ...
 
 
-def best_factor(M: Any, *, left: Any = None, right: Any = None, rtol: SupportsFloat | None = None) -> Any: ...
+def best_factor(
+    M: Any,
+    *,
+    left: Any = None,
+    right: Any = None,
+    rtol: SupportsFloat | None = None,
+) -> Any: ...
 
 
 class _NewtonSchulzInverse(NamedTuple):
@@ -49,8 +63,13 @@ class _NewtonSchulzInverse(NamedTuple):
     converged: Any
 
 
-class NewtonSchulzInverse(_NewtonSchulzInverse):
-    ...
+class NewtonSchulzInverse(_NewtonSchulzInverse): ...
 
 
-def pinv_newton_schulz(A: Any, *, steps: SupportsIndex | None = None, tol: SupportsFloat | None = None, order: SupportsIndex = 3) -> NewtonSchulzInverse: ...
+def pinv_newton_schulz(
+    A: Any,
+    *,
+    steps: SupportsIndex | None = None,
+    tol: SupportsFloat | None = None,
+    order: SupportsIndex = 3,
+) -> NewtonSchulzInverse: ...

@@ -20,19 +20,44 @@ def count_true(xp: Any, mask: Any, dtype: Any) -> Any: ...
 def check_room(xp: Any, X: Any, k: Any, finite: Any) -> Any: ...
 
 
-def softmax(x: Any, *, temperature: SupportsFloat = 1.0, axis: SupportsIndex = ...) -> Any: ...
+def softmax(x: Any, *, temperature: SupportsFloat = 1.0, axis: SupportsIndex = -1) -> Any: ...
 
 
-def softmax_vjp(x: Any, g: Any, *, temperature: Any = 1.0, axis: Any = ...) -> Any: ...
+def softmax_vjp(
+    x: Any,
+    g: Any,
+    *,
+    temperature: SupportsFloat = 1.0,
+    axis: SupportsIndex = -1,
+) -> Any: ...
 
 
-def sparsemax(x: Any, *, temperature: Any = 1.0, axis: Any = ...) -> Any: ...
+def sparsemax(x: Any, *, temperature: SupportsFloat = 1.0, axis: SupportsIndex = -1) -> Any: ...
 
 
-def sparsemax_vjp(x: Any, g: Any, *, temperature: Any = 1.0, axis: Any = ...) -> Any: ...
+def sparsemax_vjp(
+    x: Any,
+    g: Any,
+    *,
+    temperature: SupportsFloat = 1.0,
+    axis: SupportsIndex = -1,
+) -> Any: ...
 
 
-def entmax(x: Any, *, alpha: SupportsFloat = 1.5, temperature: Any = 1.0, axis: Any = ...) -> Any: ...
+def entmax(
+    x: Any,
+    *,
+    alpha: SupportsFloat = 1.5,
+    temperature: SupportsFloat = 1.0,
+    axis: SupportsIndex = -1,
+) -> Any: ...
 
 
-def entmax_vjp(x: Any, g: Any, *, alpha: SupportsFloat = 1.5, temperature: Any = 1.0, axis: Any = ...) -> Any: ...
+def entmax_vjp(
+    x: Any,
+    g: Any,
+    *,
+    alpha: SupportsFloat = 1.5,
+    temperature: SupportsFloat = 1.0,
+    axis: SupportsIndex = -1,
+) -> Any: ...

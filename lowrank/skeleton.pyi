@@ -3,10 +3,11 @@
 Generated from book/low_rank/skeleton.ipynb; edit the chapter.
 """
 
-from typing import Any, Literal, NamedTuple, SupportsFloat, SupportsIndex
+from typing import Any, Literal, NamedTuple, Self, SupportsFloat, SupportsIndex
 
 import numpy as np
 
+from lowrank.error_estimates import ErrorEstimate
 from lowrank.linear_map import Factored
 
 __all__ = ["MaxVolume", "maxvol", "CUR", "cur", "aca"]
@@ -17,8 +18,7 @@ class _MaxVolume(NamedTuple):
     B: Any
 
 
-class MaxVolume(_MaxVolume):
-    ...
+class MaxVolume(_MaxVolume): ...
 
 
 def maxvol(C: Any, *, tol: SupportsFloat = 1.05) -> MaxVolume: ...
@@ -31,13 +31,46 @@ class _CUR(NamedTuple):
 
 
 class CUR(Factored, _CUR):
+    C: Any
+    R: Any
+    CU: Any
+    error: ErrorEstimate | None
+    def __new__(
+        cls,
+        columns: Any,
+        U: Any,
+        rows: Any,
+        *,
+        C: Any,
+        R: Any,
+        CU: Any = None,
+        error: Any = None,
+    ) -> Self: ...
     @property
     def factors(self) -> Any: ...
     @property
     def rank(self) -> Any: ...
 
 
-def cur(A: Any, rank: SupportsIndex | None = None, *, rows: Any = None, columns: Any = None, core: Literal["optimal", "cross"] = 'optimal', select: Literal["id", "deim", "maxvol", "leverage", "ridge", "norm"] = 'id', f: SupportsFloat = 2.0, rng: SupportsIndex | np.random.Generator | None = None) -> CUR: ...
+def cur(
+    A: Any,
+    rank: SupportsIndex | None = None,
+    *,
+    rows: Any = None,
+    columns: Any = None,
+    core: Literal["optimal", "cross"] = 'optimal',
+    select: Literal["id", "deim", "maxvol", "leverage", "ridge", "norm"] = 'id',
+    f: SupportsFloat = 2.0,
+    rng: SupportsIndex | np.random.Generator | None = None,
+) -> CUR: ...
 
 
-def aca(A: Any, rank: SupportsIndex | None = None, *, tol: SupportsFloat | None = None, shape: Any = None, n_probe: SupportsIndex = 10, rng: SupportsIndex | np.random.Generator | None = None) -> CUR: ...
+def aca(
+    A: Any,
+    rank: SupportsIndex | None = None,
+    *,
+    tol: SupportsFloat | None = None,
+    shape: Any = None,
+    n_probe: SupportsIndex = 10,
+    rng: SupportsIndex | np.random.Generator | None = None,
+) -> CUR: ...

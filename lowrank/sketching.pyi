@@ -24,4 +24,12 @@ def orthonormal_basis(Y: Any) -> Any: ...
 def sketch_range(M: Any, width: Any, n_iter: Any, rng: Any) -> Any: ...
 
 
-def randomized_svd(A: Any, rank: SupportsIndex, *, oversample: SupportsIndex | None = None, n_iter: SupportsIndex = 2, method: Literal["subspace", "krylov"] = 'subspace', rng: SupportsIndex | np.random.Generator | None = None) -> TruncatedSVD: ...
+def randomized_svd(
+    A: Any,
+    rank: SupportsIndex,
+    *,
+    oversample: SupportsIndex | None = None,
+    n_iter: SupportsIndex = 2,
+    method: Literal["subspace", "krylov"] = 'subspace',
+    rng: SupportsIndex | np.random.Generator | None = None,
+) -> TruncatedSVD: ...

@@ -8,13 +8,43 @@ from typing import Any, Literal, SupportsFloat, SupportsIndex
 __all__ = ["soft_topk", "soft_topk_vjp", "soft_topk_jvp", "topk_temperature"]
 
 
-def soft_topk(x: Any, k: Any, *, temperature: SupportsFloat = 1.0, method: Literal["laplace", "sparse", "subset", "sigmoid", "expclip"] = 'laplace', axis: SupportsIndex = ...) -> Any: ...
+def soft_topk(
+    x: Any,
+    k: Any,
+    *,
+    temperature: SupportsFloat = 1.0,
+    method: Literal["laplace", "sparse", "subset", "sigmoid", "expclip"] = 'laplace',
+    axis: SupportsIndex = -1,
+) -> Any: ...
 
 
-def soft_topk_vjp(x: Any, k: Any, g: Any, *, temperature: Any = 1.0, method: Any = 'laplace', axis: Any = ...) -> Any: ...
+def soft_topk_vjp(
+    x: Any,
+    k: Any,
+    g: Any,
+    *,
+    temperature: SupportsFloat = 1.0,
+    method: Literal["laplace", "sparse", "subset", "sigmoid", "expclip"] = 'laplace',
+    axis: SupportsIndex = -1,
+) -> Any: ...
 
 
-def soft_topk_jvp(x: Any, k: Any, dx: Any, *, temperature: Any = 1.0, method: Any = 'laplace', axis: Any = ...) -> Any: ...
+def soft_topk_jvp(
+    x: Any,
+    k: Any,
+    dx: Any,
+    *,
+    temperature: SupportsFloat = 1.0,
+    method: Literal["laplace", "sparse", "subset", "sigmoid", "expclip"] = 'laplace',
+    axis: SupportsIndex = -1,
+) -> Any: ...
 
 
-def topk_temperature(x: Any, k: SupportsIndex, *, error: SupportsFloat = 0.01, method: Any = 'laplace', axis: Any = ...) -> Any: ...
+def topk_temperature(
+    x: Any,
+    k: SupportsIndex,
+    *,
+    error: SupportsFloat = 0.01,
+    method: Literal["laplace", "sparse", "subset", "sigmoid", "expclip"] = 'laplace',
+    axis: SupportsIndex = -1,
+) -> Any: ...

@@ -6,8 +6,21 @@ import numpy as np
 from matplotlib.cbook import get_sample_data
 from matplotlib.pyplot import imread
 
-from _literate.pages.drawing import (BOTTOM, LEFT, TOP, Drawn, across, as_image, chart, curve, frame, powers, slider,
-                                     text, up)
+from _literate.pages.drawing import (
+    BOTTOM,
+    LEFT,
+    TOP,
+    Drawn,
+    across,
+    as_image,
+    chart,
+    curve,
+    frame,
+    powers,
+    slider,
+    text,
+    up,
+)
 from lowrank.svd import truncated_svd
 
 

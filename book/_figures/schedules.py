@@ -2,8 +2,21 @@
 
 import numpy as np
 
-from _literate.pages.drawing import (LEFT, RIGHT, Drawn, across, chart, choice, curve, frame, number, plural, powers,
-                                     slider, up)
+from _literate.pages.drawing import (
+    LEFT,
+    RIGHT,
+    Drawn,
+    across,
+    chart,
+    choice,
+    curve,
+    frame,
+    number,
+    plural,
+    powers,
+    slider,
+    up,
+)
 from lowrank.polar_express import count_products, optimal_msign_schedule
 
 

@@ -2,8 +2,22 @@
 
 import numpy as np
 
-from _literate.pages.drawing import (BOTTOM, LEFT, RIGHT, TOP, Drawn, across, chart, choice, curve, frame, powers,
-                                     slider, text, up)
+from _literate.pages.drawing import (
+    BOTTOM,
+    LEFT,
+    RIGHT,
+    TOP,
+    Drawn,
+    across,
+    chart,
+    choice,
+    curve,
+    frame,
+    powers,
+    slider,
+    text,
+    up,
+)
 from lowrank.topk import soft_topk
 
 

@@ -4,13 +4,13 @@ from functools import cache
 from importlib import import_module as use
 from tempfile import TemporaryFile
 
-import lowrank
 import numpy as np
-from case import Case, EXACT, Target, cells, within
+from case import EXACT, Case, Target, cells, within
 from matrices import best_error, excess, matrix, spectrum_of
 from scipy import linalg, sparse
 from scipy.sparse.linalg import aslinearoperator, svds
 
+import lowrank
 
 # --- what is measured of a result
 

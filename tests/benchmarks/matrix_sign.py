@@ -4,12 +4,12 @@ from functools import cache
 from importlib import import_module as use
 from itertools import product
 
-import lowrank
 import numpy as np
-from case import Case, EXACT, Target, within
+from case import EXACT, Case, Target, within
 from matrices import matrix
 from scipy import linalg
 
+import lowrank
 
 # --- functions of one variable: f, interval, and the errors of the best polynomials
 

@@ -26,14 +26,15 @@ from datetime import datetime
 from pathlib import Path
 from statistics import geometric_mean, median
 
+import numpy as np
+import scipy
+from matrices import CACHE
+
 import low_rank
 import lowrank
 import matrix_sign
-import numpy as np
-import scipy
 import smooth_topk
 from low_rank import LONG, MEMORY
-from matrices import CACHE
 
 CASES = [*low_rank.CASES, *matrix_sign.CASES, *smooth_topk.CASES]
 OURS = "lowrank"
@@ -170,7 +171,7 @@ def run_case(case, quick):
                      "targets": [judge(t, found[OURS], found) for t in case.targets(name, rank)]})
     print_rows(case, rows)
     mean = means(case, rows)
-    overall = [judge(t, {t.measure: mean.get(t.peer, {}).get(t.measure)}, {t.peer: {t.measure: 1.0} for _ in mean})
+    overall = [judge(t, {t.measure: mean.get(t.peer, {}).get(t.measure)}, {t.peer: {t.measure: 1.0}} if mean else {})
                for t in case.overall]
     if mean:
         print("  ours over the peer, geometric means of time:",

@@ -3,10 +3,10 @@
 from functools import cache
 from importlib import import_module as use
 
-import lowrank
 import numpy as np
 from case import Case, Target, within
 
+import lowrank
 
 # --- soft_topk: scores of a normal distribution; the "rank" of a cell is k, and np.sort is the unit of time
 

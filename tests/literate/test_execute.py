@@ -3,9 +3,9 @@
 import json
 import os
 
-from _literate.commands import execute
 import pytest
 
+from _literate.commands import execute
 from tests.literate.minibook import code, md
 
 

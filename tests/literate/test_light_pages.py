@@ -1,6 +1,7 @@
 """What is taken off the built pages: icons that occur nowhere, scripts that nothing needs, and nothing else."""
 
 import pytest
+
 from _literate.theme.light_pages import light, without_unused
 
 USED = {"fa-link", "fa-moon"}

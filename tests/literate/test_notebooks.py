@@ -4,6 +4,7 @@ import copy
 
 import nbformat
 import pytest
+
 from _literate.commands import execute
 from _literate.source.chapters import read_book
 from _literate.source.model import ROOT

@@ -5,16 +5,16 @@ import pickle
 import re
 import tomllib
 
-import lowrank
 import numpy as np
 import pytest
 import yaml
-from _literate.source.chapters import read_book
-from _literate.source.model import ROOT
-from _literate.commands.front_picture import RANKS
 from matplotlib.cbook import get_sample_data
 from matplotlib.pyplot import imread
 
+import lowrank
+from _literate.commands.front_picture import RANKS
+from _literate.source.chapters import read_book
+from _literate.source.model import ROOT
 from tests.literate.minibook import code, python
 
 HEAVY = {"numpy", "scipy", "mpmath", "array_api_compat"}
@@ -31,7 +31,9 @@ def test_one_version():
 
 
 def test_the_package_offers_what_the_chapters_export():
-    assert lowrank.__all__ == [item.name for chapter in read_book().chapters for item in chapter.public]
+    chapters = read_book().chapters
+    assert list(lowrank._HOME) == [item.name for chapter in chapters for item in chapter.public]
+    assert lowrank.__all__ == [item.name for chapter in chapters if not chapter.extra for item in chapter.public]
     for name in lowrank.__all__:
         assert getattr(lowrank, name) is not None
 
@@ -41,7 +43,7 @@ def test_the_stub_lists_exactly_what_the_package_offers():
     listed = next(node.value for node in tree.body if isinstance(node, ast.Assign))
     imported = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module != "lowrank"]
     assert ast.literal_eval(listed) == lowrank.__all__
-    assert sorted(alias.asname for node in imported for alias in node.names) == sorted(lowrank.__all__)
+    assert sorted(alias.asname for node in imported for alias in node.names) == sorted(lowrank._HOME)
 
 
 def test_a_broken_module_does_not_break_the_others(book):

@@ -3,10 +3,10 @@
 import re
 
 import pytest
-from _literate.source.chapters import read_book
-from _literate.source.model import ROOT
 
 import lowrank
+from _literate.source.chapters import read_book
+from _literate.source.model import ROOT
 
 PAGE = (ROOT / "book" / "which_method.md").read_text(encoding="utf-8")
 SECTIONS = dict(zip(["low rank", "matrix sign", "k largest"], PAGE.split("\n## ")[1:], strict=True))

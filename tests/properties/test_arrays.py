@@ -5,8 +5,19 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from lowrank.arrays import (adjoint, as_stack, check_finite, check_parameter, cut_off,
-                            frobenius_norm, is_bounded, matching, peak_of, power_of_two, thin_svd)
+from lowrank.arrays import (
+    adjoint,
+    as_stack,
+    check_finite,
+    check_parameter,
+    cut_off,
+    frobenius_norm,
+    is_bounded,
+    matching,
+    peak_of,
+    power_of_two,
+    thin_svd,
+)
 from tests.properties.libraries import LIBRARIES
 from tests.properties.matrices import FLOATS
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lowrank.clipping import mclip, mstep, svfun, svfun_jvp, svfun_vjp
 from lowrank.polar_express import optimal_msign_schedule
 from lowrank.polar_factor import msign
-from lowrank.clipping import mclip, mstep, svfun, svfun_jvp, svfun_vjp
 from tests.properties.libraries import LIBRARIES
 from tests.properties.matrices import FLOATS, HARD, any_matrix, assert_unchanged, double, eps
 

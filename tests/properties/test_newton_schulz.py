@@ -7,9 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowrank.newton_schulz import (NewtonSchulzRoot, apply_schedule, linear_combination, matrix_polynomial,
-                                   pade_step, polar_residuals, schatten_norm, sqrtm_newton_schulz,
-                                   three_products)
+from lowrank.newton_schulz import (
+    NewtonSchulzRoot,
+    apply_schedule,
+    linear_combination,
+    matrix_polynomial,
+    pade_step,
+    polar_residuals,
+    schatten_norm,
+    sqrtm_newton_schulz,
+    three_products,
+)
 from tests.properties.libraries import LIBRARIES
 from tests.properties.matrices import FLOATS, HARD, any_matrix, assert_unchanged, double, eps, random_matrix
 

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowrank.norms import (nuclear_norm, nuclear_norm_grad, spectral_decay, spectral_norm,
-                           spectral_norm_grad)
+from lowrank.norms import nuclear_norm, nuclear_norm_grad, spectral_decay, spectral_norm, spectral_norm_grad
 from tests.properties.libraries import LIBRARIES
 from tests.properties.matrices import FLOATS, HARD, any_matrix, assert_unchanged, double, eps
 

@@ -9,10 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lowrank import (alternation_points, apply_schedule, best_degrees, optimal_msign_schedule, pade_step,
-                     polar_residuals, remez)
+from lowrank import (
+    alternation_points,
+    apply_schedule,
+    best_degrees,
+    optimal_msign_schedule,
+    pade_step,
+    polar_residuals,
+    remez,
+)
 from lowrank.newton_schulz import matrix_polynomial
-from lowrank.polar_express import _best_step, count_products, Schedule
+from lowrank.polar_express import Schedule, _best_step, count_products
 
 # E_1, E_2, ... from a separate computation with 400 digits
 REFERENCE = {

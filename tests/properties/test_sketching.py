@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator
 
-from lowrank.sketching import randomized_svd
 from lowrank.error_estimates import estimate_error, range_finder
+from lowrank.sketching import randomized_svd
 from tests.properties.matrices import FLOATS, HARD, KINDS, any_matrix, assert_unchanged, double, eps, random_matrix
 
 METHODS = ["subspace", "krylov"]

@@ -1,6 +1,5 @@
 """What stands in the generated files: the modules, their tests, and the lazy package with its stub."""
 
-import ast
 import re
 import sys
 import textwrap

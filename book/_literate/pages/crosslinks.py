@@ -11,7 +11,6 @@ from ..source.chapters import read_book
 from ..source.model import CLAIM_KINDS
 
 
-
 def book_of(app):
     """The model of the book that Sphinx builds; it is read once."""
     return _read_once(Path(app.srcdir))

@@ -4,8 +4,6 @@ import re
 from html import escape
 from pathlib import Path
 
-from docutils import nodes
-
 from ..commands.generate import heading
 from .crosslinks import anchor, api_page, book_of, chapter_of, module_page
 

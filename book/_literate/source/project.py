@@ -6,7 +6,6 @@ from importlib.util import find_spec
 
 from .model import Place, Problem
 
-
 OTHER_NAMES = {"scikit_learn": "sklearn"}  # packages that are imported under another name than they are installed
 
 

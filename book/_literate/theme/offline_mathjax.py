@@ -4,9 +4,9 @@ The package sphinx-mathjax-offline holds all of MathJax 3.2.2 (24 MB). A page th
 component, its fonts, and the TeX extensions that it loads when a formula first uses them.
 """
 
+import shutil
 from importlib.util import find_spec
 from pathlib import Path
-import shutil
 
 AUTOLOADED = (
     "action amscd bbox boldsymbol braket bussproofs cancel color enclose extpfeil html newcommand unicode verb".split()

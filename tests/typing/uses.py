@@ -1,0 +1,157 @@
+"""Every public function and class of `lowrank`, used as its users do: with arrays, lists, numbers of NumPy, and results.
+
+Type checkers have to accept this file (test_types.py), and it runs. A new public name is used here once.
+"""
+
+from fractions import Fraction
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.linalg import LinearOperator, aslinearoperator
+
+import lowrank
+
+rng = np.random.default_rng(0)
+A = rng.standard_normal((12, 8))
+rows_of_numbers = [[2.0, 1.0], [1.0, 3.0]]
+count = np.int64(3)
+zero_d = np.array(0.5)
+
+
+def use_approximations() -> None:
+    operator: LinearOperator = aslinearoperator(A)
+    svd: lowrank.TruncatedSVD = lowrank.truncated_svd(A, count)
+    U, s, Vh = svd
+    assert svd.shape == A.shape and svd.rank == 3 and svd.dtype == svd.U.dtype and len(svd.s) == len(s)
+    assert np.allclose(svd.reconstruct() @ A.T, svd @ A.T) and np.allclose(A.T @ svd, A.T @ (U * s) @ Vh)
+    assert np.allclose(np.asarray(svd), (svd.U * svd.s) @ svd.Vh) and svd.factors
+    lowrank.truncated_svd(csr_array(A), tol=zero_d)
+    lowrank.truncated_svd(rows_of_numbers, rank=1)
+    fast: lowrank.TruncatedSVD = lowrank.randomized_svd(operator, 2, oversample=4, n_iter=1, method="krylov", rng=count)
+    estimate: lowrank.ErrorEstimate = lowrank.estimate_error(A, fast, n_probe=10, norm="fro", confidence=0.99, rng=rng)
+    assert estimate.estimate <= estimate.bound and estimate.confidence == 0.99
+    basis: lowrank.RangeBasis = lowrank.range_finder(A, tol=0.5, rng=None)
+    assert len(basis.Q) == len(A) and basis.error <= basis.bound and basis.passes > 0
+    lowrank.range_finder(A, rank=2)
+
+
+def use_products() -> None:
+    product, info = lowrank.cr_multiply(A, A.T, count, method="sample", p=np.full(8, 1 / 8), return_info=True, rng=0)
+    chosen: lowrank.CRInfo = info
+    assert product.shape == (12, 12) and len(chosen.indices) == len(chosen.weights) <= 3 and chosen.rms_error >= 0
+    lowrank.cr_multiply(A, A.T, 3, method="topk")
+    lowrank.cr_weights(A, A.T, [0, 1, 2])
+
+
+def use_columns_and_rows() -> None:
+    chosen: lowrank.InterpolativeDecomposition = lowrank.interp_decomp(A, 3, f=2, method="qr", rng=0)
+    columns, Z = chosen
+    assert np.array_equal(chosen.columns, columns) and np.array_equal(chosen.Z, Z) and chosen.C.shape == (12, 3)
+    assert chosen.error.bound > 0 and (chosen.suboptimality is None or chosen.suboptimality > 1)
+    lowrank.interp_decomp(A, tol=1e-3)
+    skeleton: lowrank.CUR = lowrank.cur(A, 3, core="optimal", select="maxvol", f=1.5, rng=0)
+    columns, U, rows = skeleton
+    assert skeleton.C.shape[1] == len(columns) == len(skeleton.columns) and skeleton.R.shape[0] == len(rows)
+    assert skeleton.CU.shape == (12, 3) and np.array_equal(skeleton.U, U) and len(skeleton.rows) == skeleton.rank
+    lowrank.cur(A, rows=[0, 1], columns=np.array([2, 3]))
+    cross: lowrank.CUR = lowrank.aca((lambda i: A[i], lambda j: A[:, j]), 2, shape=(12, 8), n_probe=5, rng=1)
+    assert cross.error is None or cross.error.estimate > 0
+    lowrank.aca(A, tol=Fraction(1, 100))
+    volume: lowrank.MaxVolume = lowrank.maxvol(A[:, :3], tol=1.1)
+    assert len(volume.rows) == 3 and volume.B.shape == (12, 3)
+
+
+def use_kernels_and_scores() -> None:
+    K = A @ A.T
+    partial: lowrank.RPCholesky = lowrank.rpcholesky(K, 4, block=2, tol=0.0, rng=0)
+    F, pivots = partial
+    assert np.array_equal(partial.F, F) and len(partial.pivots) == len(pivots) and partial.trace_error is not None
+    lowrank.rpcholesky((np.diag(K), lambda J: K[:, J]), rank=2)
+    sketch: lowrank.Nystrom = lowrank.nystrom(K, 4, oversample=2, rng=0)
+    assert sketch.F.shape[0] == 12 and sketch.reconstruct().shape == K.shape
+    index: lowrank.CURIndex = lowrank.CURIndex.fit(A, n_anchors=3, queries=None, ridge=0.0, rng=0)
+    assert index.error >= 0 and index.ridge >= 0 and index.amplification >= 1 and len(index.anchors) == len(index.Z)
+    assert index.left.shape[1] == index.right.shape[0] and index.scores(A[0, index.anchors]).shape == (8,)
+    best: lowrank.Ranking = index.query(A[0, index.anchors], 2)
+    found: lowrank.Ranking = index.search(lambda items: A[0, items], 2, budget=np.int32(4))
+    assert len(best.items) == len(best.scores) == len(found.items)
+    wider: lowrank.CURIndex = index.add(rng.standard_normal((12, 1)))
+    assert lowrank.CURIndex(**index._asdict()).Z.shape[1] == wider.Z.shape[1] - 1
+
+
+def use_pseudo_inverse() -> None:
+    X, rank = lowrank.pinv(A, rtol=1e-12, atol=0.0, hermitian=False, return_rank=True)
+    assert rank == 8
+    residuals: lowrank.PenroseResiduals = lowrank.penrose_residuals(A, X)
+    assert max(residuals.AXA, residuals.XAX, residuals.AX, residuals.XA) < 1e-10
+    by_products: lowrank.NewtonSchulzInverse = lowrank.pinv_newton_schulz(A, order=3, tol=1e-8)
+    assert by_products.converged and by_products.rank == 8 and by_products.residual < 1e-6 and by_products.steps > 0
+    assert by_products.X.shape == X.shape == lowrank.pinv(A.tolist()).shape
+    lowrank.best_factor(A, left=A[:, :2], right=A[:3], rtol=1e-10)
+
+
+def use_polynomials() -> None:
+    p: lowrank.Minimax = lowrank.remez(np.exp, 4, (0, 1), weight=None, odd=False, even=False, tol=1e-10, maxiter=30)
+    assert p.converged and p.error <= p.max_error and p.iterations > 0 and p.roundoff < 1e-10 and len(p.points) == 6
+    assert p(0.5) > 1 and len(p.coefficients) == len(p.powers()) == 5 and p.interval == (0, 1)
+    levels: lowrank.Alternation = lowrank.alternation_points(np.exp, p, 4, (0, 1), samples=200)
+    assert levels.lower <= levels.upper and len(levels.points) == len(levels.errors)
+
+
+def use_the_matrix_sign() -> None:
+    schedule: lowrank.Schedule = lowrank.optimal_msign_schedule(4, degree=5, lower=1e-2, upper=1.0, cushion=0.0, safety=0.0)
+    assert len(schedule) == len(schedule.errors) == len(schedule.bounds) and schedule[0]
+    lowrank.optimal_msign_schedule(degree=(3, 5), tol=1e-3, dps=20)
+    assert len(lowrank.pade_step(3)) == 2 and sum(lowrank.best_degrees(6, 1e-2, degrees=[3, 5])) > 0
+    X, info = lowrank.msign(A, method="polynomial", tol=1e-6, return_info=True)
+    sign: lowrank.SignInfo = info
+    assert sign.converged and sign.bound < 1 and sign.hermitian < 1 and sign.steps > 0 and sign.products > 0
+    residuals: lowrank.PolarResiduals = lowrank.polar_residuals(A, X)
+    assert residuals.orthogonality < 1 and residuals.bound < 1 and residuals.hermitian < 1
+    assert residuals.backward >= 0 and residuals.smallest is not None
+    lowrank.msign(A, method="polynomial", schedule=schedule)
+    lowrank.apply_schedule(A, schedule, normalize="schatten4", form="gram", restart=2)
+    lowrank.schatten_norm(A, 8)
+    root: lowrank.NewtonSchulzRoot = lowrank.sqrtm_newton_schulz(A.T @ A / 100)
+    assert root.converged and root.steps > 0 and root.residual < 1e-8 and root.root.shape == root.inverse.shape
+    lowrank.msign_jvp(A, A, rtol=1e-12)
+    lowrank.msign_vjp(A, A)
+
+
+def use_singular_values() -> None:
+    lowrank.svfun(A, np.tanh, rtol=None)
+    lowrank.svfun_jvp(A, A, np.tanh, lambda s: 1 / np.cosh(s) ** 2)
+    lowrank.svfun_vjp(A, A, np.tanh, lambda s: 1 / np.cosh(s) ** 2)
+    lowrank.mclip(A, 0, zero_d, method="svd")
+    lowrank.mstep(A, threshold=1)
+    norm, info = lowrank.spectral_norm(A, method="power", tol=1e-6, steps=5000, rng=0, return_info=True)
+    power: lowrank.PowerInfo = info
+    assert norm > 0 and power.converged and power.steps > 0 and power.residual >= 0
+    lowrank.spectral_norm_grad(A)
+    assert lowrank.nuclear_norm(A) > norm and lowrank.nuclear_norm_grad(A).shape == A.shape
+    lowrank.spectral_decay(A, 0.1)
+
+
+def use_muon() -> None:
+    step: lowrank.MuonUpdate = lowrank.muon_update(A, None, beta=0.9, nesterov=True, scale="rms", normalize="schatten4")
+    lowrank.muon_update(A, step.momentum, scale=0.2)
+    assert step.update.shape == A.shape
+    muon = lowrank.Muon(1e-3, weight_decay=0.0, adam_lr=1e-3, betas=(0.9, 0.99), kinds=["matrix", "adamw"], beta=0.9)
+    state: lowrank.MuonState = muon.init([A, A[0]])
+    params, state = muon.step([A, A[0]], [A, A[0]], state, factor=0.5)
+    assert len(params) == len(state.momenta) == len(state.sizes) and state.count == 1 and muon.lr == 1e-3
+
+
+def use_simplex_maps() -> None:
+    x = [3.0, 1.0, 2.0]
+    g = np.ones(3)
+    lowrank.softmax(x, temperature=zero_d, axis=-1)
+    lowrank.softmax_vjp(x, g)
+    lowrank.sparsemax(x, temperature=2)
+    lowrank.sparsemax_vjp(x, g)
+    lowrank.entmax(x, alpha=1.5)
+    lowrank.entmax_vjp(x, g, alpha=1.5)
+    temperature = lowrank.topk_temperature(x, 2, error=0.05)
+    lowrank.soft_topk(x, 2, temperature=temperature, method="sparse", axis=np.int64(0))
+    gx, gk, gT = lowrank.soft_topk_vjp(x, 2, g, method="sigmoid")
+    lowrank.soft_topk_jvp(x, 2, g)

@@ -237,7 +237,6 @@ def _isometry_bound(P):
 
 def _certify(A, X, isometry, tol):
     """bound, hermitian, converged for wide A and X."""
-    xp = array_namespace(A)
     A, P = A / power_of_two(peak_of(A)), X @ adjoint(X)
     H = A @ adjoint(X)
     hermitian = (frobenius_norm(H - adjoint(H)) / safe_divisor(frobenius_norm(A)))[..., 0, 0]

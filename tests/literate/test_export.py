@@ -727,9 +727,9 @@ def add_to(module, *cells):
     return spoil
 
 
-def add_settings(module, **settings):
+def add_settings(module, word=None, **settings):
     def spoil(book):
-        book.settings[module] = settings
+        book.settings[module] = word or settings
         book.save()
 
     return spoil
@@ -840,6 +840,10 @@ BAD_FILES = {
     "a setting that is none": (
         add_settings("psd", extras="fun"),
         "book/low_rank/psd.ipynb: its metadata have the setting `extras`; the only one below `lowrank` is `extra`",
+    ),
+    "a word in place of a setting": (
+        add_settings("psd", "fun"),
+        "book/low_rank/psd.ipynb: its metadata have the setting `fun`; the only one below `lowrank` is `extra`",
     ),
     "an import from a chapter with an extra": (
         add_settings("conventions", extra="fun"),

@@ -103,8 +103,8 @@ def _well_formed(cell):
 
 def _settings(notebook):
     metadata = notebook.get("metadata")
-    settings = metadata.get("lowrank") if isinstance(metadata, dict) else None
-    return settings if isinstance(settings, dict) else {}
+    settings = metadata.get("lowrank", {}) if isinstance(metadata, dict) else {}
+    return settings if isinstance(settings, dict) else {str(settings): None}  # which the rules refuse
 
 
 def _read_cell(number, raw):

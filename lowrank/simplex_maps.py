@@ -54,8 +54,8 @@ def _check_axis(axis, shape):
 def as_slices(x, axis, **others):
     """(xp, back, finite, X, ...): x and others as doubles, slices last; back undoes that."""
     xp, A = as_floats(x, "x")
-    arrays = {"x": A, **{name: matching(B, name, A, "x") for name, B in others.items()}}
-    doubles = [_as_double(xp, B, name) for name, B in arrays.items()]
+    others = {name: matching(B, name, A, "x") for name, B in others.items()}
+    doubles = [_as_double(xp, A, "x"), *(_as_double(xp, B, name) for name, B in others.items())]
     place = _check_axis(axis, A.shape)
     finite = not may_hold(~is_bounded(A))
     if not finite and not may_hold(xp.all(~xp.isnan(A))):
@@ -63,10 +63,10 @@ def as_slices(x, axis, **others):
                          "allowed are numbers, -inf and +inf")
     half = isinstance(x, np.ndarray) and x.dtype == np.float16      # A is float32 then
     dtype = x.dtype if half else A.dtype
-    is_last = place % A.ndim == A.ndim - 1
-    move = lambda B, old, new: B if is_last else xp.moveaxis(B, old, new)
-    slices = [move(B, place, -1) for B in doubles]
-    return xp, lambda P: xp.astype(move(P, -1, place), dtype, copy=False), finite, *slices
+    if place % A.ndim == A.ndim - 1:
+        return xp, lambda P: xp.astype(P, dtype, copy=False), finite, *doubles
+    back = lambda P: xp.astype(xp.moveaxis(P, -1, place), dtype, copy=False)
+    return xp, back, finite, *(xp.moveaxis(B, place, -1) for B in doubles)
 
 
 # %% book/smooth_topk/simplex_maps.ipynb: check_temperature

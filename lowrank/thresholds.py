@@ -19,10 +19,10 @@ __all__ = []
 
 # %% book/smooth_topk/thresholds.ipynb: Slices
 class Slices(namedtuple("Slices", "xp X k T method certain allowed")):
-    """Scores X of the library xp, slices along the last axis, of each of which k are to be chosen.
+    """Scores X in slices along the last axis, how many are to be chosen of each, and how.
 
-    k and the two counts end in an axis of length 1; k may be one number for all slices, of shape
-    (1,). The functions below take this as their first argument, S.
+    k, certain and allowed end in an axis of length 1; k may be one number for all slices, of shape
+    (1,). xp is the array library. The functions below take this as their first argument, S.
     """
 
     __slots__ = ()
@@ -149,10 +149,6 @@ def _sparse_root(S, borders):
 
 
 # %% book/smooth_topk/thresholds.ipynb: _outside
-_ROOTS = {"laplace": _laplace_root, "sigmoid": _sigmoid_root,
-          "sparse": _sparse_root, "expclip": _expclip_root}
-
-
 def _outside(S, Z):
     """A level above all finite scores Z where none is to be chosen, below them where all are."""
     xp, finite = S.xp, S.xp.isfinite(S.X)
@@ -163,6 +159,10 @@ def _outside(S, Z):
 
 
 # %% book/smooth_topk/thresholds.ipynb: from_threshold
+_ROOTS = {"laplace": _laplace_root, "sigmoid": _sigmoid_root,
+          "sparse": _sparse_root, "expclip": _expclip_root}
+
+
 def from_threshold(S):
     """t: the scores from the threshold of their slice, in units of T."""
     xp, edge = S.xp, S.edge
@@ -186,26 +186,25 @@ def curve(S, t):
     return xp.abs(xp.astype(t > 0, t.dtype) - tail)             # 1 - tail above, tail below
 
 
-# %% book/smooth_topk/thresholds.ipynb: in_blocks
+# %% book/smooth_topk/thresholds.ipynb: blocks
 _BLOCK, _LONG = 32_768, 4_096         # scores in a block; from when on slices go alone
 
 
-def in_blocks(*vectors):
-    """Views of vectors of one length, block by block."""
-    for i in range(0, len(vectors[0]), _BLOCK):
-        yield [v[i:i + _BLOCK] for v in vectors]
+def blocks(n):
+    """The indices of n entries, in blocks."""
+    return [slice(i, i + _BLOCK) for i in range(0, n, _BLOCK)]
 
 
 # %% book/smooth_topk/thresholds.ipynb: row_blocks
 def row_blocks(S, *others):
-    """Slices of NumPy, some rows at a time, each time with the same rows of other arrays."""
+    """Slices of NumPy, some rows at a time, with views of the same rows of other arrays."""
     n = S.X.shape[-1]
     step = max(1, _BLOCK // n) if n < _LONG else 1
     k = S.k if S.k.shape == S.certain.shape else np.broadcast_to(S.k, S.certain.shape)
     tables = [A.reshape(-1, A.shape[-1]) for A in (S.X, k, S.certain, S.allowed, *others)]
     for i in range(0, len(tables[0]), step):
         X, k, certain, allowed, *rest = (A[i:i + step] for A in tables)
-        yield S._replace(X=X, k=k, certain=certain, allowed=allowed), *rest
+        yield Slices(S.xp, X, k, S.T, S.method, certain, allowed), *rest
 
 
 def one_slice(S):
@@ -215,15 +214,15 @@ def one_slice(S):
     certain, k, allowed = S.certain.item(), S.k.item(), S.allowed.item()
     if not certain < k < allowed:
         return None
-    return S._replace(X=S.X[0], k=k, certain=certain, allowed=allowed)
+    return Slices(S.xp, S.X[0], k, S.T, S.method, certain, allowed)
 
 
 # %% book/smooth_topk/thresholds.ipynb: _blocks_from
 def _blocks_from(S, threshold, out):
     """t, the scores from a threshold in units of T, written into out block by block."""
     centre, level = threshold
-    for x, t in in_blocks(S.X, out):
-        np.subtract(x, centre, out=t)
+    for block in blocks(len(out)):
+        t = np.subtract(S.X[block], centre, out=out[block])
         t *= 1 / S.T
         t -= level
         yield t
@@ -302,8 +301,8 @@ def _block_values(S, w, c):
 def _by_exponentials(S, start, W):
     """The threshold for laplace, sigmoid and expclip, and p written into W."""
     for t in _blocks_from(S, start, W):
-        np.exp(np.minimum(t, 700, out=t), out=t)
-    views, moved = [w for (w,) in in_blocks(W)], 0.0
+        np.exp(np.minimum(t, 700, out=t), out=t)    # e^700 is finite, and large enough
+    views, moved = [W[block] for block in blocks(len(W))], 0.0
     enough = 1e-5 if S.method == "laplace" else 1e-7
     for _ in range(30):
         c = np.exp(moved)

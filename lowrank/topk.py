@@ -16,10 +16,10 @@ from lowrank.arrays import NUMPY, may_hold
 from lowrank.simplex_maps import as_slices, check_room, check_temperature, mass
 from lowrank.thresholds import (
     Slices,
+    blocks,
     border_scores,
     curve,
     from_threshold,
-    in_blocks,
     long_from_threshold,
     long_values,
     one_slice,
@@ -37,13 +37,18 @@ def _mean_field(xp, t):
     return xp.where(t > 0, large, small), xp.where(t > 0, small, large)
 
 
-# %% book/smooth_topk/topk.ipynb: _circle
+# %% book/smooth_topk/topk.ipynb: _number_of_nodes
+def _number_of_nodes(xp, s2):
+    """M, odd, and enough for sixteen digits."""
+    return 2 * xp.ceil((12.5 + xp.sqrt(180 + 80 * s2)) / 2) + 1
+
+
 def _circle(S, items):
     """For each node w: real and imaginary part of its weight, 1 - cos w, sin w, as (..., 1)."""
     xp, nodes = S.xp, []
     total = lambda f: sum(mass(xp, f(p, q)) for p, q in items)
     s2, rest = total(lambda p, q: p * q), total(lambda p, q: p) - S.k
-    M = 2 * xp.ceil((12.5 + xp.sqrt(180 + 80 * s2)) / 2) + 1
+    M = _number_of_nodes(xp, s2)
     for j in range(29):
         w = 2 * math.pi * j / M
         h, sine = 2 * xp.sin(w / 2)**2, xp.sin(w)
@@ -121,7 +126,7 @@ def _powers(p):
 def _long_nodes(p):
     """The angles w of the nodes for a long slice, and c = e^(iw) - 1."""
     s2 = p.sum() - np.dot(p, p)
-    M = 2 * math.ceil((12.5 + math.sqrt(180 + 80 * s2)) / 2) + 1
+    M = int(_number_of_nodes(NUMPY, s2))
     w = 2 * math.pi / M * np.arange(min(29, (M + 1) // 2))
     h = 2 * np.sin(w / 2)**2
     used = s2 * h < 41
@@ -130,10 +135,10 @@ def _long_nodes(p):
 
 def _node_by_node(S, p):
     """The marginals of a long slice as above, written over its mean field p."""
-    items = [(part, 1 - part) for (part,) in in_blocks(p)]
+    items = [(p[block], 1 - p[block]) for block in blocks(len(p))]
     nodes = _circle(S, items)
-    for item in items:
-        item[0][:] = _marginals(NUMPY, item, nodes)
+    for block, item in zip(blocks(len(p)), items):
+        p[block] = _marginals(NUMPY, item, nodes)
 
 
 # %% book/smooth_topk/topk.ipynb: _long_marginals
@@ -217,15 +222,15 @@ def _long_values(S, out):
     """The same for one slice of NumPy with a choice, written into out; whether that succeeds."""
     if S.method != "subset":
         return long_values(S, out)
-    n, k = len(S.X), S.k
-    field = _threshold_form(S)
-    if 2 * k > n:                                   # choose those that are left out
+    n, k, field = len(S.X), S.k, _threshold_form(S)
+    many = 2 * k > n
+    if many:                                        # choose those that are left out
         field = field._replace(X=-S.X, k=n - k, certain=n - S.allowed, allowed=n - S.certain)
     if not long_values(field, out):
         return False
     _long_marginals(field, out)
     np.minimum(np.maximum(out, 0, out=out), 1, out=out)             # rounding
-    if 2 * k > n:
+    if many:
         np.subtract(1, out, out=out)
     return abs(out.sum() - k) <= 1e-12 * k
 
@@ -370,10 +375,10 @@ def _long_gradients(S, v):
     if t is None:
         return None
     if S.method == "subset":
-        gx, mean = np.empty_like(t), 0.0
-        products = _subset_products(S, *zip(*in_blocks(t, v)))
-        for (out,), product in zip(in_blocks(gx), products):
-            out[:] = product
+        gx, mean, parts = np.empty_like(t), 0.0, blocks(len(t))
+        products = _subset_products(S, [t[part] for part in parts], [v[part] for part in parts])
+        for part, product in zip(parts, products):
+            gx[part] = product
     else:
         gx, mean = _products(S, t, v)
     gT = -np.dot(t, gx) / S.T

@@ -111,7 +111,8 @@ def _measured(x, temperature, axis, **others):
     """(xp, back, T, Z, ...): the arguments, checked; Z are the scores from their peak."""
     T = check_temperature(temperature)
     xp, back, finite, X, *rest = as_slices(x, axis, **others)
-    check_room(xp, X, 1, finite)
+    if not finite or 0 in X.shape:
+        check_room(xp, X, 1, finite)
     return xp, back, T, _from_peak(xp, X, T), *rest
 
 

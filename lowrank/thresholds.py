@@ -49,20 +49,21 @@ _FAR = 1e300                                         # in units of T; beyond all
 
 def _in_units(S):
     """(S from a centre in units of T, its border scores there, the centre)."""
-    xp, borders = S.xp, border_scores(S)
-    centre = borders[0] if S.method == "expclip" else borders[0] / 2 + borders[1] / 2
+    xp, (first, last) = S.xp, border_scores(S)
+    centre = first if S.method == "expclip" else first / 2 + last / 2
     centre = xp.where(xp.isfinite(centre), centre, 0.0)
-    Z, *borders = (xp.clip((A - centre) / S.T, -_FAR, _FAR) for A in (S.X, *borders))
-    return S._replace(X=Z, T=1.0), borders, centre
+    Z, *borders = [xp.clip((A - centre) / S.T, -_FAR, _FAR) for A in (S.X, first, last)]
+    return Slices(xp, Z, S.k, 1.0, S.method, S.certain, S.allowed), borders, centre
 
 
 # %% book/smooth_topk/thresholds.ipynb: _laplace_step
-def _laplace_step(xp, excess, a, b):
-    """The step to the root for a known split: excess = m - k, and the logarithms a, b of A, B."""
-    c = xp.abs(excess)
+def _laplace_step(S, m, tails):
+    """The step to the root for a known split: m scores above, and the logarithms of A and B."""
+    xp, k, (a, b) = S.xp, S.k, tails
+    c = xp.abs(m - k)
     r = xp.log(c + xp.hypot(c, xp.exp((a + b) / 2)))
     middle = xp.where(a == b, 0.0, (b - a) / 2)     # also where both sums underflow
-    return xp.where(excess > 0, r - a, xp.where(excess < 0, b - r, middle))
+    return xp.where(m > k, r - a, xp.where(m < k, b - r, middle))
 
 
 # %% book/smooth_topk/thresholds.ipynb: _tails
@@ -84,7 +85,7 @@ def _laplace_root(S, borders):
         m = mass(xp, above)
         if not may_hold(xp.any(m != last)):
             break
-        level, last = level + _laplace_step(xp, m - S.k, *_tails(xp, t, above, half)), m
+        level, last = level + _laplace_step(S, m, _tails(xp, t, above, half)), m
     return level
 
 
@@ -200,7 +201,7 @@ def row_blocks(S, *others):
     """Slices of NumPy, some rows at a time, with views of the same rows of other arrays."""
     n = S.X.shape[-1]
     step = max(1, _BLOCK // n) if n < _LONG else 1
-    k = S.k if S.k.shape == S.certain.shape else np.broadcast_to(S.k, S.certain.shape)
+    k = S.k if S.k.shape == S.certain.shape else S.k + 0 * S.certain
     tables = [A.reshape(-1, A.shape[-1]) for A in (S.X, k, S.certain, S.allowed, *others)]
     for i in range(0, len(tables[0]), step):
         X, k, certain, allowed, *rest = (A[i:i + step] for A in tables)

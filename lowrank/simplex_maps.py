@@ -17,10 +17,15 @@ from lowrank.arrays import as_floats, check_parameter, is_bounded, matching, may
 __all__ = ["softmax", "softmax_vjp", "sparsemax", "sparsemax_vjp", "entmax", "entmax_vjp"]
 
 
-# %% book/smooth_topk/simplex_maps.ipynb: _centred
+# %% book/smooth_topk/simplex_maps.ipynb: mass
+def mass(xp, A):
+    """Sums along the last axis, kept with length 1."""
+    return xp.sum(A, axis=-1, keepdims=True)
+
+
 def _centred(xp, d, v):
     """(D - d d^T / sum(d)) v along the last axis: v minus its d-weighted mean, times d."""
-    return d * (v - xp.sum(d * v, axis=-1, keepdims=True) / xp.sum(d, axis=-1, keepdims=True))
+    return d * (v - mass(xp, d * v) / mass(xp, d))
 
 
 # %% book/smooth_topk/simplex_maps.ipynb: as_slices
@@ -34,34 +39,41 @@ def _as_double(xp, B, name):
     return xp.astype(B, here.get("float64", B.dtype), copy=False)
 
 
-def as_slices(x, axis, **others):
-    """(xp, back, finite, X, ...): x and its like in double precision, slices last; back undoes it."""
-    xp, A = as_floats(x, "x")
-    arrays = {"x": A, **{name: matching(B, name, A, "x") for name, B in others.items()}}
-    doubles = [_as_double(xp, B, name) for name, B in arrays.items()]
+def _check_axis(axis, shape):
+    """The axis as an index, positive or negative, of a shape."""
     try:
         place = operator.index(axis)
     except TypeError:
         raise TypeError(f"axis is {axis!r}; allowed is an integer") from None
-    if not -A.ndim <= place < A.ndim:
+    if not -len(shape) <= place < len(shape):
         raise ValueError(f"axis is {axis!r}; allowed is an axis of x, "
-                         f"whose shape is {tuple(A.shape)}")
+                         f"whose shape is {tuple(shape)}")
+    return place
+
+
+def as_slices(x, axis, **others):
+    """(xp, back, finite, X, ...): x and others as doubles, slices last; back undoes that."""
+    xp, A = as_floats(x, "x")
+    others = {name: matching(B, name, A, "x") for name, B in others.items()}
+    doubles = [_as_double(xp, A, "x"), *(_as_double(xp, B, name) for name, B in others.items())]
+    place = _check_axis(axis, A.shape)
     finite = not may_hold(~is_bounded(A))
     if not finite and not may_hold(xp.all(~xp.isnan(A))):
         raise ValueError(f"x contains {int(xp.count_nonzero(xp.isnan(A)))} NaN; "
                          "allowed are numbers, -inf and +inf")
     half = isinstance(x, np.ndarray) and x.dtype == np.float16      # A is float32 then
     dtype = x.dtype if half else A.dtype
-    move = lambda B, old, new: B if place % A.ndim == A.ndim - 1 else xp.moveaxis(B, old, new)
-    slices = [move(B, place, -1) for B in doubles]
-    return xp, lambda P: xp.astype(move(P, -1, place), dtype, copy=False), finite, *slices
+    if place % A.ndim == A.ndim - 1:
+        return xp, lambda P: xp.astype(P, dtype, copy=False), finite, *doubles
+    back = lambda P: xp.astype(xp.moveaxis(P, -1, place), dtype, copy=False)
+    return xp, back, finite, *(xp.moveaxis(B, place, -1) for B in doubles)
 
 
 # %% book/smooth_topk/simplex_maps.ipynb: check_temperature
 def check_temperature(T):
     """The temperature, a positive finite number."""
     return check_parameter(T, "temperature", "a number with 0 < temperature < inf",
-                            lambda T: 0 < T < math.inf)
+                           lambda T: 0 < T < math.inf)
 
 
 def count_true(xp, mask, dtype):
@@ -79,26 +91,36 @@ def check_room(xp, X, k, finite):
     if not may_hold(~xp.any(poor)):
         first = int(xp.argmax(xp.astype(poor, xp.int8)))
         certain, allowed = (int(xp.reshape(count, (-1,))[first]) for count in counts)
-        given = float(xp.reshape(xp.broadcast_to(xp.asarray(k), counts[0].shape), (-1,))[first])
-        raise ValueError(f"x has a slice of length {X.shape[-1]} with {certain} entries +inf and "
-                         f"{allowed} above -inf; allowed are masks with {given:g} between these numbers")
+        given = xp.reshape(xp.broadcast_to(xp.asarray(k), counts[0].shape), (-1,))[first]
+        raise ValueError(
+            f"x has a slice of length {X.shape[-1]} with {certain} entries +inf and {allowed} "
+            f"above -inf; allowed are masks with {float(given):g} between these numbers")
     return counts
 
 
 # %% book/smooth_topk/simplex_maps.ipynb: _from_peak
-def _from_peak(xp, finite, X, T):
+def _from_peak(xp, X, T):
     """(x - max x) / T along the last axis; a score +inf is the peak, and the others masks."""
-    check_room(xp, X, 1, finite)
     if 0 in X.shape:
         return X
     peak = xp.max(X, axis=-1, keepdims=True)
     return xp.where(X == peak, 0.0, (X - peak) / T)
 
 
+def _measured(x, temperature, axis, **others):
+    """(xp, back, T, Z, ...): the arguments, checked; Z are the scores from their peak."""
+    T = check_temperature(temperature)
+    xp, back, finite, X, *rest = as_slices(x, axis, **others)
+    if not finite or 0 in X.shape:
+        check_room(xp, X, 1, finite)
+    return xp, back, T, _from_peak(xp, X, T), *rest
+
+
+# %% book/smooth_topk/simplex_maps.ipynb: _softmax
 def _softmax(xp, Z):
     """exp(z_i) / sum exp(z_j)."""
     E = xp.exp(Z)
-    return E / xp.sum(E, axis=-1, keepdims=True)
+    return E / mass(xp, E)
 
 
 def _sparsemax(xp, Z):
@@ -107,10 +129,11 @@ def _sparsemax(xp, Z):
     j = xp.cumulative_sum(xp.ones_like(S), axis=-1)                 # 1, 2, ..., n
     support = j * S > xp.cumulative_sum(S, axis=-1) - 1
     r = count_true(xp, support, Z.dtype)
-    level = (xp.sum(xp.where(support, S, 0.0), axis=-1, keepdims=True) - 1) / r
+    level = (mass(xp, xp.where(support, S, 0.0)) - 1) / r
     return xp.where(Z > level, Z - level, 0.0)
 
 
+# %% book/smooth_topk/simplex_maps.ipynb: _entmax
 def _entmax(xp, Z, beta):
     """((beta z_i - tau)_+)^(1 / beta): Newton's method for the logarithm of the largest."""
     ell, eps = xp.zeros_like(Z[..., :1]), xp.finfo(Z.dtype).eps
@@ -120,17 +143,18 @@ def _entmax(xp, Z, beta):
         log_u = xp.log1p(xp.where(inside, v, 0.0))
         P = xp.where(inside, xp.exp(log_u / beta), 0.0)
         q = xp.where(inside, xp.exp((1 / beta - 1) * log_u - beta * ell), 0.0)
-        step = (xp.sum(P, axis=-1, keepdims=True) - 1) / xp.sum(q, axis=-1, keepdims=True)
+        step = (mass(xp, P) - 1) / mass(xp, q)
         if not may_hold(xp.any(step > 4 * eps)):
             break
         ell = ell + step
-    return P / xp.sum(P, axis=-1, keepdims=True)
+    return P / mass(xp, P)
 
 
-def _pull(xp, back, Z, d, G, T):
+# %% book/smooth_topk/simplex_maps.ipynb: _pull
+def _pull(xp, T, Z, d, G):
     """(gx, gT) for the weights d of a map and the cotangent G."""
     GX = _centred(xp, d, G) / T
-    return back(GX), -xp.sum(xp.where(d > 0, Z * GX, 0.0))
+    return GX, -xp.sum(xp.where(d > 0, Z * GX, 0.0))
 
 
 # %% book/smooth_topk/simplex_maps.ipynb: softmax
@@ -174,9 +198,8 @@ def softmax(x, *, temperature=1.0, axis=-1):
     >>> softmax(np.array([2.0, 1.0, -np.inf])).round(4).tolist()
     [0.7311, 0.2689, 0.0]
     """
-    T = check_temperature(temperature)
-    xp, back, finite, X = as_slices(x, axis)
-    return back(_softmax(xp, _from_peak(xp, finite, X, T)))
+    xp, back, _, Z = _measured(x, temperature, axis)
+    return back(_softmax(xp, Z))
 
 
 @np.errstate(all="ignore")
@@ -215,10 +238,9 @@ def softmax_vjp(x, g, *, temperature=1.0, axis=-1):
     >>> gx.tolist()
     [0.1875, -0.0625, -0.0625, -0.0625]
     """
-    T = check_temperature(temperature)
-    xp, back, finite, X, G = as_slices(x, axis, g=g)
-    Z = _from_peak(xp, finite, X, T)
-    return _pull(xp, back, Z, _softmax(xp, Z), G, T)
+    xp, back, T, Z, G = _measured(x, temperature, axis, g=g)
+    gx, gT = _pull(xp, T, Z, _softmax(xp, Z), G)
+    return back(gx), gT
 
 
 # %% book/smooth_topk/simplex_maps.ipynb: sparsemax
@@ -254,9 +276,7 @@ def sparsemax(x, *, temperature=1.0, axis=-1):
     >>> sparsemax(np.array([1.0, 0.5, -1.0])).tolist()
     [0.75, 0.25, 0.0]
     """
-    T = check_temperature(temperature)
-    xp, back, finite, X = as_slices(x, axis)
-    Z = _from_peak(xp, finite, X, T)
+    xp, back, _, Z = _measured(x, temperature, axis)
     return back(_sparsemax(xp, Z))
 
 
@@ -292,18 +312,17 @@ def sparsemax_vjp(x, g, *, temperature=1.0, axis=-1):
     >>> gx.tolist(), float(gT)
     ([0.5, -0.5, 0.0], -0.25)
     """
-    T = check_temperature(temperature)
-    xp, back, finite, X, G = as_slices(x, axis, g=g)
-    Z = _from_peak(xp, finite, X, T)
+    xp, back, T, Z, G = _measured(x, temperature, axis, g=g)
     d = xp.astype(_sparsemax(xp, Z) > 0, Z.dtype)
-    return _pull(xp, back, Z, d, G, T)
+    gx, gT = _pull(xp, T, Z, d, G)
+    return back(gx), gT
 
 
 # %% book/smooth_topk/simplex_maps.ipynb: entmax
 def _check_alpha(alpha):
     """The order of entmax, from 1 to 2."""
     return check_parameter(alpha, "alpha", "a number with 1 <= alpha <= 2",
-                            lambda alpha: 1 <= alpha <= 2)
+                           lambda alpha: 1 <= alpha <= 2)
 
 
 def _entmax_of_order(xp, Z, alpha):
@@ -348,9 +367,9 @@ def entmax(x, *, alpha=1.5, temperature=1.0, axis=-1):
     >>> entmax(np.array([1.0, 0.5, -1.5])).round(4).tolist()
     [0.674, 0.326, 0.0]
     """
-    alpha, T = _check_alpha(alpha), check_temperature(temperature)
-    xp, back, finite, X = as_slices(x, axis)
-    return back(_entmax_of_order(xp, _from_peak(xp, finite, X, T), alpha))
+    alpha = _check_alpha(alpha)
+    xp, back, _, Z = _measured(x, temperature, axis)
+    return back(_entmax_of_order(xp, Z, alpha))
 
 
 @np.errstate(all="ignore")
@@ -387,9 +406,9 @@ def entmax_vjp(x, g, *, alpha=1.5, temperature=1.0, axis=-1):
     >>> gx.tolist()
     [0.375, -0.125, -0.125, -0.125]
     """
-    alpha, T = _check_alpha(alpha), check_temperature(temperature)
-    xp, back, finite, X, G = as_slices(x, axis, g=g)
-    Z = _from_peak(xp, finite, X, T)
+    alpha = _check_alpha(alpha)
+    xp, back, T, Z, G = _measured(x, temperature, axis, g=g)
     P = _entmax_of_order(xp, Z, alpha)
     d = xp.where(P > 0, xp.exp((2 - alpha) * xp.log(P)), 0.0)
-    return _pull(xp, back, Z, d, G, T)
+    gx, gT = _pull(xp, T, Z, d, G)
+    return back(gx), gT

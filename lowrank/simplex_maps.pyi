@@ -8,6 +8,9 @@ from typing import Any, SupportsFloat, SupportsIndex
 __all__ = ["softmax", "softmax_vjp", "sparsemax", "sparsemax_vjp", "entmax", "entmax_vjp"]
 
 
+def mass(xp: Any, A: Any) -> Any: ...
+
+
 def as_slices(x: Any, axis: Any, **others: Any) -> Any: ...
 
 

@@ -3,37 +3,43 @@
 Generated from book/smooth_topk/thresholds.ipynb; edit the chapter.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 
-def mass(xp: Any, A: Any) -> Any: ...
+class _Slices(NamedTuple):
+    xp: Any
+    X: Any
+    k: Any
+    T: Any
+    method: Any
+    certain: Any
+    allowed: Any
 
 
-def sigmoid_parts(xp: Any, t: Any) -> Any: ...
+class Slices(_Slices):
+    @property
+    def edge(self) -> Any: ...
 
 
-METHODS: Any
+def border_scores(S: Any) -> Any: ...
 
 
-def border_scores(xp: Any, X: Any, K: Any) -> Any: ...
+def from_threshold(S: Any) -> Any: ...
 
 
-def levels(xp: Any, X: Any, K: Any, T: Any, method: Any, certain: Any, allowed: Any) -> Any: ...
+def curve(S: Any, t: Any) -> Any: ...
 
 
-def curve(xp: Any, t: Any, method: Any) -> Any: ...
+def blocks(n: Any) -> Any: ...
 
 
-def densities(xp: Any, t: Any, method: Any) -> Any: ...
+def row_blocks(S: Any, *others: Any) -> Any: ...
 
 
-BLOCK: Any
+def one_slice(S: Any) -> Any: ...
 
 
-LONG: Any
+def long_values(S: Any, out: Any) -> Any: ...
 
 
-def blocks(x: Any, centre: Any, T: Any, level: Any, out: Any) -> Any: ...
-
-
-def long_slice(x: Any, k: Any, T: Any, method: Any, out: Any) -> Any: ...
+def long_from_threshold(S: Any) -> Any: ...

@@ -10,34 +10,45 @@ Generated from book/smooth_topk/topk.ipynb; edit the chapter.
 import math
 
 import numpy as np
-from array_api_compat import is_numpy_array
 
 from lowrank.arguments import check_choice, check_number
 from lowrank.arrays import NUMPY, may_hold
-from lowrank.simplex_maps import as_slices, check_room, check_temperature
+from lowrank.simplex_maps import as_slices, check_room, check_temperature, mass
 from lowrank.thresholds import (
-    BLOCK,
-    LONG,
-    METHODS,
+    Slices,
     blocks,
     border_scores,
     curve,
-    densities,
-    levels,
-    long_slice,
-    mass,
-    sigmoid_parts,
+    from_threshold,
+    long_from_threshold,
+    long_values,
+    one_slice,
+    row_blocks,
 )
 
 __all__ = ["soft_topk", "soft_topk_vjp", "soft_topk_jvp", "topk_temperature"]
 
 
-# %% book/smooth_topk/topk.ipynb: _circle
-def _circle(xp, items, k):
+# %% book/smooth_topk/topk.ipynb: _mean_field
+def _mean_field(xp, t):
+    """(p, 1 - p) of the sigmoid for scores t from the threshold, both to all digits."""
+    e = xp.exp(-xp.abs(t))
+    small, large = e / (1 + e), 1 / (1 + e)
+    return xp.where(t > 0, large, small), xp.where(t > 0, small, large)
+
+
+# %% book/smooth_topk/topk.ipynb: _number_of_nodes
+def _number_of_nodes(xp, s2):
+    """M, odd, and enough for sixteen digits."""
+    return 2 * xp.ceil((12.5 + xp.sqrt(180 + 80 * s2)) / 2) + 1
+
+
+def _circle(S, items):
     """For each node w: real and imaginary part of its weight, 1 - cos w, sin w, as (..., 1)."""
-    total = lambda f: sum(mass(xp, f(p, q)) for p, q in items)     # items come in blocks
-    s2, rest, nodes = total(lambda p, q: p * q), total(lambda p, q: p) - k, []
-    M = 2 * xp.ceil((12.5 + xp.sqrt(180 + 80 * s2)) / 2) + 1
+    xp, nodes = S.xp, []
+    total = lambda f: sum(mass(xp, f(p, q)) for p, q in items)
+    s2, rest = total(lambda p, q: p * q), total(lambda p, q: p) - S.k
+    M = _number_of_nodes(xp, s2)
     for j in range(29):
         w = 2 * math.pi * j / M
         h, sine = 2 * xp.sin(w / 2)**2, xp.sin(w)
@@ -52,48 +63,45 @@ def _circle(xp, items, k):
     return [(re / mean, im / mean, h, sine) for re, im, h, sine in nodes]
 
 
-def _mean_field(xp, t):
-    """p and q = 1 - p of the sigmoid for scores t from the threshold, both to all digits."""
-    small, large = sigmoid_parts(xp, t)[0], 1 / (1 + xp.exp(-xp.abs(t)))
-    return xp.where(t > 0, large, small), xp.where(t > 0, small, large)
-
-
-def _marginals(xp, p, q, nodes):
+# %% book/smooth_topk/topk.ipynb: _marginals
+def _marginals(xp, item, nodes):
     """The probabilities of inclusion, a mean over the nodes of the circle."""
-    mean = 0.0
+    (p, q), mean = item, 0.0
     for re, im, h, sine in nodes:
         mean = mean + (re * (1 - q * h) - im * q * sine) / (1 - 2 * h * p * q)
     return xp.clip(xp.where(q > 0, p * mean, 1.0), 0.0, 1.0)
 
 
 # %% book/smooth_topk/topk.ipynb: _rho
-def _rho(p, q, h, sine):
+def _rho(item, h, sine):
     """Real and imaginary part of rho at a node."""
+    p, q = item
     D = 1 - 2 * h * p * q
     return p * (1 - q * h) / D, p * q * sine / D
 
 
-def _covariance_times(xp, items, k, V):
+def _covariance_times(S, items, V):
     """Cov(1_i, 1_j) of the subset law times V, block by block."""
-    nodes, sums = _circle(xp, items, k), []
+    xp, nodes, sums = S.xp, _circle(S, items), []
     moment = sum(mass(xp, p * q * v) for (p, q), v in zip(items, V))
     level = moment / sum(mass(xp, p * q) for p, q in items)
     level = xp.where(xp.isfinite(level), level, 0.0)        # Cov 1 = 0: less to cancel
     for *_, h, sine in nodes:
         sum_re = sum_im = 0.0
-        for (p, q), v in zip(items, V):
-            v, (rho_re, rho_im) = v - level, _rho(p, q, h, sine)
+        for item, v in zip(items, V):
+            v, (rho_re, rho_im) = v - level, _rho(item, h, sine)
             sum_re, sum_im = sum_re + mass(xp, rho_re * v), sum_im + mass(xp, rho_im * v)
         sums.append((sum_re, sum_im))
     mean = sum(re * a - im * b for (re, im, *_), (a, b) in zip(nodes, sums))         # <p, V>
-    for (p, q), v in zip(items, V):
+    for item, v in zip(items, V):
         v = v - level
-        result = _marginals(xp, p, q, nodes) * (v - mean)
+        result = _marginals(xp, item, nodes) * (v - mean)
         for (re, im, h, sine), (sum_re, sum_im) in zip(nodes, sums):
-            rho_re, rho_im = _rho(p, q, h, sine)
+            rho_re, rho_im = _rho(item, h, sine)
             rest_re, rest_im = sum_re - rho_re * v, sum_im - rho_im * v
             result = result + re * (rho_re * rest_re - rho_im * rest_im)
             result = result - im * (rho_re * rest_im + rho_im * rest_re)
+        p, q = item
         yield xp.where(p * q > 0, result, 0.0)              # what is certain has no covariance
 
 
@@ -114,25 +122,36 @@ def _powers(p):
         yield part, a, b
 
 
-def _long_marginals(p, k):
-    """The marginals, written over the mean field p of a long slice."""
+# %% book/smooth_topk/topk.ipynb: _long_nodes
+def _long_nodes(p):
+    """The angles w of the nodes for a long slice, and c = e^(iw) - 1."""
     s2 = p.sum() - np.dot(p, p)
-    M = 2 * math.ceil((12.5 + math.sqrt(180 + 80 * s2)) / 2) + 1
+    M = int(_number_of_nodes(NUMPY, s2))
     w = 2 * math.pi / M * np.arange(min(29, (M + 1) // 2))
     h = 2 * np.sin(w / 2)**2
-    w, h = w[s2 * h < 41], h[s2 * h < 41]
-    c, r = -h + 1j * np.sin(w), np.arange(1, 17)
+    used = s2 * h < 41
+    return w[used], -h[used] + 1j * np.sin(w[used])
+
+
+def _node_by_node(S, p):
+    """The marginals of a long slice as above, written over its mean field p."""
+    items = [(p[block], 1 - p[block]) for block in blocks(len(p))]
+    nodes = _circle(S, items)
+    for block, item in zip(blocks(len(p)), items):
+        p[block] = _marginals(NUMPY, item, nodes)
+
+
+# %% book/smooth_topk/topk.ipynb: _long_marginals
+def _long_marginals(S, p):
+    """The marginals, written over the mean field p of a long slice."""
+    w, c = _long_nodes(p)
     others = np.flatnonzero(p > 0.1 / np.abs(c).max())
     if 16 * len(others) > len(p):                   # too many for the series
-        items = [(p[i:i + BLOCK], 1 - p[i:i + BLOCK]) for i in range(0, len(p), BLOCK)]
-        nodes = _circle(NUMPY, items, k)
-        for part, q in items:
-            part[:] = _marginals(NUMPY, part, q, nodes)
-        return
-    large, p[others] = p[others], 0
+        return _node_by_node(S, p)
+    large, p[others], r = p[others], 0, np.arange(1, 17)
     sums = sum(high @ low.T for _, low, high in _powers(p))
     series = (-1.0)**(r + 1) / r * sums.ravel() @ c**r[:, None]
-    weights = np.exp(series + np.log(1 + c[:, None] * large).sum(axis=1) - 1j * k * w)
+    weights = np.exp(series + np.log(1 + c[:, None] * large).sum(axis=1) - 1j * S.k * w)
     weights[1:] *= 2
     weights *= np.exp(1j * w) / weights.real.sum()
     polynomial = ((-c)**(r[:, None] - 1) @ weights).real.reshape(4, 4)
@@ -146,6 +165,9 @@ def _long_marginals(p, k):
 
 
 # %% book/smooth_topk/topk.ipynb: _check_k
+_METHODS = "laplace", "sparse", "subset", "sigmoid", "expclip"
+
+
 def _check_k(xp, X, k, method):
     """k as numbers that fit the slices of X, with a last axis of length 1."""
     n, shape = X.shape[-1], tuple(X.shape[:-1])
@@ -168,69 +190,62 @@ def _check_k(xp, X, k, method):
     return K[..., None]
 
 
-def _setting(x, k, temperature, method, axis, **others):
-    """All arguments, checked: (xp, back, X, others..., K, T, certain, allowed)."""
-    check_choice(method, "method", METHODS)
+def _slices(x, k, temperature, method, axis, **others):
+    """(S, back, others...): the arguments, checked; back undoes what was done to x."""
+    check_choice(method, "method", _METHODS)
     T = check_temperature(temperature)
     xp, back, finite, X, *rest = as_slices(x, axis, **others)
     K = _check_k(xp, X, k, method)
-    return xp, back, X, *rest, K, T, *check_room(xp, X, K, finite)
+    return Slices(xp, X, K, T, method, *check_room(xp, X, K, finite)), back, *rest
 
 
-# %% book/smooth_topk/topk.ipynb: soft_topk
-def _values(xp, X, K, T, method, certain, allowed):
-    """p for arrays of any library, slices along the last axis."""
-    t, edge = levels(xp, X, K, T, method, certain, allowed)
-    if method == "subset":
-        p, q = _mean_field(xp, t)
-        P = _marginals(xp, p, q, _circle(xp, [(p, q)], K))
+# %% book/smooth_topk/topk.ipynb: _threshold_form
+def _threshold_form(S):
+    """S itself; for the subset law its mean field, the sigmoid."""
+    return S._replace(method="sigmoid") if S.method == "subset" else S
+
+
+def _general_values(S):
+    """p for arrays of any library."""
+    xp, t = S.xp, from_threshold(_threshold_form(S))
+    if S.method == "subset":
+        item = _mean_field(xp, t)
+        P = _marginals(xp, item, _circle(S, [item]))
     else:
-        P = curve(xp, t, method)
-    ends = (X == math.inf) | ((X > -math.inf) & (K >= allowed))
-    return xp.where(edge, xp.astype(ends, P.dtype), P)
+        P = curve(S, t)
+    ends = (S.X == math.inf) | ((S.X > -math.inf) & (S.k >= S.allowed))
+    return xp.where(S.edge, xp.astype(ends, P.dtype), P)
 
 
-def _long_values(x, k, T, method, out):
-    """The same for one slice of NumPy, written to out; whether that succeeded."""
-    if method != "subset":
-        return long_slice(x, k, T, method, out) is not None
-    few = min(k, len(x) - k)
-    found = long_slice(x if k == few else -x, few, T, "sigmoid", out)
-    if found is None:
+# %% book/smooth_topk/topk.ipynb: _long_values
+def _long_values(S, out):
+    """The same for one slice of NumPy with a choice, written into out; whether that succeeds."""
+    if S.method != "subset":
+        return long_values(S, out)
+    n, k, field = len(S.X), S.k, _threshold_form(S)
+    many = 2 * k > n
+    if many:                                        # choose those that are left out
+        field = field._replace(X=-S.X, k=n - k, certain=n - S.allowed, allowed=n - S.certain)
+    if not long_values(field, out):
         return False
-    _long_marginals(out, few)
+    _long_marginals(field, out)
     np.minimum(np.maximum(out, 0, out=out), 1, out=out)             # rounding
-    if k != few:
+    if many:
         np.subtract(1, out, out=out)
     return abs(out.sum() - k) <= 1e-12 * k
 
 
-def _in_blocks(X, *others):
-    """Rows of X and of what fits them: one long slice, or about what the cache holds."""
-    n, shape = X.shape[-1], X.shape[:-1]
-    step = max(1, BLOCK // n) if n < LONG else 1
-    same = lambda A: A if A.shape[:-1] == shape else np.broadcast_to(A, (*shape, A.shape[-1]))
-    tables = [same(A).reshape(-1, A.shape[-1]) for A in (X, *others)]
-    for i in range(0, len(tables[0]), step):
-        yield slice(i, i + step), *(A[i:i + step] for A in tables)
-
-
-def _is_single(rows, K, certain, allowed):
-    """Whether a block is one slice, in which k leaves a choice."""
-    return len(rows) == 1 and certain[0, 0] < K[0, 0] < allowed[0, 0]
-
-
-def _numpy_values(xp, X, K, T, method, certain, allowed):
-    """The same for NumPy: block by block, single slices the fast way."""
-    P = np.empty(X.shape)
-    out = P.reshape(-1, X.shape[-1])
-    for place, rows, k, *room in _in_blocks(X, K, certain, allowed):
-        single = _is_single(rows, k, *room)
-        if not (single and _long_values(rows[0], k.item(), T, method, out[place][0])):
-            out[place] = _values(xp, rows, k, T, method, *room)
+def _numpy_values(S):
+    """The same for NumPy."""
+    P = np.empty(S.X.shape)
+    for rows, out in row_blocks(S, P):
+        one = one_slice(rows)
+        if one is None or not _long_values(one, out[0]):
+            out[...] = _general_values(rows)
     return P
 
 
+# %% book/smooth_topk/topk.ipynb: soft_topk
 @np.errstate(all="ignore")
 def soft_topk(x, k, *, temperature=1.0, method="laplace", axis=-1):
     r"""Soften the indicator of the k largest: p in [0, 1]^n with sum k, hard for T -> 0.
@@ -286,81 +301,109 @@ def soft_topk(x, k, *, temperature=1.0, method="laplace", axis=-1):
     >>> soft_topk(x, 2, temperature=0.5, method="sparse").tolist()
     [1.0, 0.0, 1.0, 0.0]
     """
-    xp, back, X, *setting = _setting(x, k, temperature, method, axis)
-    if 0 in X.shape:
-        return back(X)
-    K, T, *room = setting
-    return back((_numpy_values if is_numpy_array(X) else _values)(xp, X, K, T, method, *room))
+    S, back = _slices(x, k, temperature, method, axis)
+    if 0 in S.X.shape:
+        return back(S.X)
+    return back(_numpy_values(S) if S.xp is NUMPY else _general_values(S))
 
 
-# %% book/smooth_topk/topk.ipynb: soft_topk_vjp
-def _products(xp, t, method, V):
+# %% book/smooth_topk/topk.ipynb: _densities
+def _densities(S, t):
+    """(d, peak): F'(t) = peak * d, with d near 1 somewhere in the slice even if F' underflows."""
+    xp = S.xp
+    if S.method == "sparse":
+        inside = (t > 0) & (t < 1)
+        moving, d = xp.any(inside, axis=-1, keepdims=True), xp.astype(inside, t.dtype)
+        if may_hold(xp.any(~moving)):
+            d = xp.where(moving, d, _next_to_move(xp, t))
+        return d, xp.astype(moving, t.dtype)
+    logarithm = -xp.abs(t)
+    if S.method == "expclip":
+        logarithm = xp.where(t > 0, -math.inf, logarithm)
+    elif S.method == "sigmoid":
+        logarithm = logarithm - 2 * xp.log1p(xp.exp(logarithm))
+    peak = xp.max(logarithm, axis=-1, keepdims=True)
+    d = xp.where(logarithm > -math.inf, xp.exp(logarithm - peak), 0.0)
+    return d, xp.exp(peak) / (2 if S.method == "laplace" else 1)
+
+
+def _next_to_move(xp, t):
+    """For the ramp, half of a weight for those next above, half for those next below."""
+    weights = 0.0
+    for mask, side in ((t >= 1, math.inf), (t <= 0, -math.inf)):
+        s = xp.abs(xp.where(mask, t, side))
+        nearest = xp.min(s, axis=-1, keepdims=True)
+        first = xp.astype((s == nearest) & (nearest < math.inf), t.dtype)
+        weights = weights + first / xp.clip(mass(xp, first), 1.0, None)
+    return weights
+
+
+# %% book/smooth_topk/topk.ipynb: _products
+def _products(S, t, V):
     """(T J V, dp/dk times V) for scores t from the threshold; the second is what J subtracts."""
-    d, peak = densities(xp, t, method)
+    xp, (d, peak) = S.xp, _densities(S, t)
     total = mass(xp, d)
     mean = xp.where(total > 0, mass(xp, d * V) / total, 0.0)
     return (V - mean) * d * peak, mean
 
 
-def _gradients(xp, X, K, T, method, certain, allowed, V):
-    """(J V, dp/dk times V, dp/dT times V) of each slice."""
-    t, edge = levels(xp, X, K, T, method, certain, allowed)
-    if method == "subset":
-        many = 2 * K > X.shape[-1]                  # then of those left out: the same covariance
-        few, items = xp.where(many, X.shape[-1] - K, K), [_mean_field(xp, xp.where(many, -t, t))]
-        (product,), mean = _covariance_times(xp, items, few, [V]), 0 * K
+def _subset_products(S, ts, vs):
+    """T J V for the subset law, block by block."""
+    xp, n = S.xp, S.X.shape[-1]
+    many = 2 * S.k > n                              # those left out have the same covariance
+    items = [_mean_field(xp, xp.where(many, -t, t)) for t in ts]
+    return _covariance_times(S._replace(k=xp.where(many, n - S.k, S.k)), items, vs)
+
+
+# %% book/smooth_topk/topk.ipynb: _general_gradients
+def _general_gradients(S, V):
+    """(J V, dp/dk times V, dp/dT times V) of each slice, for arrays of any library."""
+    xp, t = S.xp, from_threshold(_threshold_form(S))
+    if S.method == "subset":
+        (product,), mean = _subset_products(S, [t], [V]), 0 * S.k
     else:
-        product, mean = _products(xp, xp.where(xp.isfinite(X), t, X), method, V)
-    product = xp.where(edge, 0.0, product)
+        product, mean = _products(S, xp.where(xp.isfinite(S.X), t, S.X), V)
+    product = xp.where(S.edge, 0.0, product)
     weighted = xp.where(product == 0, 0.0, t * product)             # a mask is at infinity
-    return product / T, mean, -mass(xp, weighted) / T
+    return product / S.T, mean, -mass(xp, weighted) / S.T
 
 
-def _long_gradients(x, k, T, method, v):
-    """The same for one slice of NumPy without masks; None where that fails."""
-    t = np.empty(len(x))
-    found = long_slice(x, k, T, "sigmoid" if method == "subset" else method, t)
-    if found is None:
+# %% book/smooth_topk/topk.ipynb: _long_gradients
+def _long_gradients(S, v):
+    """The same for one slice of NumPy with a choice; None where that fails."""
+    t = long_from_threshold(_threshold_form(S))
+    if t is None:
         return None
-    centre, level = found
-    parts = list(blocks(x, centre, T, level, t))                   # t again
-    if not (np.abs(t).min() < 300 and np.ptp(t) < math.inf):
-        return None                                 # in a wide gap, exponentials do not tell where
-    if method == "subset":
-        sign, few = (1, k) if 2 * k <= len(x) else (-1, len(x) - k)
-        items, mean = [_mean_field(NUMPY, sign * part) for part in parts], 0.0
-        vs = [v[i:i + BLOCK] for i in range(0, len(v), BLOCK)]
-        gx = np.empty_like(t)
-        for i, product in enumerate(_covariance_times(NUMPY, items, few, vs)):
-            gx[i * BLOCK:(i + 1) * BLOCK] = product
+    if S.method == "subset":
+        gx, mean, parts = np.empty_like(t), 0.0, blocks(len(t))
+        products = _subset_products(S, [t[part] for part in parts], [v[part] for part in parts])
+        for part, product in zip(parts, products):
+            gx[part] = product
     else:
-        gx, mean = _products(NUMPY, t, method, v)
-    gT = -np.dot(t, gx) / T
-    gx /= T
+        gx, mean = _products(S, t, v)
+    gT = -np.dot(t, gx) / S.T
+    gx /= S.T
     return gx, mean, gT
 
 
-def _numpy_gradients(xp, X, K, T, method, certain, allowed, V):
-    """The same for NumPy: block by block, single slices with less memory."""
-    gx, gk, gT = np.empty(X.shape), *np.empty((2, *X.shape[:-1], 1))
-    outs = [A.reshape(-1, A.shape[-1]) for A in (gx, gk, gT)]
-    for place, rows, k, *room, v in _in_blocks(X, K, certain, allowed, V):
-        found = None
-        if _is_single(rows, k, *room) and room[1] - room[0] == rows.shape[-1]:
-            found = _long_gradients(rows[0], k.item(), T, method, v[0])
-        for out, A in zip(outs, found or _gradients(xp, rows, k, T, method, *room, v)):
-            out[place] = A
+def _numpy_gradients(S, V):
+    """The same for NumPy."""
+    gx, gk, gT = np.empty(S.X.shape), *np.empty((2, *S.X.shape[:-1], 1))
+    for rows, v, *outs in row_blocks(S, V, gx, gk, gT):
+        one = one_slice(rows)
+        found = None if one is None else _long_gradients(one, v[0])
+        for out, A in zip(outs, found or _general_gradients(rows, v)):
+            out[...] = A
     return gx, gk, gT
 
 
-def _pulled(x, k, T, method, axis, **others):
-    """(xp, back, K, gx, gk, gT), the last three with their slices along the last axis."""
-    xp, back, X, V, K, T, *room = _setting(x, k, T, method, axis, **others)
-    if 0 in X.shape:
-        rows = xp.zeros((*X.shape[:-1], 1), dtype=X.dtype)
-        return xp, back, K, V, rows, rows
-    gradients = _numpy_gradients if is_numpy_array(X) else _gradients
-    return xp, back, K, *gradients(xp, X, K, T, method, *room, V)
+# %% book/smooth_topk/topk.ipynb: soft_topk_vjp
+def _gradients(S, V):
+    """(J V, dp/dk times V, dp/dT times V) of each slice."""
+    if 0 in S.X.shape:
+        nothing = mass(S.xp, 0 * V)
+        return V, nothing, nothing
+    return _numpy_gradients(S, V) if S.xp is NUMPY else _general_gradients(S, V)
 
 
 @np.errstate(all="ignore")
@@ -392,7 +435,8 @@ def soft_topk_vjp(x, k, g, *, temperature=1.0, method="laplace", axis=-1):
     Notes
     -----
     O(n) beyond `soft_topk`; up to 29 times as much for "subset". Derived in
-    :ref:`simplex-maps-jacobian` and :ref:`topk-tilt`: :prf:ref:`centred-jacobian`, :prf:ref:`subset-covariance`.
+    :ref:`simplex-maps-jacobian`, :ref:`topk-tilt` and :ref:`topk-gradients`:
+    :prf:ref:`centred-jacobian`, :prf:ref:`subset-covariance`.
 
     Examples
     --------
@@ -402,11 +446,13 @@ def soft_topk_vjp(x, k, g, *, temperature=1.0, method="laplace", axis=-1):
     >>> gx.tolist(), float(gk)
     ([0.375, -0.125, -0.125, -0.125], 0.25)
     """
-    xp, back, K, gx, gk, gT = _pulled(x, k, temperature, method, axis, g=g)
-    gk = gk[..., 0] if K.ndim > 1 else xp.sum(gk)
-    return back(gx), None if method == "subset" else gk, xp.sum(gT)
+    S, back, V = _slices(x, k, temperature, method, axis, g=g)
+    gx, gk, gT = _gradients(S, V)
+    gk = gk[..., 0] if S.k.ndim > 1 else S.xp.sum(gk)
+    return back(gx), None if method == "subset" else gk, S.xp.sum(gT)
 
 
+# %% book/smooth_topk/topk.ipynb: soft_topk_jvp
 @np.errstate(all="ignore")
 def soft_topk_jvp(x, k, dx, *, temperature=1.0, method="laplace", axis=-1):
     r"""Push dx forward through `soft_topk`: dp = J dx.
@@ -440,8 +486,19 @@ def soft_topk_jvp(x, k, dx, *, temperature=1.0, method="laplace", axis=-1):
     >>> soft_topk_jvp(np.zeros(4), 2, np.array([1.0, 0, 0, 0]), method="sigmoid").tolist()
     [0.1875, -0.0625, -0.0625, -0.0625]
     """
-    _, back, _, dp, *_ = _pulled(x, k, temperature, method, axis, dx=dx)
+    S, back, V = _slices(x, k, temperature, method, axis, dx=dx)
+    dp, _, _ = _gradients(S, V)
     return back(dp)
+
+
+# %% book/smooth_topk/topk.ipynb: _gap_in_temperatures
+def _gap_in_temperatures(method, pairs, error):
+    """gap / T where the bound of the theorem is `error`, for pairs = k (n - k)."""
+    if method == "sparse":
+        return 1.0
+    if method == "subset":
+        return math.log(pairs / error)
+    return 2 * math.log(math.sqrt(pairs) / (2 if method == "laplace" else 1) / error)
 
 
 # %% book/smooth_topk/topk.ipynb: topk_temperature
@@ -485,16 +542,14 @@ def topk_temperature(x, k, *, error=0.01, method="laplace", axis=-1):
     True
     """
     if method == "expclip":
-        raise ValueError("method is 'expclip'; allowed are 'laplace', 'sparse', 'subset', 'sigmoid'")
+        check_choice(method, "method", [name for name in _METHODS if name != method])
     error = check_number(error, "error", "a number with 0 < error < 0.5",
-                          lambda value: 0 < value < 0.5)
-    xp, _, X, K, *_ = _setting(x, k, 1.0, method, axis)
-    n = X.shape[-1]
+                         lambda value: 0 < value < 0.5)
+    S, _ = _slices(x, k, 1.0, method, axis)
+    xp, K, n = S.xp, S.k, S.X.shape[-1]
     if K.ndim > 1 or not may_hold(xp.all((K > 0) & (K < n) & (xp.floor(K) == K))):
         raise ValueError(f"k is {k!r}; allowed is one integer from 1 to {n - 1}")
-    first, last = (border[..., 0] for border in border_scores(xp, X, K))
-    gap, pairs = first - last, float(K[0]) * (n - float(K[0]))
-    gap = xp.where(xp.isnan(gap), 0.0, gap)                     # inf - inf: two masks
-    scale = {"laplace": 2 * math.log(math.sqrt(pairs) / 2 / error), "sparse": 1.0,
-             "sigmoid": 2 * math.log(math.sqrt(pairs) / error), "subset": math.log(pairs / error)}[method]
-    return gap / max(scale, 1e-3)
+    first, last = (border[..., 0] for border in border_scores(S))
+    gap = xp.where(xp.isnan(first - last), 0.0, first - last)       # inf - inf: two masks
+    k = float(K[0])
+    return gap / max(_gap_in_temperatures(method, k * (n - k), error), 1e-3)

@@ -9,6 +9,7 @@ from scipy import sparse
 from scipy.sparse.linalg import aslinearoperator
 
 from lowrank.svd import TruncatedSVD, rank_for_tol, truncated_svd
+from tests.properties.copies import assert_survives_copies
 from tests.properties.matrices import HARD, any_matrix, assert_unchanged, double, eps
 
 
@@ -165,3 +166,9 @@ def test_rank_for_tol_is_the_smallest_that_passes(values, tol):
     assert 1 <= rank <= len(s)
     assert tail(rank) <= tol * tail(0) * (1 + 1e-12) or rank == len(s)
     assert rank == 1 or tail(rank - 1) > tol * tail(0) * (1 - 1e-12)
+
+
+def test_results_survive_copies():
+    rng = np.random.default_rng(6)
+    assert_survives_copies(truncated_svd(rng.standard_normal((6, 5)), 2))
+    assert_survives_copies(truncated_svd(rng.standard_normal((2, 6, 5)), 2))

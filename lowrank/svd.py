@@ -155,7 +155,13 @@ class _GolubKahan(_Bidiagonal):
         self.X = X
 
 
-# %% book/low_rank/svd.ipynb: _columns_ahead
+# %% book/low_rank/svd.ipynb: _room
+def _room(rank, n):
+    """Columns of a block, and of the two bases, for so many triples."""
+    width = 1 if rank < 24 else 4 if rank < 80 else 8
+    return width, min(max(3 * rank, rank + 48), n - max(width, 4))
+
+
 def _columns_ahead(before, p, residual, goal):
     """How many more columns until the residual is at its goal, going by the last two looks."""
     if before is None or not goal < residual < before[1]:
@@ -167,8 +173,7 @@ def _columns_ahead(before, p, residual, goal):
 # %% book/low_rank/svd.ipynb: _lanczos
 def _lanczos(A, rank, start=None, budget=np.inf):
     """The leading triples of a linear map with m >= n, or None beyond `budget` columns."""
-    eps, width = np.finfo(A.dtype).eps, 1 if rank < 24 else 4 if rank < 80 else 8
-    size = min(max(3 * rank, rank + 48), A.shape[1] - max(width, 4))
+    eps, (width, size) = np.finfo(A.dtype).eps, _room(rank, A.shape[1])
     K = _GolubKahan(A, size, width)
     if start is not None:
         K.keep(*start)
@@ -191,10 +196,9 @@ def _lanczos(A, rank, start=None, budget=np.inf):
         if K.columns > budget:
             return None
         ahead = _columns_ahead(before, K.p, residual, goal)
-        before = (K.p, residual)
+        before = None if K.full else (K.p, residual)
         if K.full:
             K.restart(P, s, Qh, rank + (size - rank) // 2)
-            before = None
         due = K.p + ahead
 
 

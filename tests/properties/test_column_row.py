@@ -8,6 +8,7 @@ from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from lowrank.column_row import cr_multiply, cr_weights
+from tests.properties.copies import assert_survives_copies
 from tests.properties.matrices import HARD, any_matrix, double, eps, random_matrix
 
 FACTORS = {name: A for name, A in HARD.items() if A.shape[1] > 1}
@@ -161,3 +162,9 @@ def test_nothing_signals_under_strict_arithmetic():
 def test_bad_input_is_named(A, B, k, options, kind, message):
     with pytest.raises(kind, match=message):
         cr_multiply(A, B, k, **options)
+
+
+def test_results_survive_copies():
+    A = np.random.default_rng(7).standard_normal((6, 9))
+    for method in ("topk", "sample"):
+        assert_survives_copies(cr_multiply(A, A.T, 4, method=method, return_info=True, rng=0)[1])

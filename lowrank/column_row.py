@@ -213,8 +213,8 @@ def cr_multiply(A, B, k, *, method="sample", p=None, return_info=False, rng=None
     else:
         p = _optimal_probabilities(sizes) if p is None else _check_probabilities(p, sizes)
         J, weights = _draw(p, k, as_generator(rng))
-    C, R = A._columns(J), B._rows(J)                # the norms have seen and checked every entry
     with np.errstate(under="ignore"):
+        C, R = A._columns(J), B._rows(J)            # the norms have seen and checked every entry
         product = (C if method == "topk" else C * weights.astype(C.real.dtype)) @ R
         if not return_info:
             return product

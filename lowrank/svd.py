@@ -199,7 +199,7 @@ def _lanczos(A, rank, start=None, budget=np.inf):
         before = None if K.full else (K.p, residual)
         if K.full:
             K.restart(P, s, Qh, rank + (size - rank) // 2)
-        due = K.p + ahead
+        due = K.p + max(ahead, 1)
 
 
 # %% book/low_rank/svd.ipynb: _direct_is_better

@@ -39,6 +39,7 @@ _CHAPTERS = [
 _HOME = {
     "PenroseResiduals": "pseudo_inverse",
     "penrose_residuals": "pseudo_inverse",
+    "PinvInfo": "pseudo_inverse",
     "pinv": "pseudo_inverse",
     "best_factor": "pseudo_inverse",
     "NewtonSchulzInverse": "pseudo_inverse",

@@ -98,6 +98,7 @@ from lowrank.psd import (
 from lowrank.pseudo_inverse import (
     NewtonSchulzInverse as NewtonSchulzInverse,
     PenroseResiduals as PenroseResiduals,
+    PinvInfo as PinvInfo,
     best_factor as best_factor,
     penrose_residuals as penrose_residuals,
     pinv as pinv,
@@ -133,6 +134,7 @@ __version__: str
 __all__ = [
     "PenroseResiduals",
     "penrose_residuals",
+    "PinvInfo",
     "pinv",
     "best_factor",
     "NewtonSchulzInverse",

@@ -12,7 +12,7 @@ from collections import namedtuple
 import numpy as np
 
 from lowrank.arguments import as_generator, check_choice, check_count, check_indices
-from lowrank.arrays import exponent_of, safe_norms, shifted
+from lowrank.arrays import exponent_of, safe_divisor, safe_norms, shifted
 from lowrank.linear_map import linear_map
 
 __all__ = ["CRInfo", "cr_multiply", "cr_weights"]
@@ -28,6 +28,7 @@ def _operands(A, B):
     return A, B
 
 
+# %% book/low_rank/column_row.ipynb: _term_sizes
 def _term_sizes(A, B):
     """2**-e |a_i| |b_i| in double precision, the largest of them near 1, and e."""
     with np.errstate(under="ignore"):
@@ -36,18 +37,23 @@ def _term_sizes(A, B):
     return shifted(sizes, -e), e + (A.exponent or 0) + (B.exponent or 0)
 
 
-# %% book/low_rank/column_row.ipynb: _probabilities
-def _probabilities(p, sizes):
-    """p divided by its sum and checked; in proportion to the sizes where p is None."""
+# %% book/low_rank/column_row.ipynb: _optimal_probabilities
+def _optimal_probabilities(sizes):
+    """In proportion to the sizes; uniform where all of them are 0."""
     with np.errstate(under="ignore"):
-        if p is None:
-            return sizes / sizes.sum() if sizes.any() else np.full(len(sizes), 1 / len(sizes))
-        p = np.asarray(p)
-        if p.dtype.kind not in "buif":
-            raise TypeError(f"p has dtype {p.dtype}; allowed are real numbers")
-        if p.shape != sizes.shape or not (np.isfinite(p) & (p >= 0)).all() or not p.any():
-            raise ValueError(f"p is {p!r:.60}; "
-                             f"allowed are {len(sizes)} finite numbers >= 0, not all of them 0")
+        return sizes / sizes.sum() if sizes.any() else np.full(len(sizes), 1 / len(sizes))
+
+
+# %% book/low_rank/column_row.ipynb: _check_probabilities
+def _check_probabilities(p, sizes):
+    """p divided by its sum; refused where it is no probability, or 0 for a term that is not 0."""
+    p = np.asarray(p)
+    if p.dtype.kind not in "buif":
+        raise TypeError(f"p has dtype {p.dtype}; allowed are real numbers")
+    if p.shape != sizes.shape or not (np.isfinite(p) & (p >= 0)).all() or not p.any():
+        raise ValueError(f"p is {p!r:.60}; "
+                         f"allowed are {len(sizes)} finite numbers >= 0, not all of them 0")
+    with np.errstate(under="ignore"):
         p = p.astype(np.float64) / p.max()
         p /= p.sum()
     biased = np.flatnonzero((p == 0) & (sizes > 0))
@@ -91,11 +97,20 @@ def _product_norm2(A, B, e):
     return sum(np.linalg.norm(shifted(A.apply(B.columns(J)), shift))**2 for J in slices)
 
 
+def _rms_error(A, B, e, sizes, p, k):
+    """2**-e times the root of the mean square error of k draws."""
+    some = sizes > 0
+    variance = np.sum(sizes[some]**2 / p[some]) - _product_norm2(A, B, e)
+    return np.sqrt(max(variance, 0) / k)
+
+
+# %% book/low_rank/column_row.ipynb: _distance
 def _distance(A, B, P, e):
     """|2**-e (A B - P)|_F."""
     shift = (A.exponent or 0) + (B.exponent or 0) - e
-    return np.sqrt(sum(np.linalg.norm(shifted(A.apply(B.columns(J)), shift) - shifted(P[:, J], -e))**2
-                       for J in _slices(B.shape[1], max(A.shape))))
+    blocks = (shifted(A.apply(B.columns(J)), shift) - shifted(P[:, J], -e)
+              for J in _slices(B.shape[1], max(A.shape)))
+    return np.sqrt(sum(np.linalg.norm(D)**2 for D in blocks))
 
 
 # %% book/low_rank/column_row.ipynb: CRInfo
@@ -108,6 +123,7 @@ class CRInfo(namedtuple("CRInfo", "indices weights rms_error")):
     __slots__ = ()
 
 
+# %% book/low_rank/column_row.ipynb: cr_multiply
 def cr_multiply(A, B, k, *, method="sample", p=None, return_info=False, rng=None):
     r"""Approximate A B by k of its terms, sum over i in J of d_i A[:, i] B[i, :].
 
@@ -194,25 +210,17 @@ def cr_multiply(A, B, k, *, method="sample", p=None, return_info=False, rng=None
 
     sizes, e = _term_sizes(A, B)
     if method == "topk":
-        J = _largest(sizes, k)
-        weights, C = np.ones(k), A._columns(J)
+        J, weights = _largest(sizes, k), np.ones(k)
     else:
-        p = _probabilities(p, sizes)
+        p = _optimal_probabilities(sizes) if p is None else _check_probabilities(p, sizes)
         J, weights = _draw(p, k, as_generator(rng))
-        C = A._columns(J)
-        C = C * weights.astype(C.real.dtype)
     with np.errstate(under="ignore"):
-        product = C @ B._rows(J)                    # the norms have seen and checked every entry
-    if not return_info:
-        return product
-
-    with np.errstate(under="ignore"):
-        if method == "topk":
-            error = _distance(A, B, product, e)
-        else:
-            some = sizes > 0
-            variance = np.sum(sizes[some]**2 / p[some]) - _product_norm2(A, B, e)
-            error = np.sqrt(max(variance, 0) / k)
+        C, R = A._columns(J), B._rows(J)            # the norms have seen and checked every entry
+        product = (C if method == "topk" else C * weights.astype(C.real.dtype)) @ R
+        if not return_info:
+            return product
+        error = (_distance(A, B, product, e) if method == "topk" else
+                 _rms_error(A, B, e, sizes, p, k))
         return product, CRInfo(J, weights, float(shifted(np.float64(error), e)))
 
 
@@ -263,7 +271,7 @@ def cr_weights(A, B, indices):
     A, B = _operands(A, B)
     J = check_indices(indices, A.shape[1], "indices")
     C, R = A.columns(J), B.rows(J).conj().T
-    c, r = (np.where(norms > 0, norms, 1) for norms in (safe_norms(C, 0), safe_norms(R, 0)))
+    c, r = (safe_divisor(safe_norms(X, 0)) for X in (C, R))
     C, R = C / c, R / r
     G = (C.conj().T @ C) * (R.conj().T @ R).conj()
     h = np.sum(A.adjoint_apply(C).conj() * B.apply(R), axis=0)

@@ -28,14 +28,7 @@ from lowrank.svd import combine, orthogonalise, project
 __all__ = ["ErrorEstimate", "estimate_error", "RangeBasis", "range_finder"]
 
 
-# %% book/low_rank/error_estimates.ipynb: bound_over_estimate
-def bound_over_estimate(n_probe, dtype, delta):
-    """The factor sqrt(alpha / x_delta), a float, by which a bound exceeds the estimate."""
-    alpha = n_probe if dtype.kind == "c" else n_probe / 2
-    return float(np.sqrt(alpha / gammaincinv(alpha, delta)))
-
-
-# %% book/low_rank/error_estimates.ipynb: ErrorEstimate
+# %% book/low_rank/error_estimates.ipynb: _Difference
 class _Difference(OperatorMap):
     """The map of A - B for two linear maps, in the larger of their units."""
 
@@ -58,6 +51,32 @@ class _Difference(OperatorMap):
         return shifted(super().unscale(X), self.unit)
 
 
+# %% book/low_rank/error_estimates.ipynb: bound_over_estimate
+def bound_over_estimate(n_probe, dtype, delta):
+    """The factor sqrt(alpha / x_delta), a float, by which a bound exceeds the estimate."""
+    alpha = n_probe if dtype.kind == "c" else n_probe / 2
+    return float(np.sqrt(alpha / gammaincinv(alpha, delta)))
+
+
+# %% book/low_rank/error_estimates.ipynb: _frobenius
+def _frobenius(D, Y, delta):
+    """Estimate and bound of norm(D, "fro")."""
+    probes = Y.shape[1]
+    estimate = np.linalg.norm(Y) / np.sqrt(probes)
+    return estimate, estimate * bound_over_estimate(probes, D.dtype, delta)
+
+
+def _spectral(D, Y, delta):
+    """Lower and upper bound of norm(D, 2)."""
+    p = delta**(1 / Y.shape[1])
+    tau = np.sqrt(-np.log1p(-p)) if D.dtype.kind == "c" else np.sqrt(2) * erfinv(p)
+    Q, R = np.linalg.qr(Y)
+    B = D.adjoint_apply(Q)
+    lower = np.linalg.norm(B, 2)
+    return lower, max(lower, np.sqrt(np.linalg.norm(B @ R, axis=0).max() / tau))
+
+
+# %% book/low_rank/error_estimates.ipynb: ErrorEstimate
 class ErrorEstimate(namedtuple("ErrorEstimate", "estimate bound confidence")):
     """What `estimate_error` found: an `estimate`, and a `bound` of stated `confidence`."""
 
@@ -122,35 +141,15 @@ def estimate_error(A, approx, *, n_probe=10, norm="fro", confidence=0.999, rng=N
     n_probe = check_count(n_probe, "n_probe", 2)
     check_choice(norm, "norm", ("fro", 2))
     confidence = check_number(confidence, "confidence", "a number with 0.5 <= confidence < 1",
-                               lambda value: 0.5 <= value < 1)
+                              lambda value: 0.5 <= value < 1)
 
-    D = _Difference(A, B)
-    is_complex = D.dtype.kind == "c"
-    Y = D.apply(gaussian_matrix(as_generator(rng).spawn(1)[0], (D.shape[1], n_probe), D.dtype))
-    if norm == "fro":
-        estimate = np.linalg.norm(Y) / np.sqrt(n_probe)
-        bound = estimate * bound_over_estimate(n_probe, D.dtype, 1 - confidence)
-    else:
-        p = (1 - confidence)**(1 / n_probe)
-        tau = np.sqrt(-np.log1p(-p)) if is_complex else np.sqrt(2) * erfinv(p)
-        Q, R = np.linalg.qr(Y)
-        adjoint_Q = D.adjoint_apply(Q)
-        estimate = np.linalg.norm(adjoint_Q, 2)
-        bound = max(estimate, np.sqrt(np.linalg.norm(adjoint_Q @ R, axis=0).max() / tau))
+    D, child = _Difference(A, B), as_generator(rng).spawn(1)[0]
+    Y = D.apply(gaussian_matrix(child, (D.shape[1], n_probe), D.dtype))
+    estimate, bound = (_frobenius if norm == "fro" else _spectral)(D, Y, 1 - confidence)
     return ErrorEstimate(float(D.unscale(estimate)), float(D.unscale(bound)), confidence)
 
 
-# %% book/low_rank/error_estimates.ipynb: RangeBasis
-class RangeBasis(namedtuple("RangeBasis", "Q error bound passes")):
-    """What `range_finder` found.
-
-    `Q` is the orthonormal basis, `error` the estimated norm(A - Q Q^H A, "fro"), `bound` a
-    number that the error exceeds with probability at most 0.001, `passes` how often A was read.
-    """
-
-    __slots__ = ()
-
-
+# %% book/low_rank/error_estimates.ipynb: _EnergyMeter
 class _EnergyMeter:
     """error = norm(A - Q Q^H A, "fro") as a difference of energies, a bound for it, norm(A)."""
 
@@ -176,7 +175,7 @@ class _ProbeMeter:
         return error, self.factor * error, float(np.hypot(np.linalg.norm(Bh), error))
 
 
-# %% book/low_rank/error_estimates.ipynb: range_finder
+# %% book/low_rank/error_estimates.ipynb: _grow
 def _grow(M, tol, meter, rng, first=16):
     """Q, A^H Q and the number of rounds until the bound of the meter is tol * norm(A)."""
     Q, Bh, rounds = np.zeros((M.shape[0], 0), M.dtype), np.zeros((M.shape[1], 0), M.dtype), 0
@@ -189,6 +188,18 @@ def _grow(M, tol, meter, rng, first=16):
     return Q, Bh, rounds
 
 
+# %% book/low_rank/error_estimates.ipynb: RangeBasis
+class RangeBasis(namedtuple("RangeBasis", "Q error bound passes")):
+    """What `range_finder` found.
+
+    `Q` is the orthonormal basis, `error` the estimated norm(A - Q Q^H A, "fro"), `bound` a
+    number that the error exceeds with probability at most 0.001, `passes` how often A was read.
+    """
+
+    __slots__ = ()
+
+
+# %% book/low_rank/error_estimates.ipynb: range_finder
 def range_finder(A, *, rank=None, tol=None, rng=None):
     r"""Orthonormal Q with few columns and norm(A - Q Q^H A, "fro") small.
 
@@ -257,7 +268,7 @@ def range_finder(A, *, rank=None, tol=None, rng=None):
 
     outside, most, total = meter(Q, Bh)
     U, s, _ = within_range(Q, Bh, Q.shape[1])
-    tails = np.sqrt(np.cumsum(np.append(0, s[:0:-1].astype(float)**2)))[::-1]        # t_1 .. t_k
+    tails = np.sqrt(np.cumsum(np.append(0, s[:0:-1].astype(float)**2)))[::-1]    # t_1 .. t_k
     bounds = np.hypot(most, tails) + 20 * eps * total             # the last term is for round-off
     if rank is None:
         fits = bounds <= tol * total

@@ -22,12 +22,14 @@ from lowrank.arrays import (
     peak_of,
     shifted,
     thin_svd,
+    wide,
 )
 from lowrank.linear_map import linear_map
 
 __all__ = [
     "PenroseResiduals",
     "penrose_residuals",
+    "PinvInfo",
     "pinv",
     "best_factor",
     "NewtonSchulzInverse",
@@ -37,9 +39,16 @@ __all__ = [
 
 # %% book/low_rank/pseudo_inverse.ipynb: PenroseResiduals
 class PenroseResiduals(namedtuple("PenroseResiduals", "AXA XAX AX XA")):
-    """Relative violations of the Penrose conditions: A X A = A, X A X = X, A X and X A Hermitian."""
+    """Relative violations of the conditions: A X A = A, X A X = X, A X and X A are Hermitian."""
 
     __slots__ = ()
+
+
+def _relative(D, whole):
+    """norm(D) / norm(whole), where 0 / 0 = 0, and inf where both overflow."""
+    size = np.linalg.norm(whole)
+    value = float(np.linalg.norm(D) / size) if size else 0.0
+    return math.inf if math.isnan(value) else value
 
 
 def penrose_residuals(A, X):
@@ -88,16 +97,10 @@ def penrose_residuals(A, X):
     f = exponent_of(peak_of(X)).item()
     X = shifted(X, -f)
     AX, XA = A @ X, X @ A
-
-    def relative(D, whole):
-        size = np.linalg.norm(whole)
-        value = float(np.linalg.norm(D) / size) if size else 0.0
-        return math.inf if math.isnan(value) else value
-
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):    # X may be far off
-        return PenroseResiduals(
-            relative(shifted(unit(AX), f) @ A - A, A), relative(shifted(unit(XA), f) @ X - X, X),
-            relative(AX.conj().T - AX, AX), relative(XA.conj().T - XA, XA))
+        AXA, XAX = shifted(unit(AX), f) @ A, shifted(unit(XA), f) @ X
+        return PenroseResiduals(_relative(AXA - A, A), _relative(XAX - X, X),
+                                _relative(adjoint(AX) - AX, AX), _relative(adjoint(XA) - XA, XA))
 
 
 # %% book/low_rank/pseudo_inverse.ipynb: orthogonal_parts
@@ -121,8 +124,38 @@ def unscale_inverse(X, e, name="A"):
     return X
 
 
+# %% book/low_rank/pseudo_inverse.ipynb: _check_atol
+def _check_atol(atol):
+    """atol as a float, 0 for None."""
+    allowed = "None or a number with 0 <= atol < inf"
+    return check_number(0 if atol is None else atol, "atol", allowed,
+                        lambda value: 0 <= value < math.inf)
+
+
+def _eigen_svd(A):
+    """U, s, Vh of a Hermitian matrix from its eigenvalues; s is not sorted."""
+    values, V = np.linalg.eigh(A)
+    return V * np.copysign(1, values)[..., None, :], np.abs(values), adjoint(V)
+
+
+# %% book/low_rank/pseudo_inverse.ipynb: PinvInfo
+class PinvInfo(namedtuple("PinvInfo", "rank kept dropped")):
+    """What `pinv` decided: the rank, the smallest value that it kept, the largest it dropped."""
+
+    __slots__ = ()
+
+
+def _decision(s, keep, e):
+    """The PinvInfo of singular values 2**e s: kept is inf for none, dropped is 0 for none."""
+    smallest = np.where(keep, s, np.inf).min(-1, initial=np.inf)
+    largest = np.where(keep, 0, s).max(-1, initial=0)
+    with np.errstate(over="ignore"):
+        info = PinvInfo(keep.sum(-1), shifted(smallest, e), shifted(largest, e))
+    return PinvInfo(*(x.item() for x in info)) if keep.ndim == 1 else info
+
+
 # %% book/low_rank/pseudo_inverse.ipynb: pinv
-def pinv(A, *, rtol=None, atol=None, hermitian=False, return_rank=False):
+def pinv(A, *, rtol=None, atol=None, hermitian=False, return_info=False):
     r"""The pseudo-inverse: the B of smallest norm among those that minimise norm(A B - I, "fro").
 
     Parameters
@@ -134,15 +167,19 @@ def pinv(A, *, rtol=None, atol=None, hermitian=False, return_rank=False):
         ``rtol = max(m, n) * eps`` of the dtype, ``atol = 0``.
     hermitian : bool, default False
         Say that A is Hermitian: eigenvalues are used, about twice as fast.
-    return_rank : bool, default False
-        Also return how many singular values were kept.
+    return_info : bool, default False
+        Also return what the cut-off decided.
 
     Returns
     -------
     B : array, shape (n, m) or (..., n, m)
         The pseudo-inverse.
-    rank : int, or int array of shape (...)
-        Only with ``return_rank``.
+    info : PinvInfo
+        Only with ``return_info=True``: named tuple of ``rank``, how many singular values
+        were kept, ``kept``, the smallest of these, and ``dropped``, the largest of the
+        others, both in the units of A. Every cut-off from ``dropped`` up to below ``kept``
+        gives the same B. Where none is kept, ``kept`` is inf; where none is dropped,
+        ``dropped`` is 0. Numbers for a matrix, arrays of shape (...) for a stack.
 
     Raises
     ------
@@ -161,7 +198,7 @@ def pinv(A, *, rtol=None, atol=None, hermitian=False, return_rank=False):
     -----
     O(m n min(m, n)) operations, one reading of A. Relative error near ``eps * s_1 / s_r``,
     with s_r the smallest value kept. If some s_i are close to the cut-off, so is
-    a jump of B: look at the rank.
+    a jump of B: compare ``kept`` with ``dropped``.
     Derived in :ref:`pseudo-inverse-cut`, :prf:ref:`ridge-limit`; the algorithm is
     that of Golub and Kahan (1965).
 
@@ -172,42 +209,46 @@ def pinv(A, *, rtol=None, atol=None, hermitian=False, return_rank=False):
     >>> pinv([[2.0, 0.0], [0.0, 0.0], [0.0, 0.0]])
     array([[0.5, 0. , 0. ],
            [0. , 0. , 0. ]])
-    >>> A = np.diag([1.0, 1e-3, 1e-9])
-    >>> pinv(A, return_rank=True)[1], pinv(A, rtol=1e-6, return_rank=True)[1]
-    (3, 2)
+    >>> A = np.diag([4.0, 0.5, 0.0])
+    >>> pinv(A, return_info=True)[1]
+    PinvInfo(rank=2, kept=0.5, dropped=0.0)
+    >>> pinv(A, rtol=0.2, return_info=True)[1]
+    PinvInfo(rank=1, kept=4.0, dropped=0.5)
     """
     A = as_matrix(A, stacked=True, empty=True, finite=False)
-    peak = finite_peak(A, "A")
-    e = exponent_of(peak)
-    atol = 0.0 if atol is None else check_number(
-        atol, "atol", "None or a number with 0 <= atol < inf", lambda value: 0 <= value < math.inf)
+    e, atol = exponent_of(finite_peak(A, "A")), _check_atol(atol)
     if hermitian:
         check_hermitian(A)
-        s, V = np.linalg.eigh(shifted(A, -e))            # A = V diag(s) V^H, where s may be negative
-        U, Vh = V, adjoint(V)
-    else:
-        U, s, Vh = thin_svd(shifted(A, -e))
+    U, s, Vh = (_eigen_svd if hermitian else thin_svd)(shifted(A, -e))
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        size, atol = np.abs(s), np.ldexp(atol, -e[..., 0])
-        keep = size > np.maximum(atol, cut_off(rtol, A) * size.max(-1, keepdims=True, initial=0))
-        inverse = np.divide(1, s, out=np.zeros_like(s), where=keep)
-        B = (adjoint(Vh) * inverse[..., None, :]) @ adjoint(U)
-    B, rank = unscale_inverse(B, e), keep.sum(-1)
-    return (B, rank if A.ndim > 2 else int(rank)) if return_rank else B
+        relative = cut_off(rtol, A) * s.max(-1, keepdims=True, initial=0)
+        keep = s > np.maximum(np.ldexp(atol, -e[..., 0]), relative)
+        reciprocals = np.divide(1, s, out=np.zeros_like(s), where=keep)
+        B = (adjoint(Vh) * reciprocals[..., None, :]) @ adjoint(U)
+    B = unscale_inverse(B, e)
+    return (B, _decision(s, keep, e[..., 0, 0])) if return_info else B
 
 
-# %% book/low_rank/pseudo_inverse.ipynb: best_factor
+# %% book/low_rank/pseudo_inverse.ipynb: _project
 def _project(M, Q, W):
     """Q^H M W in one pass over M, with the thinner of the two; None stands for the identity."""
     if W is None or (Q is not None and Q.shape[1] < W.shape[1]):
-        Y = M.adjoint_apply(Q).conj().T
+        Y = adjoint(M.adjoint_apply(Q))
         return Y if W is None else Y @ W
     Y = M.apply(W)
-    return Y if Q is None else Q.conj().T @ Y
+    return Y if Q is None else adjoint(Q) @ Y
 
 
+# %% book/low_rank/pseudo_inverse.ipynb: _check_fit
+def _check_fit(name, lines, given, wanted):
+    """Refuse a factor that does not fit M."""
+    if given != wanted:
+        raise ValueError(f"{name} has {given} {lines}; allowed is {wanted}, as M has")
+
+
+# %% book/low_rank/pseudo_inverse.ipynb: best_factor
 def best_factor(M, *, left=None, right=None, rtol=None):
-    r"""The missing factor: the U of smallest norm that minimises norm(left @ U @ right - M, "fro").
+    r"""The missing factor: the smallest U that minimises norm(left @ U @ right - M, "fro").
 
     Parameters
     ----------
@@ -229,7 +270,8 @@ def best_factor(M, *, left=None, right=None, rtol=None):
     Raises
     ------
     ValueError
-        No factor, shapes that do not fit, NaN or Inf, rtol outside [0, 1), a result that overflows.
+        No factor, shapes that do not fit, NaN or Inf, rtol outside [0, 1), or a result that
+        overflows.
     TypeError
         A dtype without meaning; a LinearOperator without adjoint, where M^H is needed.
 
@@ -263,20 +305,46 @@ def best_factor(M, *, left=None, right=None, rtol=None):
     M, Q, W = linear_map(M, "M"), None, None
     if left is not None:
         Q, s, Vh, e = orthogonal_parts(left, "left", rtol)
-        if Q.shape[0] != M.shape[0]:
-            raise ValueError(f"left has {Q.shape[0]} rows; allowed is {M.shape[0]}, as M has")
+        _check_fit("left", "rows", Q.shape[0], M.shape[0])
     if right is not None:
         P, t, Wh, f = orthogonal_parts(right, "right", rtol)
-        W = Wh.conj().T
-        if W.shape[0] != M.shape[1]:
-            raise ValueError(f"right has {W.shape[0]} columns; allowed is {M.shape[1]}, as M has")
+        _check_fit("right", "columns", Wh.shape[1], M.shape[1])
+        W = adjoint(Wh)
     U = _project(M, Q, W)
     shift = M.exponent or 0
     if left is not None:
-        U, shift = Vh.conj().T @ (U / s[:, None]), shift - e
+        U, shift = adjoint(Vh) @ (U / s[:, None]), shift - e
     if right is not None:
-        U, shift = (U / t) @ P.conj().T, shift - f
+        U, shift = (U / t) @ adjoint(P), shift - f
     return unscale_inverse(U, -shift, "left or right")
+
+
+# %% book/low_rank/pseudo_inverse.ipynb: _first_iterate
+def _first_iterate(A):
+    """alpha A^H, with 1 / alpha an upper bound of s_1^2."""
+    bound = min(np.linalg.norm(A)**2, np.linalg.norm(A, 1) * np.linalg.norm(A, np.inf))
+    return adjoint(A) / (bound or 1)
+
+
+def _next_iterate(X, R, AX, order):
+    """X + R + R E + ... + R E^(order - 2), with R = X - X A X and E = I - A X."""
+    X = X + R
+    for _ in range(order - 2):
+        R = R - R @ AX
+        X = X + R
+    return X
+
+
+# %% book/low_rank/pseudo_inverse.ipynb: _iteration_options
+def _iteration_options(A, steps, tol, order):
+    """steps, tol, order, checked, and the largest number of steps that can be of use."""
+    eps = float(np.finfo(A.dtype).eps)
+    tol = eps**0.5 if tol is None else check_tol(tol)
+    order = check_count(order, "order", 2)
+    if steps is not None:
+        steps = check_count(steps, "steps", 0)
+        return steps, tol, order, steps
+    return None, tol, order, math.ceil(math.log(36 * min(A.shape) / eps**2, order))
 
 
 # %% book/low_rank/pseudo_inverse.ipynb: NewtonSchulzInverse
@@ -287,7 +355,7 @@ class NewtonSchulzInverse(namedtuple("NewtonSchulzInverse", "X rank residual ste
 
 
 def pinv_newton_schulz(A, *, steps=None, tol=None, order=3):
-    r"""The pseudo-inverse by products: X <- X + E X + ... + E^(order - 1) X with E = I - X A.
+    r"""The pseudo-inverse by products: X <- X + X E + ... + X E^(order - 1) with E = I - A X.
 
     Parameters
     ----------
@@ -344,34 +412,21 @@ def pinv_newton_schulz(A, *, steps=None, tol=None, order=3):
     (1, True)
     """
     A = as_matrix(A)
-    eps = float(np.finfo(A.dtype).eps)
-    tol = eps**0.5 if tol is None else check_tol(tol)
-    order = check_count(order, "order", 2)
-    limit = None if steps is None else check_count(steps, "steps", 0)
+    steps, tol, order, limit = _iteration_options(A, steps, tol, order)
     e = exponent_of(peak_of(A)).item()
-    A = shifted(A, -e)
-    if wide := A.shape[0] < A.shape[1]:
-        A = A.conj().T
-    bound = min(np.linalg.norm(A)**2, np.linalg.norm(A, 1) * np.linalg.norm(A, np.inf))  # >= s_1^2
-    X = A.conj().T / (bound or 1)
-    if limit is None:                                       # as many as a value of eps s_1 needs
-        limit = math.ceil(math.log(36 * A.shape[1] / eps**2, order))
-
-    best = None
+    A, back = wide(shifted(A, -e))
+    X, best = _first_iterate(A), None
     for k in range(limit + 1):
-        Y = X @ A
-        R = X - Y @ X
+        AX = A @ X
+        R = X - X @ AX
         residual = float(np.linalg.norm(R) / (np.linalg.norm(X) or 1))
         if not residual < 1:                                # only rounding errors are left
             break
         if steps is None and best and best.converged and residual > best.residual / 2:
             break
         if steps is not None or best is None or residual < best.residual:
-            rank = round(float(np.trace(Y).real))
+            rank = round(float(np.trace(AX).real))
             best = NewtonSchulzInverse(X, rank, residual, k, residual <= tol)
         if k < limit:
-            X = X + R
-            for _ in range(order - 2):
-                R = R - Y @ R
-                X = X + R
-    return best._replace(X=unscale_inverse(best.X.conj().T if wide else best.X, e))
+            X = _next_iterate(X, R, AX, order)
+    return best._replace(X=unscale_inverse(back(best.X), e))

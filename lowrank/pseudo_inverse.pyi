@@ -10,6 +10,7 @@ import numpy as np
 __all__ = [
     "PenroseResiduals",
     "penrose_residuals",
+    "PinvInfo",
     "pinv",
     "best_factor",
     "NewtonSchulzInverse",
@@ -36,13 +37,22 @@ def orthogonal_parts(A: Any, name: Any, rtol: Any) -> Any: ...
 def unscale_inverse(X: Any, e: Any, name: Any = 'A') -> Any: ...
 
 
+class _PinvInfo(NamedTuple):
+    rank: Any
+    kept: Any
+    dropped: Any
+
+
+class PinvInfo(_PinvInfo): ...
+
+
 def pinv(
     A: Any,
     *,
     rtol: SupportsFloat | None = None,
     atol: SupportsFloat | None = None,
     hermitian: bool | np.bool_ = False,
-    return_rank: bool | np.bool_ = False,
+    return_info: bool | np.bool_ = False,
 ) -> Any: ...
 
 

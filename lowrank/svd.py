@@ -90,18 +90,20 @@ def orthogonalise(W, Q):
     return X, C, project(X, W)
 
 
-# %% book/low_rank/svd.ipynb: _GolubKahan
-class _GolubKahan:
-    """A V = U B and A^H U = V B^H + X R E^H for a linear map A with m >= n; p columns in use."""
+# %% book/low_rank/svd.ipynb: _Bidiagonal
+class _Bidiagonal:
+    """A V = U B and A^H U = V B^H + X R E^H, for a linear map A with m >= n.
 
-    def __init__(self, A, size, width, start=None):
+    The first p columns of U and V are in use, the last block of U begins at `last`, and
+    `columns` counts the columns that A was multiplied by.
+    """
+
+    def __init__(self, A, size, width):
         (m, n), dtype = A.shape, A.dtype
         self.A, self.width, self.rng = A, width, np.random.default_rng(0)
         self.U, self.V = np.zeros((m, size), dtype, "F"), np.zeros((n, size), dtype, "F")
         self.B = np.zeros((size, size), dtype)
         self.p = self.last = self.columns = 0
-        if start is not None:
-            self.keep(*start)
         self.X = self.fresh_block()
 
     def fresh_block(self):
@@ -118,6 +120,16 @@ class _GolubKahan:
         self.p, self.last, self.columns = q, p, self.columns + self.width
         self.X, _, self.R = orthogonalise(self.A.adjoint_apply(U), self.V[:, :q])
 
+    @property
+    def full(self):
+        """Whether there is no room for another block."""
+        return self.p + self.width > len(self.B)
+
+
+# %% book/low_rank/svd.ipynb: _GolubKahan
+class _GolubKahan(_Bidiagonal):
+    """The same with its approximate triples, and with restarts from some of them."""
+
     def triples(self):
         """P, s, Qh with A (V Q) = (U P) diag(s), and the residual of each."""
         P, s, Qh = thin_svd(self.B[:self.p, :self.p])
@@ -130,46 +142,64 @@ class _GolubKahan:
         self.keep(U, s[:k], V.conj().T)
 
     def keep(self, U, s, Vh):
+        """Go on from these triples."""
         self.p, self.last = len(s), 0
         self.U[:, :self.p], self.V[:, :self.p] = U, Vh.conj().T
         self.B[:] = 0
         self.B[:self.p, :self.p] = np.diag(s)
 
+    def look_again(self, P, s, Qh, k):
+        """Keep the first k triples, and a fresh block that is orthogonal to all of V."""
+        X = self.fresh_block()
+        self.restart(P, s, Qh, k)
+        self.X = X
+
+
+# %% book/low_rank/svd.ipynb: _room
+def _room(rank, n):
+    """Columns of a block, and of the two bases, for so many triples."""
+    width = 1 if rank < 24 else 4 if rank < 80 else 8
+    return width, min(max(3 * rank, rank + 48), n - max(width, 4))
+
+
+def _columns_ahead(before, p, residual, goal):
+    """How many more columns until the residual is at its goal, going by the last two looks."""
+    if before is None or not goal < residual < before[1]:
+        return p / 5
+    rate = np.log(before[1] / residual) / (p - before[0])           # they fall by a factor a step
+    return min(0.9 * np.log(residual / goal) / rate, p / 2)
+
 
 # %% book/low_rank/svd.ipynb: _lanczos
 def _lanczos(A, rank, start=None, budget=np.inf):
     """The leading triples of a linear map with m >= n, or None beyond `budget` columns."""
-    eps, width = np.finfo(A.dtype).eps, 1 if rank < 24 else 4 if rank < 80 else 8
-    size = min(max(3 * rank, rank + 48), A.shape[1] - max(width, 4))
-    K = _GolubKahan(A, size, width, start)
+    eps, (width, size) = np.finfo(A.dtype).eps, _room(rank, A.shape[1])
+    K = _GolubKahan(A, size, width)
+    if start is not None:
+        K.keep(*start)
+        K.X = K.fresh_block()
     due, before, seen = max(rank + width, 3 * rank // 2), None, None
     while True:
-        K.step()
-        full = K.p + K.width > size
-        if K.p < due and not full:
-            continue
+        while K.p < due and not K.full:
+            K.step()
         P, s, Qh, residuals = K.triples()
-        goal, residual, ahead = 8 * eps * s[0], residuals[:rank].max(), K.p / 5
+        goal, residual = 8 * eps * s[0], residuals[:rank].max()
         if residual <= goal:
             if seen is None or np.abs(s[:rank] - seen).max() > 8 * goal:
-                K.width, seen = max(width, 4), s[:rank]          # look again, with new eyes
-                X = K.fresh_block()
-                K.restart(P, s, Qh, rank)
-                K.X, due, before = X, rank + 2 * K.width, None
+                K.width, seen = max(width, 4), s[:rank]
+                K.look_again(P, s, Qh, rank)
+                due, before = rank + 2 * K.width, None
                 continue
-            if residuals[rank] <= max(goal, 0.5 * (s[rank - 1] - s[rank])):
+            if residuals[rank] <= max(goal, 0.5 * (s[rank - 1] - s[rank])):     # it has settled
                 K.restart(P, s, Qh, rank)
                 return TruncatedSVD(K.U[:, :rank], s[:rank], K.V[:, :rank].conj().T)
-        elif before and before[1] > residual:            # they fall by a factor a step
-            rate = np.log(before[1] / residual) / (K.p - before[0])
-            ahead = min(0.9 * np.log(residual / goal) / rate, K.p / 2)
         if K.columns > budget:
             return None
-        before = (K.p, residual)
-        if full:
+        ahead = _columns_ahead(before, K.p, residual, goal)
+        before = None if K.full else (K.p, residual)
+        if K.full:
             K.restart(P, s, Qh, rank + (size - rank) // 2)
-            before = None
-        due = K.p + ahead
+        due = K.p + max(ahead, 1)
 
 
 # %% book/low_rank/svd.ipynb: _direct_is_better
@@ -220,6 +250,7 @@ def _grown(A, tol):
         rank = min(2 * rank, most)
 
 
+# %% book/low_rank/svd.ipynb: _stacked
 def _stacked(A, rank, tol):
     """truncated_svd of every matrix of a stack, with one rank for all."""
     A = as_matrix(A, stacked=True)

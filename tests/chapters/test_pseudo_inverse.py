@@ -19,8 +19,8 @@ def test_pinv_satisfies_penrose():
     rng = np.random.default_rng(0)
     for m, n, rank in ((5, 5, 5), (7, 4, 4), (4, 7, 2), (1, 6, 1), (6, 1, 1), (3, 3, 0)):
         for A in random_matrices(rng, m, n, rank):
-            X, found = pinv(A, return_rank=True)
-            assert X.dtype == A.dtype and X.shape == (n, m) and found == rank
+            X, info = pinv(A, return_info=True)
+            assert X.dtype == A.dtype and X.shape == (n, m) and info.rank == rank
             assert max(penrose_residuals(A, X)) < 500 * np.finfo(A.dtype).eps
 
 
@@ -37,17 +37,18 @@ def test_pinv_at_the_edges():
     import pytest
 
     stack = np.array([np.eye(3)[:2], np.ones((2, 3)), np.zeros((2, 3)), 1e-200 * np.eye(3)[:2]])
-    X, rank = pinv(stack, return_rank=True)
+    X, (rank, kept, dropped) = pinv(stack, return_info=True)
     assert X.shape == (4, 3, 2) and rank.tolist() == [2, 1, 0, 2]
+    assert np.allclose(kept / [1, 6**0.5, 1, 1e-200], [1, 1, np.inf, 1]) and dropped.max() < 1e-15
     assert all(np.array_equal(X[i], pinv(stack[i])) for i in range(4))
-    assert pinv(np.zeros((0, 3)), return_rank=True)[1] == 0
+    assert pinv(np.zeros((0, 3)), return_info=True)[1] == (0, np.inf, 0)
     for shape in ((0, 3), (3, 0), (0, 2, 3), (2, 0, 3)):
         assert pinv(np.zeros(shape)).shape == (*shape[:-2], shape[-1], shape[-2])
     assert pinv(np.zeros((0, 0)), hermitian=True).shape == (0, 0)
     integers = np.array([[100, 27], [3, -7]], np.int8)
     assert max(penrose_residuals(integers, pinv(integers))) < 1e-14
     assert max(penrose_residuals(np.diag([1e300, 1e290]), pinv(np.diag([1e300, 1e290])))) < 1e-14
-    assert pinv(np.diag([4.0, 1.0]), atol=2, return_rank=True)[1] == 1
+    assert pinv(np.diag([4.0, 1.0]), atol=2, return_info=True)[1] == (1, 4, 1)
     assert pinv(-np.eye(2), hermitian=True)[0, 0] == -1
     with pytest.raises(ValueError, match="A is so small that the result overflows float64"):
         pinv([[1e-310]])
@@ -89,9 +90,10 @@ def test_best_factor_agrees_with_pinv_for_every_kind_of_input():
                               rmatmat=counted(lambda Y: M.conj().T @ Y))
     for kind in (M, np.asfortranarray(M), sparse.csr_array(M), map_of_M):
         for unit in (1.0, 1e-150, 1e150):
-            for U, expected in ((best_factor(kind, left=C * unit), pinv(C) @ M),
-                                (best_factor(kind, right=R * unit), M @ pinv(R)),
-                                (best_factor(kind, left=C * unit, right=R), pinv(C) @ M @ pinv(R))):
+            for factors, expected in (({"left": C * unit}, pinv(C) @ M),
+                                      ({"right": R * unit}, M @ pinv(R)),
+                                      ({"left": C * unit, "right": R}, pinv(C) @ M @ pinv(R))):
+                U = best_factor(kind, **factors)
                 assert U.shape == expected.shape
                 assert np.allclose(U * unit, expected, rtol=0, atol=1e-12)
     assert passes == 3 * [2, 4, 2]                          # one pass each, with few vectors

@@ -1,4 +1,4 @@
-"""Error estimates: bounds that hold, and fail as rarely as they say."""
+"""Error estimates: bounds that hold, and fail as rarely as they say; bases that keep the tolerance asked for."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from lowrank.error_estimates import estimate_error
-from tests.properties.matrices import any_matrix, assert_unchanged, eps
+from lowrank.error_estimates import estimate_error, range_finder
+from lowrank.linear_map import linear_map
+from lowrank.sketching import randomized_svd
+from tests.properties.matrices import FLOATS, HARD, any_matrix, assert_unchanged, double, eps, random_matrix
+
+
+def is_orthonormal(Q, tolerance):
+    return np.abs(Q.conj().T @ Q - np.eye(Q.shape[1])).max() <= tolerance
 
 
 @given(any_matrix(), st.sampled_from(["fro", 2]), st.integers(0, 1000))
@@ -32,6 +38,13 @@ def test_the_bound_fails_as_rarely_as_it_says():
         assert failures[2] == 0                 # of rank one the lower bound already knows everything
 
 
+def test_the_error_estimate_with_the_same_seed_is_honest():
+    A = random_matrix(4, (60, 50), 50, np.float64, 1.0)
+    found = randomized_svd(A, 5, n_iter=0, rng=0)
+    true = np.linalg.norm(A - found.reconstruct())
+    assert 0.5 * true <= estimate_error(A, found, rng=0).estimate <= 2 * true
+
+
 @pytest.mark.parametrize("A, kind, message", [
     ([1.0, 2.0], ValueError, r"A has shape \(2,\)"),
     (np.zeros((2, 2, 2)), ValueError, r"A has shape \(2, 2, 2\)"),
@@ -47,3 +60,88 @@ def test_the_bound_fails_as_rarely_as_it_says():
 def test_bad_matrices_are_named(A, kind, message):
     with pytest.raises(kind, match=message):
         estimate_error(A, np.zeros((1, 2)), rng=0)
+
+
+@pytest.mark.parametrize("tol", [0.5, 0.05, 1e-4, 1e-7, 1e-11])
+@pytest.mark.parametrize("name", HARD)
+def test_range_finder_keeps_its_tolerance_on_hard_matrices(name, tol):
+    A = HARD[name]
+    wide, s = double(A), np.linalg.svd(double(A), compute_uv=False)
+    Q, error, bound, _ = assert_unchanged(A, lambda B: range_finder(B, tol=tol, rng=0))
+    true = np.linalg.norm(wide - Q @ (Q.conj().T @ wide))
+    floor = 20 * eps(A) * np.linalg.norm(s)
+    assert is_orthonormal(Q, 1e-13) and error <= bound and true <= bound + floor
+    assert true <= tol * np.linalg.norm(s) + floor
+    fewest = max(1, sum(np.linalg.norm(s[r:]) > tol / 2 * np.linalg.norm(s) + floor for r in range(len(s))))
+    assert Q.shape[1] <= fewest + 1
+
+
+@given(any_matrix(), st.sampled_from([None, 0.3, 1e-3, 1e-9]), st.integers(0, 1000))
+def test_range_finder_on_any_matrix(A, tol, seed):
+    options = {"tol": tol} if tol else {"rank": 1 + seed % min(A.shape)}
+    Q, error, bound, passes = range_finder(A, rng=seed, **options)
+    unit = float(np.abs(A).max()) or 1.0
+    true = np.linalg.norm(double(A) / unit - Q.astype(complex) @ (Q.conj().T @ (double(A) / unit)))
+    norm = np.linalg.norm(double(A) / unit)
+    assert Q.dtype == A.dtype and is_orthonormal(Q, 100 * eps(A))
+    assert true <= bound / unit + 100 * eps(A) * norm
+    assert tol is None or true <= max(tol, 200 * eps(A)) * norm
+
+
+def test_range_finder_in_float32_near_its_round_off():
+    s = 2.0**-np.arange(60)
+    rng = np.random.default_rng(2)
+    A = (np.linalg.qr(rng.standard_normal((80, 60)))[0] * s @ np.linalg.qr(rng.standard_normal((60, 60)))[0]).astype(np.float32)
+    for tol in (1e-2, 1e-4, 1e-6, 0):
+        Q, _, bound, _ = range_finder(A, tol=tol, rng=0)
+        assert Q.dtype == np.float32 and Q.shape[1] < 30
+        assert np.linalg.norm(double(A) - double(Q) @ (double(Q).T @ double(A))) <= max(tol, 50 * eps(A)) * np.linalg.norm(A)
+
+
+def test_a_basis_of_a_file_is_found_in_little_memory(tmp_path):
+    """A memory map of 24 MB: the peak stays below a quarter of it, its slabs included."""
+    import tracemalloc
+
+    rng = np.random.default_rng(3)
+    A = np.memmap(tmp_path / "A", np.float64, "w+", shape=(3000, 1000))
+    A[:] = rng.standard_normal((3000, 8)) @ rng.standard_normal((8, 1000))
+    M = linear_map(A)
+    M._blocks = lambda: type(M)._blocks(M, size=2**17)
+    tracemalloc.start()
+    Q = range_finder(M, rank=8, rng=0).Q
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 6e6
+    assert np.linalg.norm(A - Q @ (Q.T @ A)) <= 1e-12 * np.linalg.norm(A)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_same_seed_same_basis_and_the_global_state_is_left_alone(dtype):
+    A = random_matrix(0, (30, 20), 20, dtype, 1.0)
+    np.random.seed(7)
+    state = np.random.get_state()[1].copy()
+    assert np.array_equal(range_finder(A, tol=0.1, rng=3).Q, range_finder(A, tol=0.1, rng=3).Q)
+    assert estimate_error(A, 0 * A, rng=3) == estimate_error(A, 0 * A, rng=3)
+    assert np.array_equal(np.random.get_state()[1], state)
+
+
+def test_no_floating_point_warning():
+    with np.errstate(all="raise"):
+        for name in ("random tall", "zero", "exactly rank 3", "complex Kahan", "units"):
+            for options in ({"rank": 2}, {"tol": 0.1}, {"tol": 1e-10}):
+                range_finder(HARD[name], rng=0, **options)
+
+
+NAN = np.array([[1.0, 2.0], [np.nan, 4.0]])
+
+
+@pytest.mark.parametrize("call, kind, message", [
+    (lambda: range_finder(np.eye(3)), ValueError, "rank is None and tol is None"),
+    (lambda: range_finder(np.eye(3), rank=1, tol=0.1), ValueError, "give exactly one"),
+    (lambda: range_finder(np.eye(3), rank=4), ValueError, "rank is 4"),
+    (lambda: range_finder(np.eye(3), tol=1.0), ValueError, "tol is 1.0"),
+    (lambda: range_finder(sparse.csr_array(NAN), tol=0.1), ValueError, "a product with A contains NaN or Inf"),
+])
+def test_bad_input_of_range_finder_is_named(call, kind, message):
+    with pytest.raises(kind, match=message):
+        call()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 from scipy.sparse.linalg import aslinearoperator
 
-from lowrank.pseudo_inverse import best_factor, penrose_residuals, pinv, pinv_newton_schulz
+from lowrank.pseudo_inverse import PinvInfo, best_factor, penrose_residuals, pinv, pinv_newton_schulz
 from tests.properties.matrices import HARD, any_matrix, assert_unchanged, double, eps
 
 
@@ -20,12 +20,62 @@ def kept_condition(A, rank):
 @pytest.mark.parametrize("name", HARD)
 def test_penrose_conditions_hold_up_to_the_condition_of_what_is_kept(name):
     A = HARD[name]
-    X, rank = assert_unchanged(A, lambda B: pinv(B, return_rank=True))
+    X, info = assert_unchanged(A, lambda B: pinv(B, return_info=True))
     assert X.shape == A.shape[::-1] and X.dtype.kind in "fc"
-    allowed = 20 * max(A.shape) * eps(A) * kept_condition(A, rank)
+    allowed = 20 * max(A.shape) * eps(A) * kept_condition(A, info.rank)
     residuals = penrose_residuals(A, X)
     assert max(residuals) <= allowed
-    assert rank == np.linalg.matrix_rank(double(A))
+    assert info.rank == np.linalg.matrix_rank(double(A))
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1.0, 1e200])
+@pytest.mark.parametrize("name", HARD)
+def test_info_tells_the_two_singular_values_at_the_cut(name, unit):
+    A = double(HARD[name])
+    s = np.linalg.svd(A, compute_uv=False)
+    for rtol in (None, 1e-3, 0.4):
+        info = pinv(A * unit, rtol=rtol, return_info=True)[1]
+        assert isinstance(info, PinvInfo) and [type(value) for value in info] == [int, float, float]
+        expected = s[info.rank - 1] if info.rank else np.inf, s[info.rank] if info.rank < len(s) else 0
+        np.testing.assert_allclose((info.kept / unit, info.dropped / unit), expected, rtol=1e-9, atol=1e-14 * s[0])
+        assert info.kept > (rtol or 1e-15) * s[0] * unit >= info.dropped * (1 - 1e-13) or rtol is None
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64, np.complex128])
+def test_every_cut_off_between_dropped_and_kept_gives_the_same(dtype):
+    A = np.diag([4.0, -2.0, 0.5, 0.0]).astype(dtype) * dtype(0.75)
+    for hermitian in (False, True):
+        B, info = pinv(A, atol=0.5, hermitian=hermitian, return_info=True)
+        assert info == (2, 1.5, 0.375)
+        for atol in (info.dropped, 1.0, np.nextafter(info.kept, 0)):
+            np.testing.assert_array_equal(pinv(A, atol=atol, hermitian=hermitian), B)
+        for atol, rank in ((info.kept, 1), (np.nextafter(info.dropped, 0), 3)):
+            assert pinv(A, atol=atol, hermitian=hermitian, return_info=True)[1].rank == rank
+
+
+def test_info_where_nothing_is_kept_or_nothing_dropped():
+    for shape in ((0, 3), (3, 0), (0, 0)):
+        assert pinv(np.zeros(shape), return_info=True)[1] == (0, np.inf, 0)
+    for hermitian in (False, True):
+        assert pinv(np.zeros((3, 3)), hermitian=hermitian, return_info=True)[1] == (0, np.inf, 0)
+        assert pinv(3 * np.eye(2), atol=5, hermitian=hermitian, return_info=True)[1] == (0, np.inf, 3)
+        assert pinv(3 * np.eye(2), hermitian=hermitian, return_info=True)[1] == (2, 3, 0)
+
+
+@pytest.mark.parametrize("hermitian", [False, True])
+def test_info_of_a_stack_is_that_of_its_matrices(hermitian):
+    rng = np.random.default_rng(7)
+    columns = rng.standard_normal((2, 3, 4, 1))
+    stack = columns @ columns.swapaxes(-2, -1) * np.array([1e-200, 1.0, 1e200])[:, None, None]
+    stack[1, 1] = 0
+    B, info = pinv(stack, hermitian=hermitian, return_info=True)
+    assert [value.shape for value in info] == [(2, 3)] * 3 and info.rank.tolist() == [[1, 1, 1], [1, 0, 1]]
+    for index in np.ndindex(2, 3):
+        single, expected = pinv(stack[index], hermitian=hermitian, return_info=True)
+        np.testing.assert_array_equal(B[index], single)
+        assert tuple(value[index] for value in info) == expected
+    empty = pinv(np.zeros((0, 3, 2)), return_info=True)[1]
+    assert [value.shape for value in empty] == [(0,)] * 3
 
 
 @given(any_matrix())
@@ -38,8 +88,8 @@ def test_pinv_follows_the_unit_bit_for_bit(A):
 @given(any_matrix(dtypes=[np.float64, np.complex128]))
 def test_pinv_agrees_with_scipy_and_with_its_adjoint(A):
     unit = np.abs(A).max() or 1.0
-    X, rank = pinv(A / unit, return_rank=True)
-    allowed = 1e-12 * kept_condition(A / unit, rank) * (np.abs(X).max() or 1)
+    X, info = pinv(A / unit, return_info=True)
+    allowed = 1e-12 * kept_condition(A / unit, info.rank) * (np.abs(X).max() or 1)
     np.testing.assert_allclose(X, scipy.linalg.pinv(A / unit), rtol=0, atol=allowed)
     np.testing.assert_allclose(pinv((A / unit).conj().T), X.conj().T, rtol=0, atol=allowed)
 
@@ -49,10 +99,10 @@ def test_the_hermitian_route_agrees(name):
     A = HARD[name] + HARD[name].conj().T if HARD[name].dtype.kind != "b" else HARD[name].astype(float)
     if not np.array_equal(A, A.conj().T):
         pytest.skip("not Hermitian")
-    X, rank = pinv(A, hermitian=True, return_rank=True)
-    Y, expected_rank = pinv(A, return_rank=True)
-    condition = kept_condition(A, rank)
-    if rank == expected_rank:                       # else the spectrum has no gap at the cut-off
+    X, info = pinv(A, hermitian=True, return_info=True)
+    Y, expected = pinv(A, return_info=True)
+    condition = kept_condition(A, info.rank)
+    if info.rank == expected.rank:                       # else the spectrum has no gap at the cut-off
         np.testing.assert_allclose(X, Y, rtol=0, atol=1e-13 * condition * (np.abs(Y).max() or 1))
 
 

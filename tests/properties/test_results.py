@@ -15,6 +15,7 @@ PSD = A.T @ A
 
 SAMPLES = {
     "PenroseResiduals": lambda: lowrank.penrose_residuals(A, lowrank.pinv(A)),
+    "PinvInfo": lambda: lowrank.pinv(A, return_info=True)[1],
     "NewtonSchulzInverse": lambda: lowrank.pinv_newton_schulz(A),
     "TruncatedSVD": lambda: lowrank.truncated_svd(A, 2),
     "ErrorEstimate": lambda: lowrank.estimate_error(A, lowrank.truncated_svd(A, 2), rng=0),

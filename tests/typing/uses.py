@@ -80,8 +80,9 @@ def use_kernels_and_scores() -> None:
 
 
 def use_pseudo_inverse() -> None:
-    X, rank = lowrank.pinv(A, rtol=1e-12, atol=0.0, hermitian=False, return_rank=True)
-    assert rank == 8
+    X, info = lowrank.pinv(A, rtol=1e-12, atol=0.0, hermitian=False, return_info=True)
+    decided: lowrank.PinvInfo = info
+    assert decided.rank == 8 and decided.kept > decided.dropped
     residuals: lowrank.PenroseResiduals = lowrank.penrose_residuals(A, X)
     assert max(residuals.AXA, residuals.XAX, residuals.AX, residuals.XA) < 1e-10
     by_products: lowrank.NewtonSchulzInverse = lowrank.pinv_newton_schulz(A, order=3, tol=1e-8)

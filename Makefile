@@ -17,7 +17,7 @@ export JUPYTER_RUNTIME_DIR := $(CURDIR)/$(VENV)/cache/jupyter
 .PHONY: help book pdf test bench check export run lab extras pin clean distclean
 
 help:
-	@echo "make book               build the book; ends with the path of its first page"
+	@echo "make book               build the book, after the first time what has changed (ALL=1: every page); ends with its path"
 	@echo "make pdf                build the book and print all of it into one PDF; needs chromium"
 	@echo "make test               check everything: package against book, stored outputs, tests, doctests, the built pages"
 	@echo "make bench [ONLY=svd]   time lowrank beside other libraries and print the targets met and missed; QUICK=1 is shorter"
@@ -83,8 +83,8 @@ check: $(STAMP)
 	@$(BIN)/python book/_literate export --check
 
 book: check
-	@echo "==> building the book"
-	@$(BIN)/jupyter-book build . --all -W --keep-going
+	@echo "==> building $(if $(ALL),every page,the pages that have changed)"
+	@$(BIN)/jupyter-book build . $(if $(ALL),--all) -W --keep-going
 	@echo "The book is ready: $(CURDIR)/_build/html/index.html"
 
 pdf: book

@@ -8,7 +8,7 @@ import pytest
 
 from _literate.commands import print_pdf
 from lowrank import optimal_msign_schedule, soft_topk, truncated_svd
-from tests.literate.built import page_file
+from tests.literate.built import BOOK, ROOT, page_file
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # of the browser's driver
 
@@ -165,3 +165,11 @@ def test_pages_are_printed_and_joined(browser, built_book, tmp_path):
     inside = [link["/Dest"][0].indirect_reference for link in links if "/Dest" in link]
     assert pdf.pages[start].indirect_reference in inside
     assert not any("file:" in str(link) for link in links)
+
+
+def test_a_figure_is_two_files_and_stands_on_a_page():
+    folder = ROOT / "book" / "_figures"
+    drawn, moved = ({file.stem for file in folder.glob(pattern)} for pattern in ("*.py", "*.js"))
+    used = {found for chapter in BOOK.chapters for cell in chapter.cells
+            for found in re.findall(r"```\{literate-figure\} (\w+)", cell.source)}  # fmt: skip
+    assert drawn == moved == used

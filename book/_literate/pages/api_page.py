@@ -24,10 +24,11 @@ class ApiPage(SphinxDirective):
     optional_arguments = 1
 
     def run(self):
-        depend_on_book(self.env)
         book = book_of(self.env.app)
-        if self.arguments:
-            return self.parsed(entries(book, book.chapter(self.arguments[0])))
+        chapter = book.chapter(self.arguments[0]) if self.arguments else None
+        depend_on_book(self.env, chapter and [chapter])
+        if chapter:
+            return self.parsed(entries(chapter))
         return [part for name, files in book.parts for part in self.index(name, [c for c in book.chapters if c.path in files])]
 
     def index(self, name, chapters):
@@ -53,7 +54,7 @@ class ApiPage(SphinxDirective):
         return container.children
 
 
-def entries(book, chapter):
+def entries(chapter):
     """The lines of reStructuredText that document a chapter's module."""
     yield f".. py:module:: lowrank.{chapter.module}"
     yield ""

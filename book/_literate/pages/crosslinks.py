@@ -19,9 +19,9 @@ def book_of(app):
 _read_once = cache(read_book)
 
 
-def depend_on_book(env):
-    """Make Sphinx build the current page anew when a chapter or the order of the chapters has changed."""
-    for file in ("_toc.yml", *(chapter.path for chapter in book_of(env.app).chapters)):
+def depend_on_book(env, chapters=None):
+    """Make Sphinx build the current page anew when one of these chapters, or of all, or their order has changed."""
+    for file in ("_toc.yml", *(chapter.path for chapter in chapters or book_of(env.app).chapters)):
         env.note_dependency(file)
 
 

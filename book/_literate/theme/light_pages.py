@@ -4,6 +4,7 @@ It brings every icon twice, as a script of 1.5 MB and as fonts with a rule of st
 to pages that do not search; and MathJax to pages without a formula.
 """
 
+import logging
 import re
 from hashlib import md5
 from io import BytesIO
@@ -62,6 +63,7 @@ def cut_icon_fonts(static):
     styles = "".join(file.read_text(encoding="utf-8") for file in static.rglob("*.css"))
     named = {chr(int(code, 16)) for code in re.findall(r"\\([0-9a-f]{4})\b", styles)}  # as the theme writes them
     letters = {ord(letter) for letter in named | set(styles) if "\ue000" <= letter <= "\uf8ff"}  # for private use, as icons are
+    logging.getLogger("fontTools").setLevel(logging.WARNING)
     for file in (static / "vendor" / "fontawesome").rglob("*.woff2"):
         font = TTFont(file, recalcTimestamp=False)  # else two builds differ
         subsetter = Subsetter(Options(layout_features=[], notdef_outline=True))

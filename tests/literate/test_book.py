@@ -6,8 +6,8 @@ from html import unescape
 from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
-from _literate.source.toc import FOUNDATIONS
 
+from _literate.source.toc import FOUNDATIONS
 from tests.literate.built import BOOK, CHAPTERS, MODULES, PAGES, ROOT, PageReader, build, page_file, read_page
 
 CLAIMS = [(chapter, claim) for chapter in BOOK.chapters for claim in chapter.claims]

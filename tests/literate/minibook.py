@@ -1,6 +1,7 @@
 """A miniature book in a temporary folder."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -40,6 +41,15 @@ def python(source, folder=ROOT):
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
+
+
+def run_tests(folder, plugin, *arguments):
+    """What pytest prints that runs the tests in a folder, as a project of its own, with one of our plugins."""
+    command = [sys.executable, "-m", "pytest", "-p", plugin, "-p", "no:cacheprovider", "--rootdir", folder, *arguments]
+    paths = {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "book")))}
+    done = subprocess.run(command, cwd=folder, env=os.environ | paths, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def md(source):

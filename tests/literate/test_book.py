@@ -1,14 +1,13 @@
 """The files of the built book: links, images, descriptions, and the way from claims and functions to checks and back."""
 
 import re
-import shutil
 from html import unescape
 from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
 
 from _literate.source.toc import FOUNDATIONS
-from tests.literate.built import BOOK, CHAPTERS, MODULES, PAGES, ROOT, PageReader, build, page_file, read_page
+from tests.literate.built import BOOK, CHAPTERS, MODULES, PAGES, PageReader, page_file, read_page
 
 CLAIMS = [(chapter, claim) for chapter in BOOK.chapters for claim in chapter.claims]
 
@@ -32,42 +31,9 @@ def missing_targets(file):
     return missing
 
 
-def test_build_says_nothing_wrong(build_report):
-    status, said, _ = build_report
-    assert status == 0 and "WARNING" not in said, said
-
-
-@pytest.fixture
-def small_book(book):
-    """A book of two chapters with the configuration and the extension of ours."""
-    for path in ("_config.yml", "book/references.bib", "book/_literate", "book/_static", "book/_figures"):
-        copy = shutil.copytree if (ROOT / path).is_dir() else shutil.copyfile
-        copy(ROOT / path, book.root / path)
-    return book
-
-
-def test_claim_without_check_fails_the_build(small_book, tmp_path):
-    small_book["svd"] = small_book["svd"][:-1]
-    small_book.save()
-    report = build(small_book.root, tmp_path / "out")
-    assert report.returncode == 2
-    assert "ERROR: book/low_rank/svd.ipynb, cell 4 (eckart-young), line 1:" in report.stdout
-    assert "Traceback" not in report.stdout
-
-
-def test_an_address_brings_the_buttons(small_book, built_book, tmp_path):
-    address = "https://github.com/someone/lowrank"
-    config = small_book.root / "_config.yml"
-    config.write_text(config.read_text().replace('repository_url: ""', f"repository_url: {address}"))
-    small_book.save()
-    report = build(small_book.root, tmp_path / "out")
-    html = tmp_path / "out" / "_build" / "html" / "book" / "low_rank" / "svd.html"
-    assert html.is_file(), report.stdout
-    links = PageReader(html.read_text()).links
-    assert address in links
-    assert any(link.startswith("https://mybinder.org/v2/gh/someone/lowrank/main") for link in links)
-    ours = page_file(built_book, CHAPTERS[0]).read_text()
-    assert "mybinder" not in ours and "repository-button" not in ours
+def test_without_an_address_there_are_no_buttons(built_book):
+    page = page_file(built_book, CHAPTERS[0]).read_text()
+    assert "mybinder" not in page and "repository-button" not in page
 
 
 def test_mathjax_is_local_and_small(built_book):

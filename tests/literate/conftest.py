@@ -1,20 +1,16 @@
-"""What the tests of the machinery share: its modules on the path, a miniature book for each test, the book as built."""
+"""What the tests of the machinery share: a miniature book for each test, and the book as built."""
 
 import fcntl
 import json
-import sys
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
+from _literate.commands import chromium
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "book"))
-
-from _literate.commands import chromium  # noqa: E402
-from tests.literate.built import ROOT, build  # noqa: E402
-from tests.literate.minibook import MiniBook  # noqa: E402
+from tests.literate.built import ROOT, build
+from tests.literate.minibook import MiniBook
 
 
 @pytest.fixture
@@ -57,6 +53,21 @@ def browser():
         yield browser
 
 
+STILL = """const still = new CSSStyleSheet();
+still.replaceSync("*, ::before, ::after { transition: none !important; animation: none !important; }");
+document.adoptedStyleSheets = [still];"""
+
+
+@pytest.fixture(scope="session")
+def window(browser):
+    """What pages are opened in. They share its cache, move nothing, so that a size is right at once, and reach no host."""
+    nowhere = {"server": "http://127.0.0.1:9", "bypass": "127.0.0.1"}
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, proxy=nowhere)
+    context.add_init_script(STILL)
+    yield context
+    context.close()
+
+
 @pytest.fixture(scope="session")
 def served_book(built_book):
     """The address of a small server on this machine."""
@@ -66,7 +77,7 @@ def served_book(built_book):
             pass
 
         def send_error(self, code, *_):                      # as the hosts of static pages do
-            self.send_response(code)
+            self.send_response(204 if self.path == "/favicon.ico" else code)  # which a browser asks for by itself
             self.end_headers()
             self.wfile.write((built_book / "404.html").read_bytes())
 

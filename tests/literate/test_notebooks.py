@@ -6,10 +6,8 @@ import nbformat
 import pytest
 
 from _literate.commands import execute
-from _literate.source.chapters import read_book
-from _literate.source.model import ROOT
 
-BOOK = read_book()
+from tests.literate.built import BOOK, ROOT
 
 
 @pytest.fixture(scope="module", params=BOOK.chapters, ids=lambda chapter: chapter.module)

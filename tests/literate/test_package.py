@@ -13,8 +13,7 @@ from matplotlib.pyplot import imread
 
 import lowrank
 from _literate.commands.front_picture import RANKS
-from _literate.source.chapters import read_book
-from _literate.source.model import ROOT
+from tests.literate.built import BOOK, ROOT
 from tests.literate.minibook import code, python
 
 HEAVY = {"numpy", "scipy", "mpmath", "array_api_compat"}
@@ -31,9 +30,8 @@ def test_one_version():
 
 
 def test_the_package_offers_what_the_chapters_export():
-    chapters = read_book().chapters
-    assert list(lowrank._HOME) == [item.name for chapter in chapters for item in chapter.public]
-    assert lowrank.__all__ == [item.name for chapter in chapters if not chapter.extra for item in chapter.public]
+    assert list(lowrank._HOME) == [item.name for chapter in BOOK.chapters for item in chapter.public]
+    assert lowrank.__all__ == [item.name for chapter in BOOK.chapters if not chapter.extra for item in chapter.public]
     for name in lowrank.__all__:
         assert getattr(lowrank, name) is not None
 

@@ -1,9 +1,11 @@
-"""The array libraries in which Parts II and III are tested: the optional ones where they can be imported."""
+"""The array libraries in which Parts II and III are tested. All are named; one that is missing skips its tests."""
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 
 import array_api_strict
 import numpy as np
+import pytest
 
 
 def _torch():
@@ -17,12 +19,37 @@ def _jax():
     return jax.numpy.asarray, np.asarray
 
 
+def reason(library):
+    """As `tests/plugins/extras.py` counts it; each optional library is an extra of its own name."""
+    return f"needs the extra `{library}`"
+
+
+def needs(library):
+    return pytest.mark.skipif(not find_spec(library), reason=reason(library))
+
+
+class Libraries(Mapping):
+    """Asking for a library that is not installed skips the test that asks."""
+
+    def __init__(self, found):
+        self.found = found
+
+    def __getitem__(self, name):
+        if self.found[name] is None:
+            pytest.skip(reason(name))
+        return self.found[name]
+
+    def __iter__(self):
+        return iter(self.found)
+
+    def __len__(self):
+        return len(self.found)
+
+
 # name -> (from a NumPy array, to a NumPy array)
-LIBRARIES = {
+LIBRARIES = Libraries({
     "numpy": (np.asarray, np.asarray),
     "strict": (array_api_strict.asarray, np.asarray),
-}
-if find_spec("torch"):
-    LIBRARIES["torch"] = _torch()
-if find_spec("jax"):
-    LIBRARIES["jax"] = _jax()
+    "torch": _torch() if find_spec("torch") else None,
+    "jax": _jax() if find_spec("jax") else None,
+})

@@ -12,6 +12,10 @@ STAMP  := $(if $(PINNED),$(VENV)/pinned,$(VENV)/installed)
 export MPLCONFIGDIR := $(CURDIR)/$(VENV)/cache/matplotlib
 export IPYTHONDIR := $(CURDIR)/$(VENV)/cache/ipython
 export JUPYTER_RUNTIME_DIR := $(CURDIR)/$(VENV)/cache/jupyter
+# JAX keeps what it has compiled, small functions too: half of what its tests need.
+export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/$(VENV)/cache/jax
+export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
+export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES := -1
 
 .DEFAULT_GOAL := help
 .PHONY: help book pdf test bench check export run lab extras pin clean distclean
@@ -20,6 +24,7 @@ help:
 	@echo "make book               build the book, after the first time what has changed (ALL=1: every page); ends with its path"
 	@echo "make pdf                build the book and print all of it into one PDF; needs chromium"
 	@echo "make test               check everything: package against book, stored outputs, tests, doctests, the built pages"
+	@echo "make test ONLY=svd      what belongs to one chapter: its stored outputs, tests and doctests, in seconds"
 	@echo "make bench [ONLY=svd]   time lowrank beside other libraries and print the targets met and missed; QUICK=1 is shorter"
 	@echo "make export             chapters -> lowrank/ and tests/chapters/"
 	@echo "make run [CHAPTER=svd]  export, then run one chapter, or all, and store the outputs"
@@ -91,11 +96,11 @@ pdf: book
 	@echo "==> printing every page: a minute or two"
 	@$(BIN)/python book/_literate print
 
-# One BLAS thread a worker: the workers share the cores. They take the files in the order of tests/conftest.py;
-# by the number of its tests the browser's, the longest, would be the last, and the other worker would wait for it.
+# One thread a worker: the workers share the cores. Who takes what, and in which order, says tests/plugins/order.py.
 test: check
-	@echo "==> stored outputs, tests, doctests, and the built book in a browser"
-	@OPENBLAS_NUM_THREADS=$${OPENBLAS_NUM_THREADS:-1} $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	@files=$$($(BIN)/python tests/only.py $(ONLY)) && echo "==> stored outputs, tests, doctests$(if $(ONLY), of $(ONLY),, and the built book in a browser)" && \
+	    OPENBLAS_NUM_THREADS=$${OPENBLAS_NUM_THREADS:-1} OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} \
+	    $(BIN)/python -m pytest -n auto --maxprocesses 4 $$files
 
 bench: $(STAMP)
 	@$(BIN)/python tests/benchmarks/run.py $(ONLY) $(if $(QUICK),--quick)

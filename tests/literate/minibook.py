@@ -43,11 +43,12 @@ def python(source, folder=ROOT):
     return done.stdout.strip()
 
 
-def run_tests(folder, plugin, *arguments):
-    """What pytest prints that runs the tests in a folder, as a project of its own, with one of our plugins."""
-    command = [sys.executable, "-m", "pytest", "-p", plugin, "-p", "no:cacheprovider", "--rootdir", folder, *arguments]
-    paths = {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "book")))}
-    done = subprocess.run(command, cwd=folder, env=os.environ | paths, capture_output=True, text=True)
+def run_tests(folder, plugins, *arguments):
+    """What pytest prints that runs the tests in a folder, as a project of its own, with no plugins but these."""
+    named = [part for plugin in plugins for part in ("-p", plugin)]
+    command = [sys.executable, "-m", "pytest", *named, "-p", "no:cacheprovider", "--rootdir", folder, *arguments]
+    settings = {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "book"))), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run(command, cwd=folder, env=os.environ | settings, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

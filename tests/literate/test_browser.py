@@ -1,4 +1,13 @@
-"""The built book as a reader's browser shows it: every page, the search, wrong addresses, formulas on small screens."""
+"""The built book as a reader's browser shows it: every page, the search, wrong addresses, formulas on small screens.
+
+Each page of the table of contents is opened once, with every fold open and nothing in motion, and looked at
+    at 1280 px   for errors, requests to other hosts, failed requests, formulas, code blocks that scroll,
+    at 768 px    for code blocks that scroll,
+    at 360 px    for formulas in the text that leave the screen, and, in dark colours, with all rules of axe-core,
+and for what is wider than the window at all three. The colours of the light scheme are judged at 1280 px on one page of
+each kind: all pages of Markdown, a module, the search, and one chapter, since chapters share their style sheet.
+From the disk two pages are opened, for everything but axe-core: their contents are the same.
+"""
 
 from dataclasses import dataclass, field
 from functools import cache
@@ -10,6 +19,8 @@ import pytest
 from tests.literate.built import CHAPTERS, MODULES, PAGES, page_file
 
 WIDTHS = (1280, 768, 360)
+SCROLLING = {1280: 0, 768: 3}  # how many code blocks of a page may be wider than their column
+LIGHT = {*PAGES, MODULES[0], "search"} - {*CHAPTERS[1:]}  # the pages that are judged in the light scheme too
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # of the browser's driver
 
@@ -23,24 +34,33 @@ class Visit:
     failed: list = field(default_factory=list)
     barriers: list = field(default_factory=list)
     facts: dict = field(default_factory=dict)
+    overflow: dict = field(default_factory=dict)  # width of the window -> px beyond it
+    scrolling: dict = field(default_factory=dict)  # width -> the longest line of each block that scrolls
 
 
-LOOK = """async () => {
+LOOK = r"""async () => {
     const WRONG = "mjx-merror, mjx-container [style*='color: red']";  // an unknown macro is set in red
+    const later = () => new Promise(done => setTimeout(done, 20));
+    while (window.MathJax && !MathJax.startup?.promise) await later();
     if (window.MathJax) await MathJax.startup.promise;
+    document.querySelectorAll("details").forEach(fold => { fold.open = true; });
     const prose = document.querySelector("main").cloneNode(true);
     prose.querySelectorAll("pre, code, script, mjx-container").forEach(element => element.remove());
     return {
         marked: document.querySelectorAll("main .math").length,
         typeset: document.querySelectorAll("main .math > mjx-container").length,
         wrong: [...document.querySelectorAll(WRONG)].map(formula => formula.textContent),
-        raw: prose.textContent.split("\\n").filter(line => /\\\\[()\\[\\]]|\\$\\$/.test(line)),
+        raw: prose.textContent.split("\n").filter(line => /\\[()\[\]]|\$\$/.test(line)),
     };
 }"""
-# Most elements of a page are parts of formulas and of coloured code, which are all alike: axe-core sees ten of each.
+OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+WIDE_CODE = r"""() => [...document.querySelectorAll("article pre")]
+    .filter(block => block.scrollWidth > block.clientWidth)
+    .map(block => block.textContent.split("\n").reduce((a, b) => b.length > a.length ? b : a))"""
+# Most elements of a page are parts of formulas and of coloured code, which are all alike: axe-core sees five of each.
 FEWER_PARTS = """() => {
-    for (const element of [...document.querySelectorAll("mjx-container")].slice(10)) element.replaceChildren("formula");
-    for (const element of [...document.querySelectorAll("pre")].slice(10)) element.replaceChildren(element.textContent);
+    for (const element of [...document.querySelectorAll("mjx-container")].slice(5)) element.replaceChildren("formula");
+    for (const element of [...document.querySelectorAll("pre")].slice(5)) element.replaceChildren(element.textContent);
     window.dispatchEvent(new Event("resize"));                          // what scrolls may be another box now
 }"""
 # It is asked for colours at one element of each look, in light and in dark; for all else once, of every element.
@@ -48,7 +68,8 @@ JUDGE = """async (allRules) => {
     const COLOURS = ["color-contrast", "link-in-text-block"];
     const looks = new Map();
     const style = (element) => getComputedStyle(element);
-    const ground = (element) => !element ? "" : style(element).backgroundColor + " " + ground(element.parentElement);
+    const tint = (element) => style(element).backgroundColor.replace("rgba(0, 0, 0, 0)", "");
+    const ground = (element) => !element ? "" : tint(element) + ground(element.parentElement);
     for (const element of document.body.querySelectorAll("*")) {
         const holdsText = [...element.childNodes].some(node => node.nodeType === Node.TEXT_NODE && node.data.trim());
         if (!holdsText || !element.checkVisibility()) continue;
@@ -75,9 +96,6 @@ CLIPPED = """() => {
         .filter(formula => formula.offsetWidth && !formula.closest("table") && formula.getBoundingClientRect().right > edge + 1)
         .map(formula => formula.textContent);
 }"""
-OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
-
-
 @cache
 def accessibility_rules():
     """The source of axe-core, the rules for readers who do not see the page or use no mouse."""
@@ -85,39 +103,54 @@ def accessibility_rules():
     return Path(package.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
 
 
-def visit(browser, address):
-    """Open a page; whatever it asks of another host is refused and noted."""
-    record = Visit()
-    context = browser.new_context(viewport={"width": WIDTHS[0], "height": 900})
-    page = context.new_page()
+class Reader:
+    """One page of a browser, with all that happens on it: opening another for each address would take a third longer."""
 
-    def pass_or_refuse(route):
-        if urlsplit(route.request.url).netloc == urlsplit(address).netloc:
-            return route.continue_()
-        record.foreign.append(route.request.url)
-        return route.abort()
+    def __init__(self, window):
+        self.page, self.record, self.host = window.new_page(), Visit(), ""
+        self.page.on("console", lambda message: message.type == "error" and self.record.errors.append(message.text))
+        self.page.on("pageerror", lambda error: self.record.errors.append(str(error)))
+        self.page.on("request", lambda request: self.note_host(request.url))
+        self.page.on("requestfailed", lambda request: self.record.failed.append(request.url))
+        self.page.on("response", lambda response: response.status >= 400 and self.record.failed.append(response.url))
 
-    context.route("**/*", pass_or_refuse)
-    page.on("console", lambda message: message.type == "error" and record.errors.append(message.text))
-    page.on("pageerror", lambda error: record.errors.append(str(error)))
-    page.on("requestfailed", lambda request: record.failed.append(request.url))
-    page.on("response", lambda response: response.status >= 400 and record.failed.append(response.url))
-    page.goto(address)
-    page.wait_for_function("() => !window.MathJax || (MathJax.startup && MathJax.startup.promise)")
-    record.facts = page.evaluate(LOOK)
-    for width in WIDTHS:
-        page.set_viewport_size({"width": width, "height": 900})
-        record.facts[width] = page.evaluate(OVERFLOW)
-    record.facts["clipped"] = page.evaluate(CLIPPED)
-    page.evaluate(accessibility_rules())
-    page.evaluate(FEWER_PARTS)
-    for scheme, width, all_rules in (("dark", WIDTHS[-1], True), ("light", WIDTHS[0], False)):
-        page.emulate_media(color_scheme=scheme)
-        page.set_viewport_size({"width": width, "height": 900})
-        page.wait_for_function(SETTLED, arg=scheme)
-        record.barriers += [f"{scheme}, {width} px, {fault}" for fault in page.evaluate(JUDGE, all_rules)]
-    context.close()
-    return record
+    def note_host(self, address):
+        if urlsplit(address).netloc != self.host:
+            self.record.foreign.append(address)
+
+    def visit(self, address, judged=("dark",)):
+        """Open a page; whatever it asks of another host is noted. `judged` are the colours for axe-core."""
+        page = self.page
+        self.show(WIDTHS[0], "light")
+        record = self.record = Visit()
+        self.host = urlsplit(address).netloc
+        page.goto(address)
+        record.facts = page.evaluate(LOOK)
+        for width in WIDTHS:
+            self.show(width)
+            record.overflow[width] = page.evaluate(OVERFLOW)
+            if width in SCROLLING:
+                record.scrolling[width] = page.evaluate(WIDE_CODE)
+        record.facts["clipped"] = page.evaluate(CLIPPED)
+        if judged:
+            page.evaluate(accessibility_rules())
+            page.evaluate(FEWER_PARTS)
+        for scheme in judged:
+            self.show(WIDTHS[-1] if scheme == "dark" else WIDTHS[0], scheme)
+            page.wait_for_function(SETTLED, arg=scheme)
+            record.barriers += [f"{scheme}: {fault}" for fault in page.evaluate(JUDGE, scheme == "dark")]
+        page.goto("about:blank")                                    # nothing of it happens during the next visit
+        return record
+
+    def show(self, width, scheme=None):
+        self.page.set_viewport_size({"width": width, "height": 900})
+        if scheme:
+            self.page.emulate_media(color_scheme=scheme)
+
+
+@pytest.fixture(scope="session")
+def reader(window):
+    return Reader(window)
 
 
 def assert_reads_well(record):
@@ -129,14 +162,21 @@ def assert_reads_well(record):
     assert record.facts["typeset"] == record.facts["marked"]
     assert not record.facts["clipped"], "formulas in the text that leave the screen of a phone"
     assert not record.barriers, "critical or serious for axe-core"
-    assert {width: record.facts[width] for width in WIDTHS} == dict.fromkeys(WIDTHS, 0), "px wider than the window"
+    assert record.overflow == dict.fromkeys(WIDTHS, 0), "px wider than the window"
+    for width, most in SCROLLING.items():
+        assert len(record.scrolling[width]) <= most, f"more than {most} code blocks scroll at {width} px"
 
 
 @pytest.mark.parametrize("page", [*PAGES, MODULES[0], "search"])
-def test_page_in_a_browser(browser, served_book, page):
-    record = visit(browser, urljoin(served_book, f"{page}.html"))
+def test_page_in_a_browser(reader, served_book, page):
+    record = reader.visit(urljoin(served_book, f"{page}.html"), ("dark", "light") if page in LIGHT else ("dark",))
     assert_reads_well(record)
     assert record.facts["typeset"] > 0 or page not in CHAPTERS
+
+
+@pytest.mark.parametrize("page", [PAGES[0], *CHAPTERS[:1]])
+def test_page_opened_from_disk(reader, built_book, page):
+    assert_reads_well(reader.visit(page_file(built_book, page).as_uri(), judged=()))
 
 
 def test_the_front_page_is_light(browser, served_book):
@@ -148,13 +188,9 @@ def test_the_front_page_is_light(browser, served_book):
     page.close()
 
 
-@pytest.mark.parametrize("page", [PAGES[0], *CHAPTERS[:1]])
-def test_page_opened_from_disk(browser, built_book, page):
-    assert_reads_well(visit(browser, page_file(built_book, page).as_uri()))
-
-
 def test_from_a_theorem_to_its_check_the_code_the_entry_and_back(browser, served_book):
-    page = browser.new_page()
+    """Links need no script; without any, no formula is set at each of the eight steps."""
+    page = browser.new_page(java_script_enabled=False)
     chapter, claim = "book/low_rank/svd", "eckart-young-mirsky"
 
     def click(selector, expected):
@@ -175,15 +211,15 @@ def test_from_a_theorem_to_its_check_the_code_the_entry_and_back(browser, served
     page.close()
 
 
-def test_bare_address_leads_to_the_front_page(browser, served_book):
-    page = browser.new_page()
+def test_bare_address_leads_to_the_front_page(window, served_book):
+    page = window.new_page()
     page.goto(served_book)
     page.wait_for_url(f"**/{PAGES[0]}.html")
     page.close()
 
 
-def test_wrong_address_leads_back(browser, served_book):
-    page = browser.new_page()
+def test_wrong_address_leads_back(window, served_book):
+    page = window.new_page()
     assert page.goto(urljoin(served_book, "book/low_rank/nowhere/svd.html")).status == 404
     page.wait_for_function("() => document.links[0].pathname !== '/'")
     page.fill("input", "skeleton")
@@ -214,9 +250,9 @@ RESULTS = "() => [...document.querySelectorAll('#search-results ul.search > li >
 
 
 @pytest.mark.parametrize("from_disk", [False, True])
-def test_search_finds_the_page(browser, served_book, built_book, from_disk):
+def test_search_finds_the_page(window, served_book, built_book, from_disk):
     root = f"{built_book.as_uri()}/" if from_disk else served_book
-    page = browser.new_page()
+    page = window.new_page()
     for query, expected in SEARCHES.items():
         page.goto(urljoin(root, f"search.html?q={quote(query)}"))
         page.wait_for_function("() => document.querySelector('#search-results ul.search > li')")
@@ -252,8 +288,8 @@ def fitted(page, width):
     return page.evaluate(FITTED)
 
 
-def test_formulas_fit_or_scroll_at_every_width(browser, served_book):
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
+def test_formulas_fit_or_scroll_at_every_width(window, served_book):
+    page = window.new_page()
     page.goto(urljoin(served_book, "book/reference/formulas.html"))
     page.evaluate("async () => await MathJax.startup.promise")
     seen = {width: fitted(page, width) for width in (1280, 768, 500, 360)}
@@ -272,8 +308,8 @@ def test_formulas_fit_or_scroll_at_every_width(browser, served_book):
     page.close()
 
 
-def test_a_wide_formula_scrolls_by_keyboard(browser, served_book):
-    page = browser.new_page(viewport={"width": 360, "height": 900})
+def test_a_wide_formula_scrolls_by_keyboard(window, served_book):
+    page = window.new_page()
     page.goto(urljoin(served_book, "book/reference/formulas.html"))
     page.evaluate("async () => await MathJax.startup.promise")
     fitted(page, 360)

@@ -1,5 +1,7 @@
 """What cannot run here is skipped with its reason, test by test, and counted."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from tests.literate.minibook import code, run_tests
@@ -69,7 +71,7 @@ def miniature(book):
 def test_the_files_of_a_chapter_without_its_extra_are_skipped(miniature):
     paths = ["book/low_rank/psd.ipynb", "lowrank", "tests"]
     options = ["--nbval", "--nbval-current-env", "--doctest-modules", "--import-mode=importlib", "-v", "-rs"]
-    said = run_tests(miniature.root, "tests.plugins.extras", *options, *paths)
+    said = run_tests(miniature.root, ["nbval.plugin", "tests.plugins.extras"], *options, *paths)
     assert "1 passed, 12 skipped" in said
     assert "not installed: fun (11 tests skipped)\n" in said
     for name in (
@@ -86,8 +88,11 @@ def test_the_files_of_a_chapter_without_its_extra_are_skipped(miniature):
 
 def test_nothing_is_said_where_nothing_is_missing(book):
     book.write("pyproject.toml", '[project]\nversion = "1"\noptional-dependencies = {fun = ["pytest"]}\n')
-    book.write("test_a.py", "def test_a(): ...")
-    assert "not installed" not in run_tests(book.root, "tests.plugins.extras", "test_a.py")
+    assert dict(extras.files_of_missing_extras(book.root)) == {}
+    lines = []
+    reporter = SimpleNamespace(stats={}, write_line=lines.append)
+    extras.pytest_terminal_summary(reporter, SimpleNamespace(rootpath=book.root))
+    assert lines == []
 
 
 REASONS = {

@@ -52,10 +52,16 @@ class Slider:
         return np.array(self.figure.locator(selector).evaluate_all(read, list(names)))
 
 
+def leave_formulas(page):
+    """As they are written: to typeset and lay out those of a chapter takes longer than all that is done to its figure."""
+    page.route("**/tex-chtml.js*", lambda route: route.fulfill(body="", content_type="text/javascript"))
+
+
 @pytest.fixture
-def slider(browser, built_book):
+def slider(window, built_book):
     """Opens the page with an interactive figure."""
-    page, errors = browser.new_page(), []
+    page, errors = window.new_page(), []
+    leave_formulas(page)
     page.on("console", lambda message: message.type == "error" and errors.append(message.text))
     page.on("pageerror", lambda error: errors.append(str(error)))
 
@@ -136,6 +142,7 @@ def test_interactive_figures_stand_still_on_paper_and_without_javascript(browser
     for javascript in (True, False):
         context = browser.new_context(java_script_enabled=javascript)
         page = context.new_page()
+        leave_formulas(page)
         page.goto(page_file(built_book, "book/low_rank/svd").as_uri())
         page.emulate_media(media="print" if javascript else "screen")
         figure = page.locator("figure.interactive")

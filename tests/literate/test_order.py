@@ -98,7 +98,7 @@ def test_workers_share_pages_and_keep_files(tmp_path):
     timings = tmp_path / TIMINGS
     timings.parent.mkdir(parents=True)
     timings.write_text(json.dumps({"test_elsewhere.py::test_a": 3}))
-    said = run_tests(tmp_path, "tests.plugins.order", "-n", "2", "-v")
+    said = run_tests(tmp_path, ["xdist.plugin", "tests.plugins.order"], "-n", "2", "-v")
     found = re.findall(r"\[(gw\d)\].* PASSED (test_\w+\.py)::", said)
     assert len(found) == 8, said
     assert {worker for worker, file in found if file == "test_browser.py"} == {"gw0", "gw1"}

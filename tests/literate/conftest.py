@@ -7,8 +7,8 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from _literate.commands import chromium
 
+from _literate.commands import chromium
 from tests.literate.built import ROOT, build
 from tests.literate.minibook import MiniBook
 

@@ -6,7 +6,6 @@ import nbformat
 import pytest
 
 from _literate.commands import execute
-
 from tests.literate.built import BOOK, ROOT
 
 

@@ -9,11 +9,12 @@ import re
 from collections import Counter
 
 import pytest
+
 from _literate.source.chapters import read_book
 from _literate.source.project import extras, missing_extras
 
 FILES = pytest.StashKey[dict]()
-REASON = re.compile(r"needs the extra `([\w-]+)`|could not import '(\w+)")
+REASON = re.compile(r"the extra `([\w-]+)`|could not import '(\w+)")
 
 
 def pytest_configure(config):

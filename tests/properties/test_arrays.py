@@ -93,7 +93,6 @@ def test_integers_become_floats_and_empty_stacks_pass(library):
         assert peak_of(X).shape == (*shape[:-2], 1, 1)
 
 
-@pytest.mark.skipif(len(LIBRARIES) < 3, reason="neither PyTorch nor JAX is installed")
 @every_library
 def test_two_libraries_do_not_mix(library):
     convert, _ = LIBRARIES[library]

@@ -2,7 +2,6 @@
 
 import copy
 import pickle
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -11,15 +10,13 @@ from hypothesis import strategies as st
 
 from lowrank import Muon, MuonState, MuonUpdate, msign, muon_update, optimal_msign_schedule
 from tests.properties.chapters_text import python_blocks
-from tests.properties.libraries import LIBRARIES
+from tests.properties.libraries import LIBRARIES, needs
 from tests.properties.matrices import FLOATS, HARD, any_matrix, assert_unchanged, double, eps
 
 KELLER = [(3.4445, -4.7750, 2.0315)] * 5
 SCALES = {"rms": lambda m, n: 0.2 * max(m, n)**0.5, "operator": lambda m, n: (m / n)**0.5,
           "jordan": lambda m, n: max(1, m / n)**0.5, 0.3: lambda m, n: 0.3}
 every_library = pytest.mark.parametrize("library", LIBRARIES)
-needs_torch = pytest.mark.skipif(not find_spec("torch"), reason="PyTorch is not installed")
-needs_jax = pytest.mark.skipif(not find_spec("jax"), reason="JAX is not installed")
 
 
 def gaussian(*shape, dtype=np.float64, seed=0):
@@ -248,7 +245,7 @@ def test_the_options_can_be_copied_stored_and_not_changed():
 
 # --- PyTorch and JAX
 
-@needs_torch
+@needs("torch")
 def test_pytorch_differentiates_maps_and_keeps_bfloat16():
     import torch
 
@@ -273,7 +270,7 @@ def test_pytorch_differentiates_maps_and_keeps_bfloat16():
     assert update.dtype == torch.bfloat16 and momentum.dtype == torch.float32
 
 
-@needs_jax
+@needs("jax")
 def test_jax_compiles_maps_and_differentiates():
     import jax
     import jax.numpy as jnp
@@ -306,7 +303,7 @@ def test_jax_compiles_maps_and_differentiates():
 
 # --- other libraries: equal where they can be, and the two faults that ours does not have
 
-@needs_torch
+@needs("torch")
 def test_pytorchs_muon_with_the_same_coefficients_is_equal():
     torch = pytest.importorskip("torch", minversion="2.13")
     from torch.optim._muon import _zeropower_via_newtonschulz
@@ -372,7 +369,7 @@ def test_optax_with_the_same_coefficients_is_equal():
     np.testing.assert_allclose(muon_update(1e-15 * G).update, muon_update(G).update, atol=1e-9)
 
 
-@needs_torch
+@needs("torch")
 def test_the_optimizer_of_the_chapter_learns(request):
     import torch
 

@@ -1,6 +1,5 @@
 """msign on every library, dtype, shape and scale; its certificate; its derivative; the optimizer of the text."""
 
-from importlib.util import find_spec
 
 import nbformat
 import numpy as np
@@ -10,7 +9,7 @@ from hypothesis import given, settings
 
 from lowrank import SignInfo, msign, msign_jvp, msign_vjp, optimal_msign_schedule, pade_step, polar_residuals
 from tests.properties.chapters_text import python_blocks
-from tests.properties.libraries import LIBRARIES
+from tests.properties.libraries import LIBRARIES, needs
 from tests.properties.matrices import FLOATS, HARD, any_matrix, assert_unchanged, double, eps
 
 HALF = optimal_msign_schedule(8, degree=5, lower=1e-3, cushion=0.02, safety=1e-2)
@@ -161,7 +160,7 @@ def test_every_library_and_method_agrees_with_numpy(library, dtype):
                 np.testing.assert_allclose(found, derivative(A, direction), rtol=0, atol=1e4 * np.finfo(dtype).eps)
 
 
-@pytest.mark.skipif(not find_spec("torch"), reason="PyTorch is not installed")
+@needs("torch")
 def test_pytorch_differentiates_maps_and_keeps_bfloat16():
     import torch
 
@@ -187,7 +186,7 @@ def test_pytorch_differentiates_maps_and_keeps_bfloat16():
     assert float((torch.linalg.svdvals(X.float()) - 1).abs().max()) < 0.03
 
 
-@pytest.mark.skipif(not find_spec("jax"), reason="JAX is not installed")
+@needs("jax")
 def test_jax_compiles_maps_and_differentiates():
     import jax
     import jax.numpy as jnp
@@ -352,7 +351,7 @@ def test_divergence_is_an_error_and_integers_are_numbers():
 
 # --- the optimizer in the text
 
-@pytest.mark.skipif(not find_spec("torch"), reason="PyTorch is not installed")
+@needs("torch")
 def test_the_optimizer_of_the_chapter_learns(request):
     import torch
 

@@ -16,16 +16,23 @@
     }
   }
 
-  // All sizes are written, then all widths are read: the browser lays the page out twice, not twice a formula.
+  // All sizes are written, then all widths are read: the browser lays the page out once a turn, not once a formula.
+  // The space beside a formula does not shrink with it, so that a second turn may be needed.
   function fit(some) {
     const shown = some.filter((formula) => formula.clientWidth > 0);
-    shown.forEach((formula) => { formula.style.fontSize = `${formulas.get(formula)}%`; });
-    const ratios = shown.map((formula) => formula.clientWidth / formula.scrollWidth);
-    shown.forEach((formula, i) => {
-      if (ratios[i] >= 1) return;
-      const scale = Math.max(SMALLEST, 0.99 * ratios[i]); // widths come rounded to pixels
-      formula.style.fontSize = `${scale * formulas.get(formula)}%`;
-    });
+    const scales = new Map(shown.map((formula) => [formula, 1]));
+    const write = (formula) => { formula.style.fontSize = `${scales.get(formula) * formulas.get(formula)}%`; };
+    shown.forEach(write);
+    let tooWide = shown;
+    for (let turn = 0; turn < 3; turn++) {
+      const ratios = new Map(tooWide.map((formula) => [formula, formula.clientWidth / formula.scrollWidth]));
+      tooWide = tooWide.filter((formula) => ratios.get(formula) < 1 && scales.get(formula) > SMALLEST);
+      tooWide.forEach((formula) => {
+        const scale = 0.99 * ratios.get(formula) * scales.get(formula); // widths come rounded to pixels
+        scales.set(formula, Math.max(SMALLEST, scale));
+        write(formula);
+      });
+    }
     const wide = shown.map((formula) => formula.scrollWidth > formula.clientWidth);
     shown.forEach((formula, i) => scroll(formula, wide[i]));
   }

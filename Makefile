@@ -112,7 +112,7 @@ run: $(STAMP)
 	@$(BIN)/python book/_literate execute $(CHAPTER)
 
 lab: $(STAMP)
-	@$(BIN)/jupyter lab --notebook-dir book
+	@PYTHONPATH=$(CURDIR) $(BIN)/jupyter lab --notebook-dir book
 
 clean:
 	rm -rf _build build dist .pytest_cache .hypothesis .benchmarks .mypy_cache .ruff_cache

@@ -1,5 +1,8 @@
 """What every test run of the repository shares; the hooks stand in tests/plugins."""
 
+import os
+from pathlib import Path
+
 from hypothesis import settings
 
 pytest_plugins = ["tests.plugins.order", "tests.plugins.extras"]
@@ -7,3 +10,6 @@ pytest_plugins = ["tests.plugins.order", "tests.plugins.extras"]
 # The same examples on every machine, and no deadline: the machine may be shared.
 settings.register_profile("lowrank", deadline=None, derandomize=True, database=None)
 settings.load_profile("lowrank")
+
+# Kernels, which start in the folder of their notebook, find lowrank of this folder and book.checks.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH")]))

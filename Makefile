@@ -18,7 +18,7 @@ export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES := -1
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf test bench check export run lab extras pin clean distclean
+.PHONY: help book pdf test bench mutants check export run lab extras pin clean distclean
 
 help:
 	@echo "make book               build the book, after the first time what has changed (ALL=1: every page); ends with its path"
@@ -26,6 +26,7 @@ help:
 	@echo "make test               check everything: package against book, stored outputs, tests, doctests, the built pages"
 	@echo "make test ONLY=svd      what belongs to one chapter: its stored outputs, tests and doctests, in seconds"
 	@echo "make bench [ONLY=svd]   time lowrank beside other libraries and print the targets met and missed; QUICK=1 is shorter"
+	@echo "make mutants [ONLY=svd] make small faults in checks and modules and print those that nothing notices; long"
 	@echo "make export             chapters -> lowrank/ and tests/chapters/"
 	@echo "make run [CHAPTER=svd]  export, then run one chapter, or all, and store the outputs"
 	@echo "make check              does the package agree with the book? prints the difference"
@@ -104,6 +105,9 @@ test: check
 
 bench: $(STAMP)
 	@$(BIN)/python tests/benchmarks/run.py $(ONLY) $(if $(QUICK),--quick)
+
+mutants: check
+	@$(BIN)/python -m tests.mutants $(ONLY) $(if $(QUICK),--checks)
 
 export: $(STAMP)
 	@$(BIN)/python book/_literate export

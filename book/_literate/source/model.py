@@ -129,8 +129,16 @@ class Cell:
     @property
     def claims(self):
         """The theorems, lemmas, propositions and corollaries that the cell states with colon fences."""
+        lines = self.source.splitlines()
         return tuple(
-            Claim(CLAIM_DIRECTIVES[found.name], found.options.get("label"), found.argument, self.number, found.line)
+            Claim(
+                CLAIM_DIRECTIVES[found.name],
+                found.options.get("label"),
+                found.argument,
+                self.number,
+                found.line,
+                "\n".join(lines[found.line : (found.end or len(lines) + 1) - 1]),
+            )
             for found in self.page.directives
             if found.name in CLAIM_DIRECTIVES and found.fence.startswith(":")
         )
@@ -157,6 +165,7 @@ class Claim:
     title: str
     cell: int
     line: int
+    text: str = field(default="", repr=False)  # what stands between its fences
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,11 @@ class Directive:
     line: int
     fence: str
     options: dict = field(default_factory=dict)
-    closed: bool = False
+    end: int | None = None  # the line of the fence that closes it
+
+    @property
+    def closed(self):
+        return self.end is not None
 
     @property
     def label(self):
@@ -43,7 +47,7 @@ def read(text):
         fence = FENCE.match(line)
         if stack and stack[-1].fence[0] in "`~":
             if fence and _closes(fence, stack[-1]):
-                stack.pop().closed = True
+                stack.pop().end = number
             elif options and (option := OPTION.match(line)):
                 options.options[option[1]] = option[2]
             else:
@@ -54,7 +58,7 @@ def read(text):
             closing = [place for place, opened in enumerate(stack) if _closes(fence, opened)]
             if closing:  # the outermost fence that it can close, with everything inside
                 for opened in stack[closing[0] :]:
-                    opened.closed = True
+                    opened.end = number
                 del stack[closing[0] :]
                 options = None
             else:

@@ -9,8 +9,6 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-# A fork of a process with many threads can hang; no window opens.
-os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "book"))
 
 from _literate.source.chapters import read_book  # noqa: E402
@@ -20,6 +18,7 @@ from . import checks, modules  # noqa: E402
 
 LEDGER = Path(__file__).with_name("checks.json")
 MOST = 10
+ALONE = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}  # a fork of many threads can hang
 
 
 def main(arguments=None):
@@ -67,6 +66,7 @@ def try_modules(names, options):
 
 def _each(function, names, options):
     """(name, result) of the chapters, in the order of the book, each in a fresh process."""
+    os.environ |= ALONE
     context = get_context("spawn")
     with ProcessPoolExecutor(options.jobs, mp_context=context, max_tasks_per_child=1) as pool:
         started = time.monotonic()

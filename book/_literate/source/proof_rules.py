@@ -21,18 +21,19 @@ PLAIN = frozenset("abs all any bool dict enumerate float int len list max min pr
 
 
 def problems(chapter):
-    for claim in chapter.claims:
-        cells = chapter.checks.get(claim.label, ())
-        for cell in cells:
-            if cell.code and not any(asserting(cell.tree)):
-                message = f"the check of `{claim.label}` asserts nothing that could be false"
-                next_step = "assert each clause, with `proved`, `equal`, `bounded`, `frequency` of book.checks or `assert`"
-                yield Problem(chapter.place(cell), message, next_step, unfinished=True)
-        if cells and all(cell.code for cell in cells) and not any(computes(cell.tree) for cell in cells):
-            message = f"the check of `{claim.label}` calls nothing"
-            yield Problem(chapter.place(cells[0]), message, "compute what the claim says in a second way", unfinished=True)
+    claims = {claim.label: claim for claim in chapter.claims}
+    for label, cells in chapter.checks.items():
+        cells = [cell for cell in cells if cell.code and not cell.exported]
+        silent = [cell for cell in cells if not any(asserting(cell.tree))]
+        for cell in silent if label in claims else ():
+            message = f"the check of `{label}` asserts nothing that could be false"
+            next_step = "assert each clause, with `proved`, `equal`, `bounded`, `frequency` of book.checks or with `assert`"
+            yield Problem(chapter.place(cell), message, next_step, unfinished=True)
+        if label in claims and cells and not silent and not any(computes(cell.tree) for cell in cells):
+            message, next_step = f"the check of `{label}` calls nothing", "compute what the claim says in a second way"
+            yield Problem(chapter.place(cells[0]), message, next_step, unfinished=True)
     for cell in chapter.cells:
-        yield from quotes(chapter, cell)
+        yield from quotes(claims, chapter, cell)
 
 
 # Assertions
@@ -49,7 +50,7 @@ def asserting(tree):
                 yield node
             case ast.With(items=items) if any(_last_name(item.context_expr) == "raises" for item in items):
                 yield node
-            case ast.Call() if _asserts(node) and any(map(_depends, _arguments(node)[1:] or _arguments(node))):
+            case ast.Call() if _asserts(node) and any(map(_depends, _arguments(node))):
                 yield node
             case ast.Call(args=[], keywords=[]) if (_last_name(node) or "").startswith("test_"):
                 yield node
@@ -98,7 +99,9 @@ def _last_name(node):
 
 
 def _arguments(call):
-    return [*call.args, *(keyword.value for keyword in call.keywords)]
+    """What a call is given, but for the words with which a helper begins its line."""
+    words = _last_name(call) in HELPERS
+    return [*call.args[words:], *(keyword.value for keyword in call.keywords)]
 
 
 def computes(tree):
@@ -110,22 +113,26 @@ def computes(tree):
 # Formulas
 
 
-def quotes(chapter, cell):
+def quotes(claims, chapter, cell):
     """`formula(r"...")` in a check has to stand in the claim: so the page cannot be wrong without the check."""
-    if "formula(" not in cell.source or not (cell.code and cell.labels):
+    labels = [label for label in cell.labels if label in claims]
+    if "formula(" not in cell.source or not (cell.code and labels):
         return
-    claims = {claim.label: "".join(claim.text.split()) for claim in chapter.claims}
-    text = [claims[label] for label in cell.labels if label in claims]
     for node in ast.walk(cell.tree):
         if isinstance(node, ast.Call) and _last_name(node) == "formula":
-            match node.args:
-                case [ast.Constant(value=str(tex))]:
-                    if text and not any("".join(tex.split()) in claim for claim in text):
-                        message = f"the claim `{cell.labels[0]}` does not contain `{' '.join(tex.split())}`"
-                        yield Problem(chapter.place(cell, node.lineno), message, "quote the formula as the claim has it")
-                case _:
-                    message = "`formula` is not given the formula itself"
-                    yield Problem(chapter.place(cell, node.lineno), message, 'write `formula(r"...")` with the TeX of the claim')
+            tex = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
+            if not isinstance(tex, str):
+                message, next_step = "`formula` is not given the formula itself", 'write `formula(r"...")` with the TeX of the claim'
+            elif any(_dense(tex) in _dense(claims[label].text) for label in labels):
+                continue
+            else:
+                message = f"the claim `{labels[0]}` does not contain `{' '.join(tex.split())}`"
+                next_step = "quote the formula as the claim has it, or correct the claim"
+            yield Problem(chapter.place(cell, node.lineno), message, next_step, unfinished=True)
+
+
+def _dense(text):
+    return "".join(text.split())
 
 
 # For the ledger
@@ -141,6 +148,6 @@ def methods(chapter, label):
 
 
 def digest(chapter, label):
-    """A short number that changes when a check of the claim does, but not with its comments and line breaks."""
-    code = [ast.dump(cell.tree) for cell in chapter.checks[label] if cell.tree]
-    return hashlib.sha256("\n".join(code).encode()).hexdigest()[:12]
+    """A short number that changes when a check of the claim does, but not with its line breaks."""
+    code = "\n".join(_dense(cell.source) for cell in chapter.checks[label])
+    return hashlib.sha256(code.encode()).hexdigest()[:12]

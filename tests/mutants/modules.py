@@ -1,6 +1,7 @@
 """Faults in the exported modules: what neither the chapter's tests nor its property tests notice could be wrong tomorrow."""
 
 import ast
+import importlib
 import importlib.abc
 import importlib.util
 import math
@@ -50,15 +51,14 @@ def choose(source, name, most):
 
 def import_heavy():
     """What tests import takes longer than many a test: once for all faults. PyTorch and JAX would not survive a fork."""
-    import hypothesis  # noqa: E401, F401
+    for module in ("numpy", "scipy.linalg", "scipy.optimize", "scipy.sparse.linalg", "scipy.stats", "sympy"):
+        importlib.import_module(module)
 
 
 def run_tests(fault, name, files):
     """Run tests with a module that has this fault; raise if one fails."""
-    if fault:
-        sys.meta_path.insert(0, Finder(f"lowrank.{name}", fault.code))
-    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly"]
-    if pytest.main([*options, *files]) != 0:
+    plugins = [Finder(f"lowrank.{name}", fault.code)] if fault else []
+    if pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *files], plugins) != 0:
         raise AssertionError("a test has failed")
 
 
@@ -67,6 +67,10 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def __init__(self, module, code):
         self.module, self.code = module, code
+
+    def pytest_sessionstart(self):
+        """pytest's own finder stands first, and would load a module whose doctests are asked for."""
+        sys.meta_path.insert(0, self)
 
     def find_spec(self, name, path=None, target=None):
         if name == self.module:

@@ -7,9 +7,10 @@ import pytest
 
 from _literate.source.chapters import read_book
 from _literate.source.proof_rules import digest
+from tests.literate.minibook import python
+from tests.mutants import modules
 from tests.mutants.__main__ import read_ledger
 from tests.mutants.faults import faults
-from tests.mutants.modules import Finder
 from tests.mutants.processes import PASSED, RAISED, TIMED_OUT, attempt
 from tests.mutants.slices import reaching
 
@@ -64,11 +65,28 @@ def test_attempts():
 
 
 def test_a_module_with_a_fault_is_found():
-    finder = Finder("lowrank.svd", compile("X = 2", "<mutant>", "exec"))
+    finder = modules.Finder("lowrank.svd", compile("X = 2", "<mutant>", "exec"))
     assert finder.find_spec("lowrank.psd") is None
     module = type(ast)("lowrank.svd")
     assert finder.find_spec("lowrank.svd").loader is finder and finder.exec_module(module) is None
     assert module.X == 2
+
+
+def test_tests_see_the_fault_of_a_module():
+    """Also where the module itself stands among the files, for its doctests: pytest would load that one on its own."""
+    assert python(TRIES) == "passed raised"
+
+
+TRIES = """
+sys.path.insert(1, "book")
+from types import SimpleNamespace
+from tests.mutants.modules import run_tests
+from tests.mutants.processes import attempt
+
+broken = SimpleNamespace(code=compile("raise ValueError", "<mutant>", "exec"))
+files = ["lowrank/norms.py"]
+print(*(attempt(lambda: run_tests(fault, "norms", files), 100) for fault in (None, broken)))
+"""
 
 
 CHAPTERS = read_book().chapters

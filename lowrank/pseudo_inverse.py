@@ -369,8 +369,8 @@ def pinv_newton_schulz(A, *, steps=None, tol=None, order=3):
         ``converged`` means ``residual <= tol``. Singular values below a gap of
         ``1 / tol`` to ``50 / tol`` are taken for zero.
     order : int >= 2, default 3
-        Order of convergence, and number of products in a step. 3 takes the fewest
-        products, 2 is the method of Newton and Schulz.
+        Order of convergence, and number of products in a step, by Horner's rule. 3 takes
+        the fewest in all, 2 is the method of Newton and Schulz.
 
     Returns
     -------

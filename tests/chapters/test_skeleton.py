@@ -24,6 +24,10 @@ def test_scores_and_draws():
     exact = np.diag(A.T @ np.linalg.solve(A @ A.T + ridge * np.eye(30), A))
     found = _scores(M, "ridge", 4, s[:4], Vh[:4].T)
     assert (found >= exact * (1 - 1e-9)).all() and found.sum() <= 8 + 1e-9
+    low = np.outer(U[:, 0], Vh[0]) + 1e-3 * np.outer(U[:, 1], Vh[1])    # rank 2: noise from there
+    s_low, V_low = np.linalg.svd(low, full_matrices=False)[1:]
+    of_low = _scores(linear_map(low), "leverage", 5, s_low[:5], V_low[:5].T)
+    assert np.allclose(of_low, np.sum(Vh[:2]**2, axis=0))
     weights = np.array([1.0, 2, 3, 0])
     first = [_draw(weights, 2, rng)[0] for _ in range(6000)]
     assert np.abs(np.bincount(first, minlength=4) / 6000 - weights / 6).max() < 0.03
@@ -292,13 +296,13 @@ def test_aca_reaches_the_tolerance():
 
 
 def test_aca_estimate_is_unbiased():
-    A = np.random.default_rng(17).standard_normal((40, 30))
+    A = np.random.default_rng(17).standard_normal((12, 10))     # half of the rows are pivots
     squares = []
-    for seed in range(200):
-        result = aca(A, 3, n_probe=2, rng=seed)
+    for seed in range(400):
+        result = aca(A, 6, n_probe=2, rng=seed)
         true = np.linalg.norm(A - result.reconstruct())
         squares.append((result.error.estimate / true)**2)
-    assert abs(np.mean(squares) - 1) < 0.1
+    assert abs(np.mean(squares) - 1) < 5 * np.std(squares) / 20 < 0.2
 
 
 def test_aca_at_the_edges():

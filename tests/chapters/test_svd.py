@@ -27,6 +27,8 @@ def test_rank_for_tol():
     s = np.array([4.0, 3.0, 0.0])
     assert [rank_for_tol(s, tol) for tol in (0, 0.59, 0.61, 0.999)] == [2, 2, 1, 1]
     assert rank_for_tol(s * 1e-200, 0.59) == 2
+    decades = 10.0 ** -np.arange(1, 14)                    # where subtraction fails from 8 on
+    assert [rank_for_tol(decades, 2 * 10.0**-r) for r in range(1, 12)] == [*range(1, 12)]
     assert rank_for_tol(np.array([[4.0, 3.0, 0.0], [1.0, 1.0, 1.0]]), 0.1) == 3
     assert rank_for_tol(np.zeros(3), 0.1) == 1
 

@@ -57,6 +57,17 @@ def test_step_is_a_partial_isometry_and_counts(name):
         np.testing.assert_allclose(X @ X.conj().T @ X, X, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("unit", [2.0**-20, 1.0, 2.0**20])
+def test_step_at_a_singular_value_is_zero_and_by_signs_one_half(dtype, unit):
+    A = np.diag(unit * np.array([3.0, 2, 1])).astype(dtype)         # LAPACK's singular values of it are exact
+    np.testing.assert_array_equal(mstep(A, 2 * unit), np.diag([1, 0, 0]))
+    np.testing.assert_array_equal(mstep(A, 3 * unit), np.zeros((3, 3)))
+    np.testing.assert_array_equal(mstep(A, np.nextafter(2.0, 0) * unit if A.real.dtype == float else 1.9999 * unit), np.diag([1, 1, 0]))
+    for method in ("msign", "block"):
+        np.testing.assert_allclose(mstep(A, 2 * unit, method=method), np.diag([1, 0.5, 0]), rtol=0, atol=10 * eps(A))
+
+
 @given(any_matrix(), any_matrix(), st.floats(0.01, 100))
 def test_the_projection_does_not_expand(A, B, radius):
     if A.shape != B.shape or A.dtype != B.dtype:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import sparse
+from scipy import sparse, stats
 
-from lowrank.error_estimates import estimate_error, range_finder
+from lowrank.error_estimates import _EnergyMeter, _ProbeMeter, estimate_error, range_finder
 from lowrank.linear_map import linear_map
 from lowrank.sketching import randomized_svd
 from tests.properties.matrices import FLOATS, HARD, any_matrix, assert_unchanged, double, eps, random_matrix
@@ -36,6 +36,29 @@ def test_the_bound_fails_as_rarely_as_it_says():
                               < np.linalg.norm(A, norm) * (1 - 1e-12) for k in range(1000)) for norm in ("fro", 2)}
         assert 65 <= failures["fro"] <= 135
         assert failures[2] == 0                 # of rank one the lower bound already knows everything
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+def test_the_spectral_bound_fails_as_rarely_as_it_says(dtype):
+    """One large value above many small ones: they hide it from the lower bound, and do not help the upper one."""
+    A = np.diag([1.0] + 59 * [0.1]).astype(dtype)
+    failures = sum(estimate_error(A, 0 * A, norm=2, confidence=0.9, n_probe=2, rng=k).bound < 1 for k in range(1000))
+    assert 60 <= failures <= 140                # the probability is at most 0.1, and nearly attained
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+def test_the_meters_say_what_they_promise(dtype):
+    """The bound by 30 probes holds but with probability 0.001/32: its factor is compared with the chi-squared law."""
+    A = random_matrix(5, (40, 30), 30, dtype, 1.0)
+    M = linear_map(A)
+    Q = np.linalg.qr(A[:, :4])[0]
+    Bh, true, norm = A.conj().T @ Q, np.linalg.norm(A - Q @ (Q.conj().T @ A)), np.linalg.norm(A)
+    error, bound, total = _EnergyMeter(M)(Q, Bh)
+    np.testing.assert_allclose((error, bound, total), (true, true, norm), rtol=1e-9)
+    error, bound, total = _ProbeMeter(M, np.random.default_rng(0))(Q, Bh)
+    degrees = 60 if np.dtype(dtype).kind == "c" else 30
+    np.testing.assert_allclose(bound / error, np.sqrt(degrees / stats.chi2.ppf(0.001 / 32, degrees)), rtol=1e-9)
+    assert abs(error / true - 1) < 0.3 and abs(total / norm - 1) < 0.3 and bound > true
 
 
 def test_the_error_estimate_with_the_same_seed_is_honest():

@@ -8,6 +8,7 @@ import scipy.linalg
 from hypothesis import given, settings
 
 from lowrank import SignInfo, msign, msign_jvp, msign_vjp, optimal_msign_schedule, pade_step, polar_residuals
+from lowrank.polar_factor import _isometry_bound
 from tests.properties.chapters_text import python_blocks
 from tests.properties.libraries import LIBRARIES, needs
 from tests.properties.matrices import FLOATS, HARD, any_matrix, assert_unchanged, double, eps
@@ -109,6 +110,18 @@ def test_the_bound_holds_and_says_when_it_does_not():
     X, info = msign(A[:, :30] @ A[:30], method="polynomial", return_info=True)      # singular
     assert not info.converged
     assert not msign(np.zeros((3, 4)), method="qdwh", return_info=True)[1].converged
+
+
+def test_the_bound_of_a_partial_isometry_is_met_by_one_value_that_is_off():
+    U, V = (np.linalg.qr(gaussian(n, 5, dtype=complex, seed=n))[0] for n in (5, 8))
+    for size in np.geomspace(1e-6, 0.49, 30):
+        for squares in ([1, 1, 1, 1 - size, 0], [1, 1, 1, size, 0], [1, 1, 1, 1 + size, 0]):
+            X = U * np.sqrt(squares) @ V.conj().T
+            found = _isometry_bound(X @ X.conj().T).item()
+            assert abs(1 - squares[3]**0.5) <= found * (1 + 1e-9) or squares[3] < 0.5
+            if squares[3] <= 1:
+                assert found == pytest.approx(1 - (1 - size)**0.5, rel=1e-9)
+    assert _isometry_bound(np.diag([1, 1, 0.5])).item() == np.inf                   # d = 1: nothing is certain
 
 
 def test_a_stop_by_tolerance_is_kept_and_saves_products():

@@ -1,4 +1,4 @@
-"""Retrieval: completed rows obey their bound on everything that is hard, rankings are sorts, certificates are true."""
+"""Retrieval: completed rows obey their bound on everything that is hard, rankings are sorts, errors are those foretold."""
 
 import io
 import pickle
@@ -113,6 +113,20 @@ def test_the_left_out_error_predicts_new_queries():
             assert 0.85 < index.error / true < 1.15
 
 
+@pytest.mark.parametrize("q", [16, 20])
+def test_the_peak_of_gaussian_scores(q):
+    """8 anchors, q queries, noise of size 1 in every other item: the mean square is 1 + 8 / (q - 9)."""
+    rng, means = np.random.default_rng(q), []
+    mix, z = rng.standard_normal((8, 8)), rng.standard_normal((8, 300))
+    for trial in range(200):
+        x = rng.standard_normal((q + 100, 8)) @ mix
+        A = np.hstack([x, x @ z + rng.standard_normal((q + 100, 300))])
+        index = CURIndex.fit(A[:q], anchors=np.arange(8), ridge=0.0)
+        means.append(np.mean((index.scores(A[q:, :8]) - A[q:])[:, 8:]**2))
+    spread = np.std(means) / len(means)**0.5
+    assert abs(np.mean(means) - 1 - 8 / (q - 9)) < 4 * spread < 8 / (q - 9) - 8 / (q - 8)
+
+
 def test_the_ridge_is_that_of_scikit_learn():
     linear_model = pytest.importorskip("sklearn.linear_model")
     A = noisy_scores(rank=15)
@@ -219,6 +233,19 @@ def test_the_search_keeps_to_its_budget():
         assert np.array_equal(np.sort(row[np.concatenate(calls)])[:-6:-1], ranking.scores)
         everything = index.search(lambda J: row[J], 120, budget=120)
         assert np.array_equal(everything.items, np.argsort(-row, kind="stable"))
+
+
+def test_enough_candidates_find_the_best():
+    """All items within twice the largest error of the k-th guess are looked at again: nothing is missed."""
+    A = noisy_scores(q=90)
+    index = CURIndex.fit(A[:40], 10)
+    for k in (1, 5):
+        for row in A[40:]:
+            x = index.scores(row[index.anchors])
+            cut = np.sort(x)[-k] - 2 * np.abs(x - row).max()
+            others = np.setdiff1d(np.flatnonzero(x >= cut), index.anchors)
+            items, _ = index.search(lambda J: row[J], k, budget=10 + len(others))
+            assert np.array_equal(items, np.argsort(-row)[:k])
 
 
 def test_memory_and_work_are_those_of_the_rows():

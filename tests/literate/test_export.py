@@ -365,8 +365,13 @@ UNFINISHED = {
         " quote the formula as the claim has it, or correct the claim",
     ),
     "a formula in a variable": (
-        [code("tex = 'x'\nassert formula(tex)(x=norm([1.0])) == 0.5", "check-eckart-young")],
-        "cell 6 (eckart-young), line 2: `formula` is not given the formula itself;"
+        [code("for tex in [r'It', r'\\frac12']:\n    assert formula(tex)(I=norm([1.0]), t=1) == 0.5", "check-eckart-young")],
+        "cell 6 (eckart-young), line 1: the claim `eckart-young` does not contain `\\frac12`;"
+        " quote the formula as the claim has it, or correct the claim",
+    ),
+    "a formula from nowhere": (
+        [code("assert formula(tex)(x=norm([1.0])) == 0.5", "check-eckart-young")],
+        "cell 6 (eckart-young), line 1: `formula` is not given a formula;"
         ' write `formula(r"...")` with the TeX of the claim',
     ),
     "a claim without a check": (

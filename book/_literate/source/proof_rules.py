@@ -115,20 +115,29 @@ def computes(tree):
 
 def quotes(claims, chapter, cell):
     """`formula(r"...")` in a check has to stand in the claim: so the page cannot be wrong without the check."""
-    labels = [label for label in cell.labels if label in claims]
-    if "formula(" not in cell.source or not (cell.code and labels):
+    text = [_dense(claims[label].text) for label in cell.labels if label in claims]
+    if "formula(" not in cell.source or not (cell.code and text):
         return
-    for node in ast.walk(cell.tree):
-        if isinstance(node, ast.Call) and _last_name(node) == "formula":
-            tex = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
-            if not isinstance(tex, str):
-                message, next_step = "`formula` is not given the formula itself", 'write `formula(r"...")` with the TeX of the claim'
-            elif any(_dense(tex) in _dense(claims[label].text) for label in labels):
-                continue
-            else:
-                message = f"the claim `{labels[0]}` does not contain `{' '.join(tex.split())}`"
-                next_step = "quote the formula as the claim has it, or correct the claim"
-            yield Problem(chapter.place(cell, node.lineno), message, next_step, unfinished=True)
+    for node, tex in _formulas(cell.tree):
+        if tex is None:
+            message, next_step = "`formula` is not given a formula", 'write `formula(r"...")` with the TeX of the claim'
+        elif any(_dense(tex) in claim for claim in text):
+            continue
+        else:
+            message = f"the claim `{cell.labels[0]}` does not contain `{' '.join(tex.split())}`"
+            next_step = "quote the formula as the claim has it, or correct the claim"
+        yield Problem(chapter.place(cell, node.lineno), message, next_step, unfinished=True)
+
+
+def _formulas(tree):
+    """(node, TeX) of what `formula` is given; where that is a variable, all TeX of the cell; None where there is none."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _last_name(node) == "formula"]
+    everything = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and "\\" in str(node.value)]
+    for call in calls:
+        given = call.args[0] if call.args else None
+        literal = isinstance(given, ast.Constant) and isinstance(given.value, str)
+        found = [given] if literal else everything
+        yield from [(node, node.value) for node in found] or [(call, None)]
 
 
 def _dense(text):

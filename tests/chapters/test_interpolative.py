@@ -217,6 +217,16 @@ def test_interp_decomp_refuses():
             call()
 
 
+def test_the_sketch_estimates_without_bias():
+    A = spectrum_matrix(np.random.default_rng(18), 40, 30, 0.8 ** np.arange(30))
+    squares = []
+    for seed in range(100):
+        result = interp_decomp(A, 5, method="sketch", rng=seed)
+        squares.append((result.error.estimate / np.linalg.norm(A - result.reconstruct()))**2)
+        assert result.error.bound < 10 * result.error.estimate
+    assert abs(np.mean(squares) - 1) < 5 * np.std(squares) / 10 < 0.3
+
+
 # %% book/low_rank/interpolative.ipynb: test_rows_and_both_sides
 def test_rows_and_both_sides():
     A = spectrum_matrix(np.random.default_rng(14), 40, 30, 0.6 ** np.arange(30), np.complex128)

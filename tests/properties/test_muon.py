@@ -217,6 +217,27 @@ def test_weight_decay_is_a_wall():
     assert sizes(params[0]) == pytest.approx([(6 / 4)**0.5] * 4, rel=1e-6)
 
 
+def test_with_five_steps_the_wall_stands_within_their_error():
+    """1.12 with the default schedule, says the docstring of Muon; 1 with the exact sign."""
+    G = np.diag(np.geomspace(1, 1e-2, 50))
+    for schedule, reached in ((5, 1.12), (None, 1.0)):
+        muon = Muon(0.5, weight_decay=1.0, beta=0, scale=1, schedule=schedule)
+        params, state = [0 * G], muon.init([0 * G])
+        for _ in range(60):
+            params, state = muon.step(params, [G], state)
+        assert sizes(params[0])[0] == pytest.approx(reached, abs=0.005)
+
+
+@pytest.mark.parametrize("kind", [None, "adamw"])
+def test_only_parameters_with_two_axes_decay(kind):
+    params = [np.full(shape, 3.0) for shape in ((), (4,), (4, 3), (2, 3, 2))]
+    kinds = None if kind is None else [kind] * 4
+    muon = Muon(0.1, weight_decay=0.5, adam_lr=0.1, kinds=kinds)
+    new, _ = muon.step(params, [0 * W for W in params], muon.init(params))
+    for W, V in zip(params, new):
+        np.testing.assert_allclose(V, W * (1 - 0.1 * 0.5) if W.ndim >= 2 else W, rtol=1e-15)
+
+
 @pytest.mark.parametrize("call, kind, message", [
     (lambda: Muon(-1), ValueError, "lr is -1"), (lambda: Muon("fast"), TypeError, "lr is 'fast'"),
     (lambda: Muon(weight_decay=np.inf), ValueError, "weight_decay is inf"), (lambda: Muon(adam_lr=-1), ValueError, "adam_lr is -1"),

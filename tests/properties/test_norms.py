@@ -93,6 +93,10 @@ def test_power_iteration_is_a_lower_bound_and_its_residual_is_true(A):
     if norm > 0:
         assert np.abs(s - norm).min() <= info.residual * norm + 1e-13 * s[0]
         assert info.converged == (info.residual <= np.sqrt(np.finfo(float).eps))
+    roots = np.r_[s, [0] if A.shape[0] < A.shape[1] else []]         # of the eigenvalues of A^H A
+    for steps in (1, 2):
+        norm, info = spectral_norm(A, method="power", steps=steps, rng=0, return_info=True)
+        assert np.abs(roots - norm).min() <= info.residual * norm / np.sqrt(3) + 1e-13 * s[0]
 
 
 def test_power_iteration_counts_its_steps_and_says_when_it_gave_up():

@@ -324,6 +324,16 @@ def test_the_rule_for_the_temperature_keeps_its_promise(seed, method, error):
         assert p[np.argsort(-row)[4:]].sum() <= error * (1 + 1e-9)
 
 
+@pytest.mark.parametrize("method, least", [("laplace", 1 - 1e-9), ("sigmoid", 0.99), ("subset", 0.99)])
+def test_the_rule_for_the_temperature_wastes_nothing(method, least):
+    """Two levels of scores misplace what the rule allows: a larger temperature would break the promise."""
+    x = np.repeat([3.0, 1.0], [4, 7])
+    for error in (1e-2, 1e-4):
+        T = topk_temperature(x, 4, error=error, method=method)
+        assert least * error <= soft_topk(x, 4, temperature=T, method=method)[4:].sum() <= error * (1 + 1e-7)
+    assert topk_temperature(x, 4, method="sparse") == 2
+
+
 @every_method
 def test_memory_of_a_long_slice(method):
     import tracemalloc

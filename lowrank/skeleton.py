@@ -115,8 +115,8 @@ def maxvol(C, *, tol=1.05):
     MaxVolume
         Named tuple of ``rows``, an integer array of shape (r,), and ``B`` of shape (m, r).
         B[rows] is the identity exactly, and no abs(B) exceeds tol. Multiplying C from
-        the right by an invertible upper triangular matrix, say by units of its columns,
-        changes neither (to round-off); another basis of the range may start elsewhere.
+        the right by an upper triangular matrix with a real diagonal, say by units of its
+        columns, changes neither (to round-off); other bases of the range may start elsewhere.
 
     Raises
     ------

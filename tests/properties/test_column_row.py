@@ -1,5 +1,7 @@
 """Column-row approximation: exact errors, bounds that hold, and the same answer for every kind of input."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -49,6 +51,20 @@ def test_the_variance_is_that_of_all_outcomes(name):
         scale = np.sum(w[q > 0] ** 2 / q[q > 0])
         assert abs(info.rms_error**2 - variance) <= 50 * n * eps(A) * scale
         assert np.linalg.norm(P - np.outer(A[:, info.indices[0]], B[info.indices[0]]) * info.weights[0]) <= eps(A) * scale**0.5 * 10
+
+
+@pytest.mark.parametrize("draws", [2, 3])
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+@pytest.mark.parametrize("p", [None, [3.0, 1.0, 2.0]])
+def test_several_draws_have_the_error_of_all_their_outcomes(draws, dtype, p):
+    """A divisor of draws - 1 in the place of draws would be wrong by a factor of two, or of one and a half."""
+    A, B = random_matrix(0, (4, 3), 3, dtype, 1.0), random_matrix(1, (3, 2), 2, dtype, 1.0)
+    w, exact = sizes(A, B), A @ B
+    q = w / w.sum() if p is None else np.divide(p, np.sum(p))
+    terms = [np.outer(A[:, i], B[i]) / q[i] / draws for i in range(3)]
+    variance = sum(np.prod(q[list(J)]) * np.linalg.norm(sum(terms[i] for i in J) - exact) ** 2
+                   for J in itertools.product(range(3), repeat=draws))
+    assert np.isclose(cr_multiply(A, B, draws, p=p, return_info=True, rng=0)[1].rms_error ** 2, variance, rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", FACTORS)

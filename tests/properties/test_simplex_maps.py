@@ -57,6 +57,14 @@ def test_softmax_is_that_of_scipy_and_sparsemax_projects():
     assert np.all(np.linalg.norm(others - x, axis=-1) >= distance - 1e-12)
 
 
+def test_entmax_takes_the_steps_that_many_near_ties_need():
+    """Two levels of scores; each step of Newton's method raises -log max p by at most 1, and it has to come to log n."""
+    n, lead, sizes = 200_000, 1e-3, [100_000, 100_000]
+    p = entmax(np.repeat([0.0, -lead], sizes), alpha=1.5)
+    a = (lead / 2 + math.sqrt(4 / n - lead**2 / 4)) / 2         # a^2 + (a - lead / 2)^2 = 2 / n
+    np.testing.assert_allclose(p[[0, -1]], [a**2, (a - lead / 2)**2], rtol=1e-12)
+
+
 @settings(max_examples=40)
 @given(st.integers(0, 10**6), st.sampled_from(ALPHAS), st.floats(0.2, 5), st.integers(0, 1))
 def test_gradients(seed, alpha, T, axis):

@@ -195,6 +195,23 @@ def test_maxvol_on_any_tall_matrix(seed, extra, r, dtype, tol, scale):
         assert 1 / s[-1] <= math.sqrt(1 + tol**2 * r * extra) * 1.01
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+def test_maxvol_and_other_bases_of_the_range(dtype):
+    """An upper triangular factor with a real diagonal changes nothing; any other may start elsewhere, and keeps the promise."""
+    rng = np.random.default_rng(11)
+    others = 0
+    for _ in range(20):
+        C = random_matrix(rng.integers(2**32), (30, 6), 6, dtype, 1.0)
+        T = np.triu(random_matrix(rng.integers(2**32), (6, 6), 6, dtype, 1.0), 1) - np.diag((-10.0) ** np.arange(-3, 3))
+        rows, B = maxvol(C)
+        found = maxvol(C @ T)
+        assert np.array_equal(found.rows, rows) and np.allclose(found.B, B, rtol=0, atol=1e-9)
+        found = maxvol(C @ random_matrix(rng.integers(2**32), (6, 6), 6, dtype, 1.0))
+        assert np.abs(found.B).max() <= 1.05 and np.allclose(found.B @ C[found.rows], C)
+        others += {*found.rows.tolist()} != {*rows.tolist()}
+    assert others
+
+
 def test_maxvol_is_as_good_as_all_blocks_nearly():
     """The local optimum against the largest volume of all, which bounds it by r^(r/2) from above."""
     from itertools import combinations

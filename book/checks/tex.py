@@ -71,10 +71,13 @@ class _Reader:
     def __init__(self, tex, names):
         self.tex, self.letters, self.bound = tex, set(), []
         self.declared = {name: name for name in names}
-        for name, piece in sorted(names.items(), key=lambda item: -len(item[1])):
+        for name, piece in names.items():
             if piece not in tex:
                 raise ValueError(f"{tex} does not contain {piece}, which {name} stands for")
-            tex = tex.replace(piece, rf"\operatorname{{{name}__}}")
+        pieces = {piece: rf"\operatorname{{{name}__}}" for name, piece in names.items()}
+        longest_first = sorted(map(re.escape, pieces), key=len, reverse=True)
+        if pieces:  # in one pass, so that no piece is looked for in what stands for another
+            tex = re.sub("|".join(longest_first), lambda found: pieces[found[0]], tex)
         self.tokens = [(word, None) if word else (None, sign) for word, sign in _TOKEN.findall(tex) if sign not in _NOTHING]
         self.place = 0
         self.python = self.sum()

@@ -82,6 +82,7 @@ FORMULAS = [  # TeX, names, letters, value
     (r"2-3-4", {}, {}, -5),
     (r"-x^2/2/2", {}, {"x": 2}, -1),
     (r"|x|\pi", {}, {"x": -1}, math.pi),
+    (r"e+x_e", {"e": "e", "other": "x_e"}, {"e": 2, "other": 3}, 5),
 ]
 
 

@@ -18,7 +18,7 @@ export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES := -1
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf test bench mutants check export run lab extras pin clean distclean
+.PHONY: help book pdf test bench mutants kernels check export run lab extras pin clean distclean
 
 help:
 	@echo "make book               build the book, after the first time what has changed (ALL=1: every page); ends with its path"
@@ -27,6 +27,7 @@ help:
 	@echo "make test ONLY=svd      what belongs to one chapter: its stored outputs, tests and doctests, in seconds"
 	@echo "make bench [ONLY=svd]   time lowrank beside other libraries and print the targets met and missed; QUICK=1 is shorter"
 	@echo "make mutants [ONLY=svd] make small faults in checks and modules and print those that nothing notices; long"
+	@echo "make kernels            the stored outputs under three kernels of OpenBLAS: prints the digits that move"
 	@echo "make export             chapters -> lowrank/ and tests/chapters/"
 	@echo "make run [CHAPTER=svd]  export, then run one chapter, or all, and store the outputs"
 	@echo "make check              does the package agree with the book? prints the difference"
@@ -108,6 +109,11 @@ bench: $(STAMP)
 
 mutants: check
 	@$(BIN)/python -m tests.mutants $(ONLY) $(if $(QUICK),--checks)
+
+# A printed digit that depends on the kernel would differ on another machine. A processor may lack some of them.
+kernels: check
+	@for kernel in Nehalem Haswell SkylakeX; do echo "==> stored outputs under $$kernel"; \
+	    OPENBLAS_CORETYPE=$$kernel OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto book || failed=1; done; exit $$failed
 
 export: $(STAMP)
 	@$(BIN)/python book/_literate export

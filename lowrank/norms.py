@@ -141,8 +141,8 @@ def spectral_norm(A, *, method="svd", tol=None, steps=None, rng=None, return_inf
         returns a lower bound.
     info : PowerInfo
         Only with ``return_info``: ``residual``, of shape (...), relative to theta, ``steps``,
-        and ``converged``, of shape (...). A small residual says that theta is near *some*
-        singular value; None for "svd".
+        and ``converged``, of shape (...). Some singular value, or 0 if m < n, is within
+        ``residual * norm / sqrt(3)`` of the norm; it need not be s_1. None for "svd".
 
     Raises
     ------

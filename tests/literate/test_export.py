@@ -324,7 +324,56 @@ def with_output(source, **output):
     return {**code(source), "outputs": [output]}
 
 
+SILENT = (
+    "cell 6 (eckart-young): the check of `eckart-young` asserts nothing that could be false;"
+    " assert each clause, with `proved`, `equal`, `bounded`, `frequency` of book.checks or with `assert`"
+)
+CHECKS_THAT_CANNOT_FAIL = {
+    "a check that prints": "print(norm([1.0]) == 0.5)",
+    "an assertion of a constant": "assert 1 < 2, norm",
+    "an assertion or true": "assert norm([1.0]) == 3 or True",
+    "an assertion that is skipped": "if False:\n    assert norm([1.0]) == 3",
+    "a helper that is given constants": "equal('norms', 1, 1)",
+    "a formula that is not compared": "print(formula('It')(I=norm([1.0]), t=1))",
+}
+CHECKS_THAT_CAN_FAIL = {
+    "a helper": "equal('norms', norm([1.0]), 0.5)",
+    "numpy.testing": "np.testing.assert_allclose(norm([1.0]), 0.5)",
+    "a function that is called": "def f():\n    assert norm([1.0]) == 0.5\n\nf()",
+    "a function that is handed on": "def f(x):\n    assert norm([x]) == 0.5\n\nlist(map(f, [1.0]))",
+    "an error that is expected": "with pytest.raises(ValueError):\n    norm([])",
+    "an error that is raised": "if norm([1.0]) != 0.5:\n    raise ValueError",
+    "an assertion in a loop": "for x in [1.0, 2.0]:\n    assert norm([x]) == x / 2",
+    "a test": "test_norm()",
+}
 UNFINISHED = {
+    **{name: ([code(source, "check-eckart-young")], SILENT) for name, source in CHECKS_THAT_CANNOT_FAIL.items()},
+    "an assertion in a function that is not called": (
+        [code("norm([1.0])\ndef f():\n    assert norm([1.0]) == 3", "check-eckart-young")],
+        SILENT.replace("(eckart-young)", "(f)"),
+    ),
+    "a check that calls nothing": (
+        [md(":::{prf:lemma}\n:label: small\n\nOne.\n:::"), code("x = 1\nassert x == abs(-x)", "check-small")],
+        "cell 7 (small): the check of `small` calls nothing; compute what the claim says in a second way",
+    ),
+    "a formula that the claim has not": (
+        [
+            md(":::{prf:lemma}\n:label: small\n\nIt is $\\frac{q}{2}$.\n:::\n\n$\\frac{q}{3}$"),
+            code("half = formula(r'\\frac{q}{3}')\nassert half(q=norm([4.0])) == 1", "check-small"),
+        ],
+        "cell 7 (small), line 1: the claim `small` does not contain `\\frac{q}{3}`;"
+        " quote the formula as the claim has it, or correct the claim",
+    ),
+    "a formula in a variable": (
+        [code("for tex in [r'It', r'\\frac12']:\n    assert formula(tex)(I=norm([1.0]), t=1) == 0.5", "check-eckart-young")],
+        "cell 6 (eckart-young), line 1: the claim `eckart-young` does not contain `\\frac12`;"
+        " quote the formula as the claim has it, or correct the claim",
+    ),
+    "a formula from nowhere": (
+        [code("assert formula(tex)(x=norm([1.0])) == 0.5", "check-eckart-young")],
+        "cell 6 (eckart-young), line 1: `formula` is not given a formula;"
+        ' write `formula(r"...")` with the TeX of the claim',
+    ),
     "a claim without a check": (
         [md(":::{prf:lemma}\n:label: small\n\nNo check.\n:::")],
         "cell 6 (small), line 1: the lemma `small` has no check; tag the cell that checks it `check-small`",
@@ -380,6 +429,23 @@ UNFINISHED = {
         "cell 6 (DEGREE), line 1: `sin` is imported here, and no exported cell uses it; import it in a cell that is not exported",
     ),
 }
+
+
+@pytest.mark.parametrize("source", CHECKS_THAT_CAN_FAIL.values(), ids=CHECKS_THAT_CAN_FAIL)
+def test_a_check_that_can_fail(book, source):
+    book["svd"] += [code(source, "check-eckart-young")]
+    book.save()
+    assert (book.export().status, book.export().err) == (0, "")
+
+
+def test_a_formula_of_the_claim(book):
+    """Spaces and line breaks do not matter; any of the claims that the cell checks may have it."""
+    book["svd"] += [
+        md(":::{prf:lemma}\n:label: small\n\nIt is\n\n$$\n\\frac{ q }\n{2}.\n$$\n:::"),
+        code("assert formula(r'\\frac{q}{2}')(q=norm([4.0])) == 1", "check-eckart-young", "check-small"),
+    ]
+    book.save()
+    assert (book.export().status, book.export().err) == (0, "")
 
 
 def test_what_is_folded_may_be_long(book):
@@ -521,7 +587,7 @@ MISTAKES = {
         "cell 6, line 1: this lemma has no label; write `:label: some-label` on the line below its opening",
     ),
     "a malformed label": (
-        [md(":::{prf:lemma}\n:label: Big_one\n:::"), code("x = 1", "check-Big_one")],
+        [md(":::{prf:lemma}\n:label: Big_one\n:::"), code("assert norm([1.0])", "check-Big_one")],
         "cell 6 (Big_one), line 1: the label `Big_one` is malformed; use small letters, digits and hyphens, a letter first",
     ),
     "a malformed target": (

@@ -90,6 +90,35 @@ def test_power_iteration_keeps_small_singular_values():
             assert np.all(np.abs(found.s / s[:40] - 1) <= 1e-5)
 
 
+def counting(A, columns):
+    """A as an operator that notes how many columns each product has."""
+    return LinearOperator(A.shape, dtype=A.dtype, matvec=lambda v: A @ v, rmatvec=lambda v: A.conj().T @ v,
+                          matmat=lambda X: columns.append(X.shape[1]) or A @ X,
+                          rmatmat=lambda Y: columns.append(Y.shape[1]) or A.conj().T @ Y)
+
+
+@pytest.mark.parametrize("shape", [(40, 30), (30, 40)])
+@pytest.mark.parametrize("options, expected", [
+    ({}, [14] * 6),
+    ({"method": "krylov"}, [6] * 6),
+    ({"oversample": 0, "n_iter": 0}, [4] * 2),
+    ({"oversample": 100, "n_iter": 1}, [30] * 4),
+])
+def test_columns_and_passes_by_default_and_on_request(options, expected, shape):
+    columns = []
+    randomized_svd(counting(np.random.default_rng(0).standard_normal(shape), columns), 4, rng=0, **options)
+    assert columns == expected
+
+
+@pytest.mark.parametrize("shape", [(7, 5), (5, 7)])
+def test_a_krylov_basis_that_fills_the_space_ends_the_passes(shape):
+    """Three columns and two more are all there is, so that five iterations have nothing to do."""
+    A, columns = np.random.default_rng(1).standard_normal(shape), []
+    found = randomized_svd(counting(A, columns), 3, oversample=0, n_iter=5, method="krylov", rng=0)
+    assert columns == [3, 3, 3, 2]
+    assert np.allclose(found.s, np.linalg.svd(A, compute_uv=False)[:3], rtol=1e-12)
+
+
 def test_nothing_large_is_made(tmp_path):
     """A memory map of 24 MB: the peak stays below a quarter of it, its slabs included."""
     import tracemalloc

@@ -1,11 +1,16 @@
 """Claims and their checks: links from each claim to its check, the ledger of them all, and no claim without a check."""
 
+import json
+
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.logging import getLogger
 
-from ..source.model import names_in
+from ..source import proof_rules
+from ..source.model import ROOT, names_in
 from .crosslinks import book_of, chapter_of, claims_in, depend_on_book, link_to_cell, link_to_claim, table
+
+MUTANTS = ROOT / "tests/mutants/checks.json"  # what `make mutants` found
 
 logger = getLogger(__name__)
 
@@ -37,23 +42,32 @@ def method(chapter, cell):
 
 
 class Ledger(SphinxDirective):
-    """``{literate-checks}``: for each chapter a table of its claims and of the cells that check them."""
+    """``{literate-checks}``: for each chapter a table of its claims, of the cells that check them, how, and how sharply."""
 
     def run(self):
         depend_on_book(self.env)
+        self.env.note_dependency(str(MUTANTS))
+        self.mutants = json.loads(MUTANTS.read_text(encoding="utf-8")) if MUTANTS.exists() else {}
         return [self.section(chapter) for chapter in book_of(self.env.app).chapters if chapter.claims]
 
     def section(self, chapter):
         heading = nodes.title("", "", *self.inline(chapter.title))
-        ledger = table(("Claim", "Title", "Checked by", "How"), [self.row(chapter, claim) for claim in chapter.claims])
+        headings = ("Claim", "Title", "Checked by", "Held by", "Faults noticed")
+        ledger = table(headings, [self.row(chapter, claim) for claim in chapter.claims])
         return nodes.section("", heading, ledger, ids=[f"claims-{chapter.module}"])
 
     def row(self, chapter, claim):
-        """The four entries of a claim; one line for each cell that checks it."""
+        """The five entries of a claim; one line for each cell that checks it."""
         cells = chapter.checks[claim.label]
         links = [link_to_cell(self.env.app, self.env.docname, chapter, cell, cell_name(cell)) for cell in cells]
-        methods = [nodes.Text(method(chapter, cell)) for cell in cells]
-        return [link_to_claim(claim.label)], [nodes.inline("", "", *self.inline(claim.title))], links, methods
+        methods = [nodes.Text(word) for word in proof_rules.methods(chapter, claim.label)]
+        title = [nodes.inline("", "", *self.inline(claim.title))]
+        return [link_to_claim(claim.label)], title, links, methods, [nodes.Text(self.noticed(claim.label))]
+
+    def noticed(self, label):
+        """Of how many single faults in its check how many made it fail."""
+        found = self.mutants.get(label)
+        return f"{found['noticed']} of {found['tried']}" if found and found["tried"] else "not tried"
 
     def inline(self, markdown):
         return self.state.inline_text(markdown, self.lineno)[0]

@@ -165,7 +165,7 @@ class Claim:
     title: str
     cell: int
     line: int
-    text: str = field(default="", repr=False)  # what stands between its fences
+    text: str = field(default="", repr=False, compare=False)  # what stands between its fences
 
 
 @dataclass(frozen=True)

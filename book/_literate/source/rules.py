@@ -1,13 +1,14 @@
 """Every rule that the book has to keep. Each function below `problems` yields the problems of one kind.
 
-The rules for code stand in `code_rules.py`, those for what is stored and shown in `output_rules.py`.
+The rules for code stand in `code_rules.py`, those for what is stored and shown in `output_rules.py`, those for checks of
+claims in `proof_rules.py`.
 """
 
 import keyword
 import re
 from functools import partial
 
-from . import code_rules, myst, output_rules, project
+from . import code_rules, myst, output_rules, project, proof_rules
 from .model import CLAIM_DIRECTIVES, Place, Problem, nearest
 
 LABEL = re.compile(r"[a-z][a-z0-9-]*")
@@ -28,6 +29,7 @@ def problems(book, root):
         found += settings(chapter, extras)
         found += [*opening(chapter), *cell_ids(chapter), *tags(chapter), *fences(chapter), *syntax(chapter)]
         found += output_rules.problems(chapter)
+        found += proof_rules.problems(chapter)
         found += code_rules.problems(book, chapter, required | extras.get(chapter.extra, set()))
     return found
 

@@ -176,3 +176,16 @@ def test_round_off_is_forgiven():
             for block in (1, None):
                 rpcholesky(K, 150, block=block, rng=seed)
             nystrom(K, 60, rng=seed)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
+def test_as_much_is_forgiven_as_the_docstrings_say(dtype):
+    """100 n eps max(diag A) by rpcholesky, n eps norm(A Omega) by nystrom, of an eigenvalue -t; the sketch is all of A here."""
+    n, eps = 60, np.finfo(dtype).eps
+    A = np.eye(n, dtype=dtype)
+    for method, allowed, near in (rpcholesky, 100 * n * eps, 0.005), (nystrom, n * eps * (n - 1) ** 0.5, 0.05):
+        A[7, 7] = -(1 - near) * allowed
+        method(A, n, rng=0)
+        A[7, 7] = -(1 + near) * allowed
+        with pytest.raises(ValueError, match="A is not positive semidefinite"):
+            method(A, n, rng=0)

@@ -54,6 +54,7 @@ class Ledger(SphinxDirective):
         heading = nodes.title("", "", *self.inline(chapter.title))
         headings = ("Claim", "Title", "Checked by", "Held by", "Faults noticed")
         ledger = table(headings, [self.row(chapter, claim) for claim in chapter.claims])
+        ledger["classes"].append("claims")
         return nodes.section("", heading, ledger, ids=[f"claims-{chapter.module}"])
 
     def row(self, chapter, claim):

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import sparse
+from scipy import linalg, sparse, stats
+from scipy.sparse.linalg import LinearOperator
 
-from lowrank.interpolative import interp_decomp
-from tests.properties.matrices import HARD, KINDS, any_matrix, assert_unchanged, eps, kahan
+from lowrank.interpolative import choose_on_sketch, interp_decomp, pivot, swap
+from lowrank.linear_map import linear_map
+from tests.properties.matrices import HARD, KINDS, any_matrix, assert_unchanged, eps, kahan, random_matrix
 
 METHODS = ["qr", "sketch"]
 
@@ -127,6 +129,52 @@ def test_seeds_and_copies():
     for other in (again, generator, copy.copy(first), pickle.loads(pickle.dumps(first))):
         assert np.array_equal(first.columns, other.columns) and np.array_equal(first.Z, other.Z)
         assert np.array_equal(first.reconstruct(), other.reconstruct()) and first.error == other.error
+
+
+@pytest.mark.parametrize("phase", [1, 1j])
+def test_swaps_on_a_sketch_end_with_its_best_coefficients(phase):
+    A = phase ** np.arange(12)[:, None] * (kahan(12) + 1e-10 * np.diag(np.arange(12, 0, -1)))
+    for rank in (9, 10, 11):
+        chosen = choose_on_sketch(linear_map(A), 12, np.random.default_rng(0))
+        pivot(chosen, rank)
+        B, before = chosen.A.A, {*chosen.J}
+        Z, rho2 = swap(chosen, 1.01)
+        J = chosen.J
+        assert {*J} != before and rho2.max() <= 1.01**2
+        assert np.allclose(Z, np.linalg.lstsq(B[:, J], B)[0], rtol=0, atol=1e-9)
+        assert np.allclose(chosen.left, np.sum(np.abs(B - B[:, J] @ Z) ** 2, axis=0))
+
+
+def test_a_tolerance_on_a_sketch_is_kept_by_corrections():
+    """Slow decay: the sketch sees less than the error. A few columns more mend that, and no wider sketch."""
+    A = random_matrix(7, (150, 120), 120, np.float64, 1.0)
+    U, _, Vh = np.linalg.svd(A, full_matrices=False)
+    A, widths = U / np.arange(1, 121) @ Vh, []
+    counted = LinearOperator(A.shape, dtype=float, matvec=lambda v: A @ v, matmat=lambda X: A @ X,
+                             rmatmat=lambda Y: widths.append(Y.shape[1]) or A.T @ Y)
+    result = interp_decomp(counted, tol=0.148, rng=0)
+    assert np.linalg.norm(A - result.reconstruct()) <= 0.148 * np.linalg.norm(A)
+    assert result.rank <= interp_decomp(A, tol=0.148, method="qr").rank + 6 < max(widths) < 2 * result.rank
+    for tol in (0, 0.1):
+        assert interp_decomp(np.zeros((4, 5)), tol=tol, method="sketch", rng=0).rank == 1
+
+
+def test_the_bound_for_coefficients_is_two_unless_it_is_given():
+    A = kahan(8) + 1e-10 * np.diag(np.arange(8, 0, -1))     # ties broken: pivoting leaves a coefficient of 2.3
+    for method in METHODS:
+        default, two, four, plain = (interp_decomp(A, 7, method=method, rng=0, **f) for f in ({}, {"f": 2}, {"f": 4}, {"f": math.inf}))
+        assert np.array_equal(default.columns, two.columns) and np.array_equal(four.columns, plain.columns)
+        assert np.abs(two.Z).max() <= 2 < np.abs(four.Z).max() <= 4
+        assert plain.columns.tolist() == linalg.qr(A, pivoting=True, mode="r")[1][:7].tolist()
+
+
+@pytest.mark.parametrize("dtype, terms", [(np.float64, 10), (np.complex128, 20)])
+def test_the_bound_fails_with_the_probability_that_is_stated(dtype, terms):
+    """An error of rank one: its square is measured by ten squares of normal numbers, whose law is known."""
+    A = np.diag([3.0, 2.0, 1.0]).astype(dtype)
+    estimate, bound, confidence = interp_decomp(A, 2, method="sketch", rng=0).error
+    assert math.isclose(stats.chi2.cdf(terms * (estimate / bound) ** 2, terms), 0.001, rel_tol=1e-6)
+    assert math.isclose(confidence, 0.999)
 
 
 @pytest.mark.parametrize("call, kind, message", [

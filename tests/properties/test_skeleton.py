@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import sparse
+from scipy import sparse, stats
 from scipy.sparse.linalg import LinearOperator
 
 from lowrank.skeleton import aca, cur, maxvol
@@ -259,6 +259,55 @@ def test_aca_reads_few_entries_of_a_large_matrix(tmp_path):
     mapped = np.memmap(tmp_path / "A", np.float64, "w+", shape=(500, 400))
     mapped[:] = 1 / np.subtract.outer(x[::10], y[::10])
     assert np.linalg.norm(mapped - aca(mapped, tol=1e-6, rng=0).reconstruct()) < 1e-5 * np.linalg.norm(mapped)
+
+
+@pytest.mark.parametrize("dtype, terms", [(np.float64, 10), (np.complex128, 20)])
+def test_the_bound_fails_with_the_probability_that_is_stated(dtype, terms):
+    """An error of rank one: its square is measured by ten squares of normal numbers, whose law is known."""
+    A = np.diag([3.0, 2.0, 1.0]).astype(dtype)
+    estimate, bound, confidence = cur(A, 2, rng=0).error
+    assert math.isclose(stats.chi2.cdf(terms * (estimate / bound) ** 2, terms), 0.001, rel_tol=1e-6)
+    assert math.isclose(confidence, 0.999)
+
+
+def test_draws_are_in_proportion_to_the_scores():
+    """20 columns and rows of norm 1 and 180 of norm 0.01: with ridge 0.0009 the others share a score of 20."""
+    A, drawn = np.diag(np.repeat([1.0, 0.01], [20, 180])), {}
+    for select in ("leverage", "norm", "ridge"):
+        results = [cur(A, 20, select=select, core="cross", rng=seed) for seed in range(8)]
+        drawn[select] = [np.mean([(J < 20).sum() for J in side]) for side in
+                         ([x.columns for x in results], [x.rows for x in results])]
+    assert min(drawn["leverage"]) == 20 and min(drawn["norm"]) > 19
+    assert max(np.abs(np.subtract(drawn["ridge"], 8.8))) < 1.5      # 20 (1 - exp(-t)) + 180 (1 - exp(-t / 9)) = 20
+    exact = cur(np.diag(np.repeat([1.0, 0.0], [4, 6])), 4, select="ridge", rng=0)
+    assert sorted(exact.columns) == sorted(exact.rows) == [0, 1, 2, 3]
+
+
+def test_the_bound_for_coefficients_is_two_unless_it_is_given():
+    A = np.linalg.qr(np.eye(4, 3) - 0.9 * np.tri(4, 3, -1))[0] * [3, 2, 1]      # LU leaves a coefficient of 3.2
+    default, two, four = (cur(A, 3, columns=[0, 1, 2], select="maxvol", core="cross", **f) for f in ({}, {"f": 2}, {"f": 4}))
+    assert np.array_equal(default.rows, two.rows)
+    assert np.abs(two.CU).max() <= 2 < np.abs(four.CU).max() <= 4
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+def test_aca_is_the_cross_in_any_unit(dtype):
+    A = 1 / np.subtract.outer(np.linspace(0, 1, 40), np.linspace(1.5, 3, 30)) * np.ones(30, dtype)
+    A = A * np.exp(1j * A) if dtype is np.complex128 else A
+    reference = aca(A, tol=1e-6, rng=1)
+    for unit in (1.0, 2.0**40, 2.0**-40, 2.0**400, 2.0**-400):
+        result = aca(A * unit, tol=1e-6, rng=1)
+        assert np.array_equal(result.rows, reference.rows) and np.array_equal(result.columns, reference.columns)
+        assert np.allclose(result.U @ (A * unit)[np.ix_(result.rows, result.columns)], np.eye(result.rank), atol=1e-6)
+        assert np.allclose(result.CU, reference.CU, rtol=0, atol=1e-9)
+
+
+def test_aca_on_single_lines_and_on_nothing():
+    for shape in ((1, 5), (5, 1), (1, 1)):
+        A = np.arange(1.0, 1 + max(shape)).reshape(shape)
+        assert np.allclose(aca((lambda I, A=A: A[I], lambda J, A=A: A[:, J]), 1, shape=shape, rng=0), A)
+        zero = aca(np.zeros(shape), 1, rng=0)
+        assert zero.rows.tolist() == zero.columns.tolist() == [0] and not zero.reconstruct().any()
 
 
 @pytest.mark.parametrize("call, kind, message", [

@@ -332,7 +332,7 @@ def msign(A, *, method="auto", schedule=None, tol=None, rtol=None, normalize="sc
 
     (A, back), count = wide(A), (0, 0)
     with np.errstate(all="ignore"):                         # what is not finite is reported
-        if 0 in A.shape[-2:]:
+        if 0 in A.shape:
             X = xp.zeros_like(A)
         elif method == "svd":
             X = _by_svd(A / power_of_two(peak_of(A)), cut_off(rtol, A))
@@ -360,7 +360,7 @@ def derivative_by_multipliers(A, E, name, rtol, multipliers):
     """
     xp, A = as_stack(A)
     E, rtol = matching(E, name, A), cut_off(rtol, A)
-    if 0 in A.shape[-2:]:
+    if 0 in A.shape:
         return xp.zeros_like(E)
     a, e = power_of_two(peak_of(A)), power_of_two(peak_of(E))
     U, s, Vh = thin_svd(xp.astype(A, E.dtype, copy=False) / a)

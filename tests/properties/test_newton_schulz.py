@@ -67,6 +67,17 @@ def test_degree_eight_falls_back():
         assert np.allclose(matrix_polynomial(Y, c), np.diag(np.polyval(c[::-1], np.diag(Y))), rtol=1e-14)
 
 
+def test_three_products_sum_at_most_twice_what_the_coefficients_do():
+    """Rounding grows with what is summed: where the terms of the products cancel, the scheme is refused."""
+    rng, sums = np.random.default_rng(0), []
+    for c in rng.standard_normal((1000, 9)):
+        if found := three_products(tuple(c)):
+            r, t, d, u, e, f, _ = np.abs(found)
+            terms = np.polyadd(np.polymul([r, t, d, u], [r, t, e, 0]), f * np.array([r, t, 0, 0, 0]))
+            sums.append(terms.sum() / np.abs(c).sum())
+    assert 1.9 < max(sums) <= 2 and len(sums) > 400
+
+
 def test_combinations_of_any_layout():
     rng = np.random.default_rng(0)
     P = [rng.standard_normal((5, 4, 4)).transpose(0, 2, 1), rng.standard_normal((5, 8, 8))[:, ::2, ::2]]

@@ -124,6 +124,16 @@ def test_the_bound_of_a_partial_isometry_is_met_by_one_value_that_is_off():
     assert _isometry_bound(np.diag([1, 1, 0.5])).item() == np.inf                   # d = 1: nothing is certain
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n", [4, 16])
+def test_converged_without_a_tolerance_means_16_roots_of_n_eps(monkeypatch, n, dtype):
+    """The bound of (1 - e) I is sqrt(n) e: the default, as the docstring has it, is met at e = 16 eps."""
+    for times, enough in ((15, True), (17, False)):
+        off = np.eye(n, dtype=dtype) * dtype(1 - times * np.finfo(dtype).eps)
+        monkeypatch.setattr("lowrank.polar_factor._by_svd", lambda X, rtol, off=off: off)
+        assert msign(np.eye(n, dtype=dtype), method="svd", return_info=True)[1].converged == enough
+
+
 def test_a_stop_by_tolerance_is_kept_and_saves_products():
     A, exact = with_values(np.geomspace(1, 1e-2, 50))
     full = msign(A, method="polynomial", return_info=True)[1]

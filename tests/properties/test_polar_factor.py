@@ -8,7 +8,7 @@ import scipy.linalg
 from hypothesis import given, settings
 
 from lowrank import SignInfo, msign, msign_jvp, msign_vjp, optimal_msign_schedule, pade_step, polar_residuals
-from lowrank.polar_factor import _isometry_bound
+from lowrank.polar_factor import _isometry_bound, _qdwh_weights
 from tests.properties.chapters_text import python_blocks
 from tests.properties.libraries import LIBRARIES, needs
 from tests.properties.matrices import FLOATS, HARD, any_matrix, assert_unchanged, double, eps
@@ -396,3 +396,31 @@ def test_the_optimizer_of_the_chapter_learns(request):
         assert torch.equal(W.grad, before)
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.05 * losses[0]
+
+
+# --- QDWH: its weights, and how many steps it takes
+
+def qdwh_map(lower, x):
+    a, b, c = _qdwh_weights(lower)
+    return x * (a + b * x**2) / (1 + c * x**2)
+
+
+@pytest.mark.parametrize("lower", [0.9, 0.5, 0.1, 1e-3, 1e-8])
+def test_the_weights_of_qdwh_are_the_best_ones(lower):
+    """The error from (1 + f(l)) / 2 has four contacts on [l, 1]: two ends, and the two turns inside."""
+    x = np.geomspace(lower, 1, 20001)
+    y = qdwh_map(lower, x)
+    low, turns = y[0], np.flatnonzero(np.diff(np.sign(np.diff(y)))) + 1
+    assert len(turns) == 2
+    assert np.allclose([y[turns[0]], y[turns[1]], y[-1]], [1, low, 1], rtol=1e-6, atol=0)
+    assert y.max() <= 1 + 1e-12 and y.min() >= low * (1 - 1e-9)
+
+
+@pytest.mark.parametrize("condition", [1e2, 1e4, 1e8, 1e12])
+def test_qdwh_takes_the_steps_that_its_lower_bound_asks_for(condition):
+    A, _ = with_values(np.geomspace(1, 1 / condition, 8))
+    lower, steps = 1 / condition, 0
+    while 1 - lower > 1e-15:
+        lower, steps = qdwh_map(lower, lower), steps + 1
+    info = msign(A, method="qdwh", return_info=True)[1]
+    assert info.steps == info.products == steps <= 6

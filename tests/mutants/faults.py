@@ -5,6 +5,8 @@ import copy
 import re
 from dataclasses import dataclass
 
+from _literate.source.proof_rules import last_name
+
 # What is not part of a statement: how a result is shown, how large an example is, how close is close.
 NOT_STATEMENTS = frozenset("print default_rng seed figure subplots plot title legend simplefilter errstate raises".split())
 SIZES = frozenset("zeros ones eye full empty arange symbols standard_normal normal integers uniform random permutation".split())
@@ -86,12 +88,12 @@ def _an_example(node, name, child):
     """Whether a child of a node is a size, a setting, a list of cases, a docstring or a message."""
     match node:
         case ast.Call(func=func):
-            called = _last_name(func)
+            called = last_name(func)
             return called in NOT_STATEMENTS or (called in SIZES and name != "func")
         case ast.keyword(arg=arg):
             return arg in SETTINGS
         case ast.For() | ast.comprehension() if name == "iter":
-            return _literal(child) or (isinstance(child, ast.Call) and _last_name(child.func) == "range" and all(map(_literal, child.args)))
+            return _literal(child) or (isinstance(child, ast.Call) and last_name(child.func) == "range" and all(map(_literal, child.args)))
         case ast.Assign() if name == "value":
             return _literal(child) and not isinstance(child, ast.UnaryOp)
         case ast.Assert() if name == "msg":
@@ -115,10 +117,6 @@ def _literal(node):
         case ast.Dict(keys=keys, values=values):
             return all(map(_literal, [key for key in keys if key] + values))
     return False
-
-
-def _last_name(node):
-    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else None
 
 
 # What could be wrong

@@ -48,11 +48,11 @@ def asserting(tree):
                 yield node
             case ast.Raise():
                 yield node
-            case ast.With(items=items) if any(_last_name(item.context_expr) == "raises" for item in items):
+            case ast.With(items=items) if any(last_name(item.context_expr) == "raises" for item in items):
                 yield node
             case ast.Call() if _asserts(node) and any(map(_depends, _arguments(node))):
                 yield node
-            case ast.Call(args=[], keywords=[]) if (_last_name(node) or "").startswith("test_"):
+            case ast.Call(args=[], keywords=[]) if (last_name(node) or "").startswith("test_"):
                 yield node
 
 
@@ -88,11 +88,11 @@ def _depends(expression):
 
 
 def _asserts(call):
-    name = _last_name(call) or ""
+    name = last_name(call) or ""
     return name in HELPERS.keys() - {"formula"} or name.startswith("assert")
 
 
-def _last_name(node):
+def last_name(node):
     """`raises` for `pytest.raises(...)`."""
     node = node.func if isinstance(node, ast.Call) else node
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else None
@@ -100,14 +100,14 @@ def _last_name(node):
 
 def _arguments(call):
     """What a call is given, but for the words with which a helper begins its line."""
-    words = _last_name(call) in HELPERS
+    words = last_name(call) in HELPERS
     return [*call.args[words:], *(keyword.value for keyword in call.keywords)]
 
 
 def computes(tree):
     """Whether a cell calls anything but what asserts, prints and counts."""
     calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
-    return any(not (_asserts(call) or _last_name(call) in PLAIN) for call in calls)
+    return any(not (_asserts(call) or last_name(call) in PLAIN) for call in calls)
 
 
 # Formulas
@@ -131,7 +131,7 @@ def quotes(claims, chapter, cell):
 
 def _formulas(tree):
     """(node, TeX) of what `formula` is given; where that is a variable, all TeX of the cell; None where there is none."""
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _last_name(node) == "formula"]
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and last_name(node) == "formula"]
     everything = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and "\\" in str(node.value)]
     for call in calls:
         given = call.args[0] if call.args else None

@@ -16,6 +16,8 @@ from lowrank.arrays import (
     matching,
     peak_of,
     power_of_two,
+    rescaled,
+    shifted,
     thin_svd,
 )
 from tests.properties.libraries import LIBRARIES
@@ -179,3 +181,31 @@ def test_jax_traces_and_maps():
     gradient = jax.grad(lambda X: frobenius_norm(X / power_of_two(peak_of(X))).sum())(A[0])
     c = power_of_two(peak_of(A[0]))
     np.testing.assert_allclose(gradient, A[0] / frobenius_norm(A[0]) / c, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_shifts_reach_from_the_smallest_numbers_to_the_largest_ones(dtype):
+    limits = np.finfo(dtype)
+    smallest, e = np.array([[limits.smallest_subnormal]], dtype), 2 * limits.maxexp - 2
+    large = shifted(smallest, e)
+    assert np.log2(large.real.item()) == limits.minexp - limits.nmant + e
+    assert np.array_equal(shifted(large, -e), smallest)
+
+
+@pytest.mark.parametrize("up, down", [(900, 600), (-900, -600), (600, -300), (-600, 300), (0, 40), (40, 0)])
+def test_two_scales_at_once(up, down):
+    X = np.array([[1.0, -0.75], [0.5, 0.625]])
+    scale = lambda power: np.array([[2.0**power]])
+    assert np.array_equal(rescaled(X, scale(up), scale(down)), np.ldexp(X, up - down))
+
+
+def test_the_older_routine_has_the_factors_of_the_fast_one(monkeypatch):
+    stacks = [np.random.default_rng(0).standard_normal(shape) for shape in ((3, 6, 4), (2, 2, 4, 6), (5, 3))]
+    fast = [thin_svd(A) for A in stacks]
+
+    def fails(*args, **kwargs):
+        raise np.linalg.LinAlgError
+    monkeypatch.setattr(np.linalg, "svd", fails)
+    for A, expected in zip(stacks, fast, strict=True):
+        for found, right in zip(thin_svd(A), expected, strict=True):
+            assert found.shape == right.shape and np.allclose(np.abs(found), np.abs(right))

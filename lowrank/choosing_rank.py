@@ -21,9 +21,11 @@ from lowrank.arrays import (
     exponent_of,
     finite_peak,
     peak_of,
+    round_off,
     safe_divisor,
     shifted,
-    thin_svd,
+    singular_values,
+    squared_norms,
 )
 from lowrank.linear_map import linear_map
 from lowrank.pseudo_inverse import orthogonal_parts, unscale_inverse
@@ -74,54 +76,51 @@ class RankChoice(namedtuple("RankChoice", "x rank residuals norms scores")):
     __slots__ = ()
 
 
-# %% book/low_rank/choosing_rank.ipynb: _allowed_residuals
-def _allowed_residuals(residuals, norms, m, noise, safety, round_off):
-    """safety |e|, and what round-off explains; a column for each b."""
-    return safety * noise * math.sqrt(m) + round_off * (norms + residuals[0])
-
-
-def _scores(method, residuals, norms, m, **known):
-    """The scores of all ranks, for sigma_1 = 1."""
-    r = np.arange(len(residuals))[:, None]
+# %% book/low_rank/choosing_rank.ipynb: _scores
+def _scores(method, residuals, norms, m, most, zero):
+    """The scores of all ranks, a column for each b, for sigma_1 = 1; most is what |e| may be."""
     if method == "discrepancy":
-        return residuals / safe_divisor(_allowed_residuals(residuals, norms, m, **known))
+        return residuals / safe_divisor(most + zero * (norms + residuals[0]))
     if method == "gcv":
-        return residuals * math.sqrt(m) / np.maximum(m - r, 1)
+        left_out = np.maximum(m - np.arange(len(residuals)), 1)
+        return residuals * math.sqrt(m) / left_out[:, None]
     products = residuals * norms / safe_divisor(residuals[0])**2
     return np.where((norms == 0) & (residuals > 0), np.inf, products)
 
 
-def _first(scores, limit, method, noise):
-    """The chosen rank of each column, up to a limit."""
-    considered = scores[:limit + 1]
+def _chosen(method, scores, noise):
+    """The rank of each column: the first score up to 1, or the smallest."""
     if method != "discrepancy":
-        return considered.argmin(axis=0)
-    smallest = considered.min(axis=0).max()
-    if not smallest <= 1:
-        raise ValueError(f"noise is {noise!r}; no rank up to {limit} leaves a residual as small; "
-                         f"the smallest is {smallest:.3g} times what is allowed")
-    return (considered <= 1).argmax(axis=0)
+        return scores.argmin(axis=0)
+    worst = scores.min(axis=0).max()
+    if not worst <= 1:
+        raise ValueError(f"noise is {noise!r}; no rank up to {len(scores) - 1} leaves a residual "
+                         f"as small; the smallest is {worst:.3g} times what is allowed")
+    return (scores <= 1).argmax(axis=0)
 
 
-# %% book/low_rank/choosing_rank.ipynb: _noise_options
-def _noise_options(method, noise, safety, m):
-    """noise and safety, checked; both are for the discrepancy principle."""
+# %% book/low_rank/choosing_rank.ipynb: _largest_error
+def _largest_error(method, noise, safety, m):
+    """What norm(e) may be by the discrepancy principle; 0 for the methods that do not know."""
     if method != "discrepancy":
         refuse_options(f'method="{method}"', noise=noise, safety=safety)
-        return 0.0, 1.0
+        return 0.0
     allowed = 'a number with 0 <= noise < inf for method="discrepancy"'
     noise = check_number(noise, "noise", allowed, lambda value: 0 <= value < math.inf)
     safety = 1 + 2 / math.sqrt(m) if safety is None else safety
     allowed = "a number with 1 < safety < inf"
-    return noise, check_number(safety, "safety", allowed, lambda value: 1 < value < math.inf)
+    safety = check_number(safety, "safety", allowed, lambda value: 1 < value < math.inf)
+    return safety * noise * math.sqrt(m)
 
 
-def _rank_limit(method, max_rank, m, shape, rank):
+def _rank_limit(method, max_rank, shape, rank):
     """The largest rank to consider: m / 2, unless the noise is known or max_rank is given."""
-    top = rank if method == "discrepancy" else min(rank, m - 1)
-    if max_rank is None:
-        return top if method == "discrepancy" else min(top, m // 2)
-    return min(top, check_count(max_rank, "max_rank", 0, min(shape), f" for shape {shape}"))
+    half, top = shape[0] // 2, min(rank, shape[0] - 1)
+    if method == "discrepancy":
+        half = top = rank
+    if max_rank is not None:
+        half = check_count(max_rank, "max_rank", 0, min(shape), f" for shape {shape}")
+    return min(half, top)
 
 
 # %% book/low_rank/choosing_rank.ipynb: choose_rank
@@ -191,31 +190,29 @@ def choose_rank(A, b, method="gcv", *, noise=None, safety=None, max_rank=None, r
     single = np.ndim(b) == 1
     B = as_matrix(np.expand_dims(b, 1) if single else b, "b")
     U, s, Vh, e = orthogonal_parts(A, "A", rtol)
-    m, n, rank = len(U), Vh.shape[1], len(s)
+    shape = m, n = len(U), Vh.shape[1]
     if len(B) != m:
         raise ValueError(f"b has shape {np.shape(b)}; allowed is ({m},) or ({m}, p), "
                          f"since A has {m} rows")
-    noise, safety = _noise_options(method, noise, safety, m)
-    limit = _rank_limit(method, max_rank, m, (m, n), rank)
+    most = _largest_error(method, noise, safety, m)
+    limit = _rank_limit(method, max_rank, shape, len(s))
     f = exponent_of(peak_of(B.T[:, :, None])[:, 0, 0])
     B = shifted(B, -f)
     C = adjoint(U) @ B
-    residuals, norms = _curves(s, C, np.linalg.norm(B - U @ C, axis=0))
+    residuals, norms = _curves(s, C, np.sqrt(squared_norms(B - U @ C, 0))[0])
     with np.errstate(over="ignore", under="ignore"):
-        top = float(s[0]) if rank else 1.0
-        known = dict(noise=np.ldexp(noise, -f), safety=safety,
-                     round_off=max(m, n) * float(np.finfo(C.dtype).eps))
-        scores = _scores(method, residuals, norms * top, m, **known)
-        chosen = _first(scores, limit, method, noise)
+        scores = _scores(method, residuals, norms * float(s.max(initial=0)), m,
+                         np.ldexp(most, -f), round_off(shape, np.finfo(C.dtype).eps))
+        rank = _chosen(method, scores[:limit + 1], noise)
         scores[limit + 1:] = np.inf
-        terms = np.where(np.arange(rank)[:, None] < chosen, C / s[:, None], 0)
+        terms = np.where(np.arange(len(s))[:, None] < rank, C / s[:, None], 0)
         scores = shifted(scores, f) if method == "gcv" else scores
         curves = shifted(residuals, f), shifted(norms, f - e), scores
-    x = unscale_inverse(adjoint(Vh) @ terms, e - f)
-    curves = [curve.astype(x.real.dtype) for curve in curves]
+        x = unscale_inverse(adjoint(Vh) @ terms, e - f)
+        curves = [curve.astype(x.real.dtype) for curve in curves]
     if single:
-        return RankChoice(x[:, 0], int(chosen[0]), *(curve[:, 0] for curve in curves))
-    return RankChoice(x, chosen, *curves)
+        return RankChoice(x[:, 0], int(rank[0]), *(curve[:, 0] for curve in curves))
+    return RankChoice(x, rank, *curves)
 
 
 # %% book/low_rank/choosing_rank.ipynb: _mass_above
@@ -353,7 +350,7 @@ def signal_rank(A, noise=None):
     """
     A = as_matrix(A, finite=False)
     e = exponent_of(finite_peak(A, "A")).item()
-    s = thin_svd(shifted(A, -e))[1]
+    s = singular_values(shifted(A, -e))
     root = math.sqrt(max(A.shape))
     with np.errstate(over="ignore", under="ignore"):
         if noise is None:

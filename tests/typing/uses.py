@@ -92,7 +92,7 @@ def use_pseudo_inverse() -> None:
 
 
 def use_ranks_under_noise() -> None:
-    fit: lowrank.RankChoice = lowrank.choose_rank(A, A[:, 0], "discrepancy", noise=0.1, safety=1.5, max_rank=4, rtol=1e-12)
+    fit: lowrank.RankChoice = lowrank.choose_rank(A, A[:, 0], "discrepancy", noise=0.9, safety=1.5, max_rank=7, rtol=1e-12)
     assert fit.x.shape == (8,) and len(fit.residuals) == len(fit.norms) == len(fit.scores)
     several: lowrank.RankChoice = lowrank.choose_rank(A, A[:, :2], method="lcurve")
     assert np.max(several.rank) <= 6 and lowrank.hard_threshold((12, 8), 0.5) > lowrank.hard_threshold(shape=(8, 8), noise=0.5)

@@ -9,7 +9,6 @@ import pickle
 import mpmath
 import numpy as np
 import pytest
-
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, aslinearoperator, lsqr, svds
 

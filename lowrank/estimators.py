@@ -91,7 +91,7 @@ def _variances(X):
 class LowRankSVD(_Rows, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     r"""The scores X V of the rows of X, where (X V) V^T is its best approximation of low rank.
 
-    A transformer of scikit-learn. X is not centred, and sparse matrices stay sparse.
+    A transformer of scikit-learn. X is not centred, so that a sparse matrix stays what it is.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ class LowRankSVD(_Rows, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     >>> X = 1 / (1 + np.arange(200)[:, None] + np.arange(100))
     >>> svd = LowRankSVD(tol=1e-3, random_state=0).fit(X)
     >>> svd.transform(X[:5]).shape
-    (5, 5)
+    (5, 6)
     >>> bool(np.linalg.norm(X - svd.inverse_transform(svd.transform(X))) < 2e-3)
     True
     """
@@ -158,8 +158,8 @@ class LowRankSVD(_Rows, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """Find the components of the rows of X; y is ignored."""
         X, rng = self._checked(X), _generator(self.random_state)
         Vh = _row_basis(X, self.n_components, self.tol, self.algorithm, self.n_iter, rng)
-        U, s, Wh = thin_svd(X @ Vh.T)
-        U, self.components_ = fix_signs(U, Wh @ Vh)
+        U, s, Qh = thin_svd(X @ Vh.T)
+        U, self.components_ = fix_signs(U, Qh @ Vh)
         self.singular_values_, self._n_features_out = s, len(s)
         self.error_ = estimate_error(X, TruncatedSVD(U, s, self.components_), rng=rng)
         self.energy_ratio_ = (s / (_frobenius_norm(X) or 1))**2

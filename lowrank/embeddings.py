@@ -489,8 +489,9 @@ def sketched_lstsq(A, b, *, l=None, kind="sparse", rtol=None, max_iter=100, rng=
         S = subspace_embedding(l, m, kind, rng=rng)
     else:
         S = Embedding(sparse.eye_array(m, format="csr"))
-    R = linalg.qr(np.hstack([_sketched(S, A), S @ b]), mode="r", check_finite=False)[0]
-    N, P = _whitening(R[:n, :n], rtol)                    # the triangle has the same N
+    Y = _sketched(S, A)
+    R = linalg.qr(np.hstack([Y, S @ b]), mode="r", check_finite=False)[0]
+    N, P = _whitening(R[:n, :n], cut_off(rtol, Y))        # the triangle has the same N
     x = N @ (P.conj().T @ R[:n, n:])
     run = _conjugate_gradients(A, N, x, b - A.unscale(A.apply(x)))
     small = np.finfo(b.dtype).eps * np.linalg.norm(b, axis=0)

@@ -264,6 +264,11 @@ def _is_function(A):
     return isinstance(getattr(A, "parent", A), OperatorMap)
 
 
+def _stored(A):
+    """What a linear map, or the one of its adjoint, was made of."""
+    return getattr(A, "parent", A).A
+
+
 def _noise(A, v):
     """The relative error of A v, from A v and 3 A (v / 3)."""
     Av = A.apply(v)
@@ -308,9 +313,9 @@ class _Bases:
 class _Growth(_Bases):
     """Bases, and a budget of columns to make them grow."""
 
-    def __init__(self, A, budget):
+    def __init__(self, A, budget, patience):
         super().__init__(A)
-        self.budget = budget
+        self.budget, self.patience, self.spent = budget, patience, 0
 
     def grow(self, chain, columns):
         """Steps of a chain, with restarts where it becomes too long."""
@@ -318,12 +323,17 @@ class _Growth(_Bases):
         for _ in range(columns):
             if chain.closed:
                 return
-            if self.budget <= 0:
+            if self.spent >= self.budget:
                 raise _TooSlow
             if len(chain.alphas) >= longest:
                 chain.restart(longest // 2)
             chain.step()
-            self.budget -= 1
+            self.spent += 1
+
+
+# %% book/low_rank/svd.ipynb: _SecondLook
+class _SecondLook(_Growth):
+    """When to stop."""
 
     def complete(self):
         """Whether a second look finds nothing above the last one."""
@@ -336,13 +346,19 @@ class _Growth(_Bases):
             self.forget()
         return not look.missed
 
+    def check_budget(self, s, more):
+        """Give up early where the values are flat, since squares do no harm then."""
+        flat = len(s) and s[-1] >= 0.1 * s[0]
+        if more and self.spent + more > (self.patience if flat else self.budget):
+            raise _TooSlow
+
 
 # %% book/low_rank/svd.ipynb: _Search
-class _Search(_Growth):
+class _Search(_SecondLook):
     """Which triples are among the leading ones, as many as need(s) says."""
 
-    def __init__(self, A, need, budget):
-        super().__init__(A, budget)
+    def __init__(self, A, need, *budget):
+        super().__init__(A, *budget)
         self.need = need
 
     def wanted(self, chain, s, Q, residuals):
@@ -353,7 +369,7 @@ class _Search(_Growth):
         w = int(np.sum(larger < k))
         if chain.closed:
             return w, 0
-        if w + len(self.found.s) < k:
+        if w + len(self.found.s) < k or not w:              # not w: what was missed is yet to come
             return w, max(k - w - len(self.found.s), len(s) // 2)
         if residuals[:w].max(initial=0) > goal:
             worst = residuals[:w].argmax()
@@ -389,6 +405,7 @@ class _Leading(_Search):
             s, Q, residuals = chain.values()
             self.measure(chain, Q)
             w, more = self.wanted(chain, s, Q, residuals)
+            self.check_budget(s[:w], more)
         self.end(chain)
         if w:
             self.take_over(chain.triples(s[:w], Q))
@@ -424,11 +441,11 @@ def _check_adjoint(A, found, accuracy):
             f"the largest singular value they differ by {residual:.1e}, allowed is {allowed:.1e}")
 
 
-def _from_products(A, need, budget):
+def _from_products(A, need, *budget):
     """As many leading triples as need(s) says, by chains; m >= n."""
-    search = _Leading(A, need, budget)
+    search = _Leading(A, need, *budget)
     found = search.run()
-    if found.s[-1] <= 0.01 * found.s[0]:
+    if found.s[-1] <= 0.01 * found.s[0] or search.accuracy > 8 * _eps(A):
         found = _mended(A, found.Vh)
     _check_adjoint(A, found, search.accuracy)
     return found
@@ -443,20 +460,34 @@ def _direct_is_better(shape, rank):
 
 def _sparse_gram(A):
     """A^H A of a sparse matrix, up to a power of two, or None where it costs too much."""
-    S = A.A if hasattr(A, "A") else A.parent.A.conj().T
-    if not sparse.issparse(S) or 4 * S.shape[1] > S.shape[0] or S.shape[1] > 1000:
+    S = _stored(A)
+    if not sparse.issparse(S) or A.shape[1] > 5000:
         return None
-    S = S.tocsr() * 2.0**-exponent_of(peak_of(S.data[None])).item()
+    S = (S if S.shape == A.shape else S.conj().T).tocsr()
     if np.sum(np.diff(S.indptr).astype(float)**2) > 500 * S.nnz:
         return None
+    S = S * 2.0**-exponent_of(peak_of(S.data[None])).item()
     return (S.conj().T @ S).toarray()
 
 
 def _by_gram(A, rank, G):
     """The leading triples by eigenvectors of A^H A, or None where squares lose too much."""
     n = A.shape[1]
+    if G is None:
+        return None
     squares, V = linalg.eigh(G, subset_by_index=(n - rank, n - 1), check_finite=False)
     return _mended(A, V.conj().T) if squares[0] >= 0.01 * squares[-1] else None
+
+
+# %% book/low_rank/svd.ipynb: _accurate
+def _accurate(A, tol):
+    """A, or the same entries in double precision where `tol` asks for that."""
+    stored = _stored(A)
+    if tol is None or tol >= 64 * _eps(A)**0.5 or A.dtype.char not in "fF" \
+            or not (type(stored) is np.ndarray or sparse.issparse(stored)):
+        return A
+    double = linear_map(stored.astype(np.result_type(A.dtype, np.float64)), A.name)
+    return double if double.shape == A.shape else double.adjoint
 
 
 # %% book/low_rank/svd.ipynb: _needed
@@ -488,36 +519,48 @@ def _all_at_once(A, rank, tol):
     return TruncatedSVD(U[:, :r], s[:r], Vh[:r])
 
 
-# %% book/low_rank/svd.ipynb: _by_iteration
+# %% book/low_rank/svd.ipynb: _budgets
+def _budgets(A, fits):
+    """Columns that chains may take, and how many where the values are flat."""
+    n = A.shape[1]
+    if not fits:
+        return 4 * n, 4 * n
+    budget = max(n // 2, min(n, 200))
+    return budget, budget // 2 if sparse.issparse(_stored(A)) else budget // 4
+
+
 def _by_iteration(A, rank, tol, fits):
     """The leading triples from products, or None where the direct way is better."""
-    n = A.shape[1]
-    G = None if rank is None else _sparse_gram(A)
-    found = None if G is None else _by_gram(A, rank, G)
+    m, n = A.shape
+    if rank and n <= min(m / 4, 1000) and (found := _by_gram(A, rank, _sparse_gram(A))):
+        return found
     try:
-        return found or _from_products(A, _needed(A, rank, tol, n // 6 if fits else n),
-                                       n // 2 if fits else 4 * n)
+        most = n // 6 if fits else max(64, 2**25 // (m + n))
+        return _from_products(A, _needed(A, rank, tol, most), *_budgets(A, fits))
     except _TooSlow:
-        if not fits:
+        G = _sparse_gram(A) if rank else None
+        if G is None and not fits:
             raise np.linalg.LinAlgError(
-                f"{A.name}: the leading singular values lie too close together to be found from "
-                "products; try another rank") from None
-    D = A.dense()
-    return None if rank is None else _by_gram(A, rank, D.conj().T @ D)
+                f"{A.name}: the leading singular values lie too close together, or too many are "
+                "needed, to be found from products; try another rank or a larger tol") from None
+    if rank and G is None:
+        G = A.dense().conj().T @ A.dense()
+    return _by_gram(A, rank, G) if rank else None
 
 
+# %% book/low_rank/svd.ipynb: _leading
 def _leading(A, rank, tol):
     """The leading triples of a linear map with m >= n, by the way that suits it."""
     m, n = A.shape
-    fits = m * n <= 2**26 or type(getattr(A, "parent", A).A) is np.ndarray
-    smallest = 64 * _eps(A)**0.5
+    array, smallest = type(_stored(A)) is np.ndarray, 64 * _eps(A)**0.5
     every = tol is not None and tol < smallest
-    if every and not fits:
+    if every and not array and m * n > 2**26:
         raise np.linalg.LinAlgError(
             f"{A.name} is {m} x {n}, and tol = {tol} asks for all of its singular values; allowed "
             f"is an array, or tol >= {smallest:.1e}, or m n <= 2^26")
-    direct = fits and (every or _direct_is_better(A.shape, rank or 1))
-    return not direct and _by_iteration(A, rank, tol, fits) or _all_at_once(A, rank, tol)
+    direct = (array or m * n <= 2**24) and _direct_is_better(A.shape, rank or 1)
+    found = None if every or direct else _by_iteration(A, rank, tol, array or m * n <= 2**26)
+    return found or _all_at_once(A, rank, tol)
 
 
 # %% book/low_rank/svd.ipynb: _stacked
@@ -620,8 +663,9 @@ def truncated_svd(A, rank=None, *, tol=None):
         return _stacked(A, rank, tol)
     A = linear_map(A)
     rank, tol = rank_or_tol(rank, tol, A.shape)
+    A, dtype = _accurate(A, tol), A.dtype
     wide = A.shape[0] < A.shape[1]
     found = _leading(A.adjoint if wide else A, rank, tol)
     U, s, Vh = _flipped(found) if wide else found
-    U, Vh = fix_signs(U, Vh)
-    return TruncatedSVD(U, A.unscale(s.astype(U.real.dtype)), Vh)
+    U, Vh = fix_signs(U.astype(dtype, copy=False), Vh.astype(dtype, copy=False))
+    return TruncatedSVD(U, A.unscale(s).astype(U.real.dtype), Vh)

@@ -183,3 +183,153 @@ def test_a_tolerance_for_entries_that_are_stored_in_parts():
             found = truncated_svd(B, tol=tol)
             assert found.rank == truncated_svd(A, tol=tol).rank
             assert np.linalg.norm(A - found.reconstruct()) <= tol * np.linalg.norm(A)
+
+
+def counted(A, adjoint=None, dtype=float):
+    """A LinearOperator, and the list of the columns that it was multiplied by."""
+    from scipy.sparse.linalg import LinearOperator
+
+    columns = []
+
+    def product(M):
+        def by(X):
+            columns.append(X.shape[1] if X.ndim == 2 else 1)
+            return M(X)
+        return by
+
+    adjoint = adjoint or (lambda Y: A.conj().T @ Y)
+    apply, back = product(lambda X: A @ X), product(adjoint)
+    return LinearOperator(A.shape, apply, back, matmat=apply, rmatmat=back, dtype=dtype), columns
+
+
+@pytest.mark.parametrize("shape", [(900, 700), (700, 900)])
+def test_products_in_single_precision_are_no_endless_task(shape):
+    """An operator that answers in double and computes in single: what is attained is found, and soon."""
+    rng = np.random.default_rng(6)
+    A = (rng.standard_normal((shape[0], 3)) @ rng.standard_normal((3, shape[1]))).astype(np.float32)
+    single = lambda M: lambda X: (M @ X.astype(np.float32)).astype(float)
+    operator, columns = counted(A, single(A.T))
+    operator._CustomLinearOperator__matvec_impl = operator._CustomLinearOperator__matmat_impl = single(A)
+    result = truncated_svd(operator, 3)
+    s = exact_values(A)
+    assert np.abs(result.s - s[:3]).max() <= 1e-6 * s[0] and sum(columns) <= 60
+    assert np.linalg.norm(A @ result.Vh.T - result.U * result.s) <= 1e-5 * s[0]
+    assert np.abs(result.U.T @ result.U - np.eye(3)).max() <= 1e-12
+
+
+@pytest.mark.parametrize("factor", [1.001, 2.0, -1.0])
+def test_an_adjoint_that_belongs_to_another_operator(factor):
+    A = large("slow")[0]
+    with pytest.raises(np.linalg.LinAlgError, match="its adjoint do not belong together"):
+        truncated_svd(counted(A, lambda Y: factor * (A.T @ Y))[0], 5)
+
+
+@pytest.mark.parametrize("kind, most", [("fast", 60), ("slow", 100), ("flat", 250), ("fourfold", 300), ("rank 5", 60)])
+def test_products_are_few(kind, most):
+    A, s = large(kind)
+    operator, columns = counted(A)
+    result = truncated_svd(operator, 6)
+    assert np.abs(result.s - s[:6]).max() <= 1e-12 and sum(columns) <= 2 * most
+
+
+def test_a_hopeless_spectrum_ends_within_the_budget():
+    """A large sparse graph without structure: the answer comes by another way, after n / 4 columns at most."""
+    rng = np.random.default_rng(7)
+    A = sparse.random_array((1200, 1000), density=0.02, rng=rng, format="csr")
+    A.data = rng.standard_normal(A.nnz)
+    result = truncated_svd(A, 150)
+    assert_is_truncated_svd(result, A.toarray(), 150)
+
+
+def test_more_than_the_memory_holds_is_restarted():
+    """A long diagonal whose chain would need more vectors than are kept."""
+    from scipy.sparse.linalg import LinearOperator
+
+    d = 1 / np.sqrt(np.arange(1.0, 200_001))
+    product = lambda X: (d * X.T).T
+    operator = LinearOperator((200_000, 200_000), product, product, product, float, product)
+    result = truncated_svd(operator, 12)
+    assert np.abs(result.s - d[:12]).max() <= 1e-13
+    assert np.abs(np.abs(result.U[:12]) - np.eye(12)).max() <= 1e-9
+
+
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("smallest", [5e-324, 1e-310, np.float32(1e-45)])
+def test_the_smallest_numbers(make, smallest):
+    A = np.full((260, 250), smallest)
+    result = truncated_svd(make(A), 2)
+    assert result.s[0] == pytest.approx(float(np.sqrt(260 * 250)) * float(smallest), rel=0.01)
+    assert result.s[1] <= 1e-3 * result.s[0]
+    assert np.abs(result.U.T @ result.U - np.eye(2)).max() <= 40 * eps(A)
+
+
+@pytest.mark.parametrize("dtype, block", [(np.float32, v) for v in (1e-20, 1e-23, 1e-25, 1e-38)]
+                         + [(np.float64, v) for v in (1e-160, 1e-161, 1e-170, 1e-300)])
+def test_orthonormal_where_squares_underflow(dtype, block):
+    A = np.zeros((300, 260), dtype)
+    A[0, 0], A[100:120, 100:130] = 1, block * np.random.default_rng(8).standard_normal((20, 30))
+    for B in (A, A.T, sparse.csr_array(A)):
+        for rank in (2, 5):
+            U, s, Vh = truncated_svd(B, rank)
+            assert abs(s[0] - 1) <= 10 * eps(A) and s[1] <= 1e-6
+            for X in (U, Vh.T):
+                assert np.abs(X.T @ X - np.eye(rank)).max() <= 60 * eps(A)
+
+
+@pytest.mark.parametrize("m, n, rank", [(30, 1_000_000, 2), (1_000_000, 30, 7), (330, 60_000, 20)])
+def test_a_sparse_matrix_with_a_short_side_stays_sparse(m, n, rank, monkeypatch):
+    from lowrank import linear_map
+
+    A = sparse.random_array((m, n), density=1e-3, rng=np.random.default_rng(9), format="csr")
+    monkeypatch.setattr(linear_map._SparseMap, "_dense", None)
+    U, s, Vh = truncated_svd(A, rank)
+    short = (A @ A.T if m < n else A.T @ A).toarray()
+    assert np.abs(s - np.sqrt(np.linalg.eigvalsh(short)[::-1][:rank])).max() <= 1e-12 * s[0]
+    assert np.abs(A @ Vh.T - U * s).max() <= 1e-13 * s[0] and np.abs(A.T @ U - Vh.T * s).max() <= 1e-13 * s[0]
+
+
+def test_a_short_side_with_values_that_squares_forget():
+    rng = np.random.default_rng(10)
+    A = sparse.random_array((100_000, 30), density=0.01, rng=rng, format="csr") @ sparse.diags_array(10.0 ** -np.arange(30))
+    result = truncated_svd(A, 9)
+    assert_is_truncated_svd(result, A.toarray(), 9)
+
+
+def test_a_tolerance_in_single_precision_needs_no_array(monkeypatch):
+    from lowrank import linear_map
+
+    rng = np.random.default_rng(11)
+    left, right = (sparse.random_array(shape, density=0.05, rng=rng) for shape in ((3000, 8), (8, 2000)))
+    A = (left @ right).astype(np.float32).tocsr()
+    monkeypatch.setattr(linear_map._SparseMap, "_dense", None)
+    result = truncated_svd(A, tol=0.002)
+    assert result.dtype == np.float32 and result.rank == truncated_svd(A.astype(float), tol=0.002).rank
+    assert np.linalg.norm(A.toarray() - result.reconstruct()) <= 0.002 * np.linalg.norm(A.data)
+
+
+def test_a_tolerance_beyond_the_memory_names_the_matrix():
+    A = sparse.eye_array(20_000, 30_000, format="csr")
+    with pytest.raises(np.linalg.LinAlgError, match="A is 30000 x 20000, and tol = 1e-09"):
+        truncated_svd(A, tol=1e-9)
+
+
+@pytest.mark.parametrize("copies", [2, 3, 12])
+def test_every_copy_of_a_singular_value(copies):
+    """A matrix that falls into equal pieces; single vectors see each of its values once."""
+    piece = np.diag(np.full(50, 2.0)) - np.eye(50, k=1) - np.eye(50, k=-1)
+    A = sparse.block_diag([piece] * copies, format="csr")
+    s = np.repeat(np.linalg.svd(piece, compute_uv=False), copies)
+    for rank in {1, copies - 1, copies, min(copies + 3, 8 * copies), 10}:
+        U, found, Vh = truncated_svd(A, rank)
+        assert np.abs(found - s[:rank]).max() <= 1e-13
+        assert np.abs(A @ Vh.T - U * found).max() <= 1e-13 and np.abs(Vh @ Vh.T - np.eye(rank)).max() <= 1e-13
+
+
+@pytest.mark.parametrize("options", [{"rank": 2}, {"rank": 60}, {"tol": 0.5}])
+def test_a_user_who_raises_on_everything(options):
+    rng = np.random.default_rng(12)
+    A = rng.standard_normal((300, 260))
+    tiny = np.where(rng.random(260) < 0.5, 1e-300, 1.0)
+    with np.errstate(all="raise"):
+        for B in (A, A * tiny, 1e300 * A, A[:20, :20], np.zeros((300, 260)), np.ones((300, 260)), sparse.csr_array(A)):
+            assert np.isfinite(truncated_svd(B, **{**options, **({"rank": 9} if B.shape[0] < 60 and "rank" in options else {})}).s).all()

@@ -475,6 +475,7 @@ def _by_gram(A, rank, G):
     n = A.shape[1]
     if G is None:
         return None
+    G = shifted(G, -exponent_of(peak_of(G)).item())
     squares, V = linalg.eigh(G, subset_by_index=(n - rank, n - 1), check_finite=False)
     return _mended(A, V.conj().T) if squares[0] >= 0.01 * squares[-1] else None
 
@@ -544,7 +545,8 @@ def _by_iteration(A, rank, tol, fits):
                 f"{A.name}: the leading singular values lie too close together, or too many are "
                 "needed, to be found from products; try another rank or a larger tol") from None
     if rank and G is None:
-        G = A.dense().conj().T @ A.dense()
+        D = A.dense()
+        G = D.conj().T @ D
     return _by_gram(A, rank, G) if rank else None
 
 

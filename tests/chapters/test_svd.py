@@ -84,7 +84,7 @@ def test_exact_on_every_spectrum():
 # %% book/low_rank/svd.ipynb: test_input_orthogonal_to_the_start
 def test_input_orthogonal_to_the_start():
     s = np.array([7.0, 3.0, 2.5] + [1.0] * 237)
-    first = _Leading(linear_map(np.zeros((260, 240))), len, 1).fresh_chain()
+    first = _Leading(linear_map(np.zeros((260, 240))), len, 1, 1).fresh_chain()
     start = first.basis.rows.T
     W = np.linalg.qr(np.hstack([start, np.random.default_rng(2).standard_normal((240, 239))]))[0]
     W = np.roll(W, -1, axis=1)                          # the start is the last singular vector

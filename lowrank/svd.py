@@ -455,7 +455,7 @@ def _from_products(A, need, *budget):
 def _direct_is_better(shape, rank):
     """Whether all triples at once, from an array, cost less than `rank` triples from products."""
     m, n = max(shape), min(shape)
-    return rank > n / 6 or n <= 40 or n <= 200 and m * n <= 2**24
+    return rank > n / 5 or n <= 40 or n <= 200 and m * n <= 2**24
 
 
 def _sparse_gram(A):
@@ -536,7 +536,7 @@ def _by_iteration(A, rank, tol, fits):
     if rank and n <= min(m / 4, 1000) and (found := _by_gram(A, rank, _sparse_gram(A))):
         return found
     try:
-        most = n // 6 if fits else max(64, 2**25 // (m + n))
+        most = n // 5 if fits else max(64, 2**25 // (m + n))
         return _from_products(A, _needed(A, rank, tol, most), *_budgets(A, fits))
     except _TooSlow:
         G = _sparse_gram(A) if rank else None
@@ -629,15 +629,19 @@ def truncated_svd(A, rank=None, *, tol=None):
     s_{r+1} in the spectral and (sum of s_i^2 over i > r)^(1/2) in the Frobenius norm, and no
     matrix of rank r has a smaller one.
 
-    All singular values are computed, O(m n min(m, n)), if r > min(m, n) / 6, if the matrix is
-    small (min(m, n) <= 40, or <= 200 and m n <= 2^24), and for tol < 64 eps^0.5, unless m n > 2^26
-    and A is no array. Otherwise chains of Golub and Kahan, from a fixed start, multiply one
-    vector at a time with A and with A^H, typically 1.5 r + 20 to 4 r + 30 times each. They keep
-    that many numbers times m + n, and are restarted beyond max(64 + 4 r, 2^25 / (m + n))
-    columns. If they need more than min(m, n) / 2 columns and A is an array or m n <= 2^26, and for
-    a sparse matrix with one short side, eigenvectors of the smaller of A^H A and A A^H are
-    taken where s_r >= 0.1 s_1, and all singular values where not. With tol there is one pass
-    more, for the norms of the columns (n products for a LinearOperator).
+    All singular values are computed, O(m n min(m, n)), if r > min(m, n) / 5 or the matrix is
+    small (min(m, n) <= 40, or <= 200 and m n <= 2^24), where A is an array or m n <= 2^24, and
+    for tol < 64 eps^0.5 (of float64 for arrays and sparse matrices), where A is an array or
+    m n <= 2^26. Otherwise chains of Golub and Kahan, from a fixed start, multiply one vector
+    at a time with A and with A^H, typically 1.5 r + 20 to 4 r + 30 times each. They keep that
+    many numbers times m + n, and are restarted beyond max(64 + 4 r, 2^25 / (m + n)) columns.
+
+    Eigenvectors of the smaller of A^H A and A A^H are taken where s_r >= 0.1 s_1, for a sparse
+    matrix whose short side is at most 1000 and a quarter of the long one, and where chains
+    have needed min(m, n) / 8 columns (a quarter if A is sparse). After min(m, n) / 2 columns
+    all singular values are computed. Both only if A is an array or m n <= 2^26; else there is
+    an error after 4 min(m, n) columns. With tol there is one pass more, for the norms of the
+    columns (n products for a LinearOperator).
 
     A second look makes sure that no copy of a singular value was missed; its risk is 0.001.
     The products of a LinearOperator may be less accurate than its dtype. Their accuracy is

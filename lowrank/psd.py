@@ -19,10 +19,14 @@ from lowrank.arrays import (
     adjoint,
     as_matrix,
     check_shape,
+    double_norm,
     exponent_of,
     finite_peak,
+    round_off,
     shifted,
+    squared_norms,
     thin_svd,
+    work_dtype,
 )
 from lowrank.linear_map import Factored, linear_map
 
@@ -73,11 +77,16 @@ class _Entries:
         exponent = exponent_of(np.abs(diagonal).max()).item()
         self.exponent = exponent - exponent % 2
         diagonal = shifted(diagonal, -self.exponent)
-        self.roundoff = _FORGIVEN * np.finfo(self.dtype).eps * np.abs(diagonal).max()
+        self.eps, self.largest = np.finfo(self.dtype).eps, np.abs(diagonal).max()
         self.diagonal = diagonal.real.astype(np.float64)
         imaginary = np.abs(diagonal.imag).max()
         if imaginary > self.roundoff:
             self._refuse("Hermitian: its diagonal has an imaginary part of", imaginary)
+
+    @property
+    def roundoff(self):
+        """What exceeds this is no rounding."""
+        return _FORGIVEN * self.eps * self.largest
 
     def __call__(self, J, *I):
         """2**-exponent A[:, J], or A[I][:, J]."""
@@ -90,6 +99,7 @@ class _Entries:
             raise TypeError(f"columns of A have dtype {C.dtype}; "
                             f"allowed is {self.dtype}, as the diagonal")
         finite_peak(C, "what was read of A")
+        self.eps = max(self.eps, np.finfo(work_dtype(C.dtype, "what was read of A")).eps)
         return shifted(C.astype(self.dtype, copy=False), -self.exponent)
 
     def check_left(self, d, k):
@@ -150,11 +160,6 @@ def _eliminate(entries, rows, pivots, J, L):
     return new
 
 
-def _column_squares(X):
-    """Sums of |x_ij|^2 over i, in double precision."""
-    return np.einsum("ij,ij->j", X, X.conj(), dtype=np.result_type(X.dtype, np.float64)).real
-
-
 # %% book/low_rank/psd.ipynb: RPCholesky
 class RPCholesky(Factored, namedtuple("RPCholesky", "F pivots")):
     """The product F F^H from `rpcholesky`. Unpacks as ``F, pivots``.
@@ -189,17 +194,18 @@ def _factor(entries, rank, block, tol, rng):
     d, rows = entries.diagonal, np.empty((rank, entries.n), entries.dtype)      # F is rows^T
     unit, stop = np.abs(d) + np.abs(d).mean(), tol * np.abs(d).sum()
     k, pivots = 0, np.empty(rank, int)
-    floor = 4 * rank**0.5 * np.finfo(rows.dtype).eps * unit
+    floor = np.zeros(entries.n)
     entries.check_left(d, k)
     while k < rank and np.abs(d).sum() > stop:
-        floor = np.maximum(floor, np.max(-d / unit) * unit)
+        tau = max(round_off(rows.shape, entries.eps), np.max(-d / unit))
+        floor = np.maximum(floor, tau * unit)
         likely = np.where(d > floor, d, 0)
         if not likely.any():
             break                                           # the rank is exhausted
         J, L = _round(entries, rows[:k], likely, floor, block, rank - k, rng)
         new = slice(k, k + len(J))
         rows[new], pivots[new] = _eliminate(entries, rows[:k], pivots[:k], J, L), J
-        d, floor[J], k = d - _column_squares(rows[new]), np.inf, k + len(J)
+        d, floor[J], k = d - squared_norms(rows[new], 0)[0], np.inf, k + len(J)
         entries.check_left(d, k)
     e, left = entries.exponent, np.abs(d).sum()
     return RPCholesky(shifted(rows[:k].T, e // 2), pivots[:k], trace_error=float(shifted(left, e)))
@@ -325,7 +331,7 @@ def nystrom(A, rank, *, oversample=10, rng=None):
     Nystrom
         The product F F^H with its factor ``.F`` of shape (n, rank). The columns
         of F are orthogonal, their squared norms approximate the largest
-        eigenvalues of A from below and decrease; past the numerical rank they are zero.
+        eigenvalues of A from below and decrease; past the numerical rank they are rounding.
 
     Raises
     ------
@@ -363,7 +369,7 @@ def nystrom(A, rank, *, oversample=10, rng=None):
     odd = (M.exponent or 0) % 2                             # an even power of two has a root
     Y, unit = shifted(Y, odd), (M.exponent or 0) - odd
 
-    B, norm = adjoint(Omega) @ Y, np.linalg.norm(Y)
+    B, norm = adjoint(Omega) @ Y, double_norm(Y)
     roundoff = np.finfo(Y.dtype).eps * norm
     lowest = _lowest_eigenvalue(B, _FORGIVEN * roundoff, unit)
     if not norm:

@@ -13,7 +13,7 @@ from collections import namedtuple
 import numpy as np
 
 from lowrank.arguments import as_generator, check_count, check_indices, check_tol
-from lowrank.arrays import as_matrix, exponent_of, peak_of, shifted, thin_svd
+from lowrank.arrays import as_matrix, exponent_of, peak_of, round_off, shifted, singular_values
 from lowrank.interpolative import interp_decomp
 from lowrank.linear_map import Result
 from lowrank.pseudo_inverse import orthogonal_parts, unscale_inverse
@@ -40,7 +40,7 @@ def _left_out_errors(U, t, L, ridges):
     """norm(errors of rows of L, each predicted from the others) / norm(L), for every ridge."""
     if not L.any():
         return np.zeros(len(ridges))
-    least = 4 * len(t)**0.5 * float(np.finfo(L.dtype).eps)
+    least = round_off(U.shape, np.finfo(L.dtype).eps)
     U, t, L = (X.astype(np.float64, copy=False) for X in (U, t, L))
     N = U.T @ L
     rest, free = L - U @ N, 1 - np.sum(U**2, axis=1)
@@ -141,7 +141,7 @@ def _fit(R, J, ridge, queries):
     left = unscale_inverse(Vh.T / (s * (1 + (ridges[best] / t)**2)), f, "scores[:, anchors]")
     Z = np.zeros((len(J), R.shape[1]), R.dtype)
     Z[:, J], Z[:, others] = np.eye(len(J)), left @ (U.T @ B)
-    size = thin_svd(left @ (U.T @ L))[1].max(initial=0)
+    size = singular_values(left @ (U.T @ L)).max(initial=0)
     core = (left, U.T) if queries is None else _core(Z, R, queries)
     return Z, *core, ridges[best], errors[best], math.hypot(1, size)
 
@@ -377,6 +377,5 @@ class CURIndex(_Index):
         CURIndex
             ``error`` and ``amplification`` remain those of the fit.
         """
-        known = _product(self.right, _item_scores(scores, self.right.shape[1]))
-        new = _product(self.left, known)
+        new = _product(self.left, _product(self.right, _item_scores(scores, self.right.shape[1])))
         return self._replace(Z=np.hstack([self.Z, new.astype(self.Z.dtype)]))

@@ -1,11 +1,13 @@
 """Positive semidefinite matrices: factors below the matrix, close to the best, on everything that is hard."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
-from scipy.sparse.linalg import aslinearoperator
+from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from lowrank.psd import nystrom, rpcholesky
 from tests.properties.matrices import FLOATS, HARD, assert_unchanged, random_matrix
@@ -336,3 +338,53 @@ def test_a_fast_svd_that_does_not_converge_is_replaced(monkeypatch):
 
     monkeypatch.setattr(np.linalg, "svd", failing)
     assert np.allclose(np.abs(nystrom(A, 5, rng=0).F), np.abs(F), atol=1e-12)
+
+
+def test_columns_with_fewer_digits_than_the_diagonal():
+    """np.ones(n) beside a kernel of data in single precision: rounding of single precision is forgiven, and ends the rank."""
+    x = np.random.default_rng(5).random(3000).astype(np.float32)
+    columns = lambda J, I=slice(None): np.exp(-10 * (x[I, None] - x[J])**2)
+    for block in (1, 10):
+        result = rpcholesky((np.ones(3000), columns), 200, block=block, rng=0)
+        assert result.F.dtype == np.float64 and 5 < result.rank < 30
+        assert 0 < result.trace_error < 8 * 200**0.5 * np.finfo(np.float32).eps * 3000
+        other = rpcholesky((np.ones(3000, np.float32), lambda *J: columns(*J).astype(float)), 200, block=block, rng=0)
+        assert other.F.dtype == np.float32 and other.rank < 30
+        counts = rpcholesky((np.full(5, 3.0), lambda J: np.eye(5, dtype=np.int8)[:, J] * 3), 5, block=1, rng=0)
+        assert np.array_equal(counts.reconstruct(), np.diag(np.diag(counts.reconstruct()))) and counts.rank == 5
+
+
+def test_the_default_block_and_the_size_of_the_sketch_are_those_stated():
+    A = gram(random_matrix(3, (300, 300), 300, np.float64, 1.0))
+    for rank, block in ((5, 5), (40, 10), (150, 15), (151, 16)):
+        assert np.array_equal(rpcholesky(A, rank, rng=1).pivots, rpcholesky(A, rank, block=block, rng=1).pivots)
+    products = []
+    counted = LinearOperator((300, 300), matvec=lambda v: A @ v, matmat=lambda X: products.append(X.shape[1]) or A @ X, dtype=float)
+    for rank, oversample, size in ((1, 0, 2), (2, 0, 2), (3, 10, 13), (295, 10, 300)):
+        nystrom(counted, rank, oversample=oversample, rng=0)
+        assert products.pop() == size and not products
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_memory_is_that_of_the_factor(dtype):
+    n, rank = 40_000, 60
+    diagonal, columns = exponential(n, dtype)
+    tracemalloc.start()
+    try:
+        result = rpcholesky((diagonal, columns), rank, block=6, rng=0)
+        assert tracemalloc.get_traced_memory()[1] < 1.5 * result.F.nbytes + 20 * 8 * n
+    finally:
+        tracemalloc.stop()
+
+
+def test_features_are_those_of_scikit_learn():
+    """The same columns: F is the map of Nystroem up to a rotation, also where points repeat."""
+    approximation = pytest.importorskip("sklearn.kernel_approximation")
+    X = np.random.default_rng(6).standard_normal((300, 3))
+    X[100:200] = X[:100]
+    kernel = lambda J, I=slice(None): np.exp(-0.2 * ((X[I, None] - X[J])**2).sum(-1))
+    F, J = rpcholesky((np.ones(300), kernel), 40, rng=0)
+    peer = approximation.Nystroem(gamma=0.2, n_components=40, random_state=0).fit(X[J])
+    G = peer.transform(X)
+    assert np.allclose(G @ G.T, F @ F.T, atol=1e-7)
+

@@ -331,7 +331,7 @@ def test_left_out_errors_in_single_precision_are_those_in_double(case):
     """With 100 000 queries n eps is .012: neither a ridge nor what a query leaves free may count as zero below it."""
     rng = np.random.default_rng(0)
     q = 5 if case.startswith("fewer") else 100_000
-    W = rng.standard_normal((q, 8)) * ([1, 1, 0.03, 1, 1, 0.05, 1, 1] if case.startswith("small") else 1)
+    W = rng.standard_normal((q, 8)) * ([1, 1, 1e-2, 1, 1, 1e-3, 1, 1] if case.startswith("small") else 1)
     A = np.hstack([W, W @ rng.standard_normal((8, 6)) + 0.05 * rng.standard_normal((q, 6)) * np.abs(W).max(axis=0).min() / 4])
     if case.startswith("a query"):
         A[7, :8] = 0
@@ -398,3 +398,34 @@ def test_a_fast_svd_that_does_not_converge_is_replaced(monkeypatch):
     monkeypatch.setattr(np.linalg._linalg, "svd", failing)     # what np.linalg.norm calls
     index = CURIndex.fit(A, 4)
     assert np.allclose(index.Z, usual.Z) and np.isclose(index.amplification, usual.amplification)
+
+
+@pytest.mark.parametrize("q, n", [(20, 200), (60, 200), (200, 60)])
+def test_chosen_anchors_amplify_as_little_as_stated(q, n):
+    """norm(Z) <= sqrt(1 + 4 c (n - c)) whatever the shape of the block; random anchors of a square block exceed it."""
+    for seed in range(5):
+        A = noisy_scores(q=q, n=n, rank=8, noise=1e-9, seed=seed)
+        for c in (3, 10, 20):
+            limit = (1 + 4 * c * (n - c)) ** 0.5
+            assert CURIndex.fit(A, c, ridge=0.0).amplification <= limit
+    square = noisy_scores(q=20, n=n, rank=8, noise=1e-9)
+    worst = max(CURIndex.fit(square, anchors=np.random.default_rng(seed).choice(n, 20, replace=False), ridge=0.0).amplification
+                for seed in range(20))
+    assert worst > (1 + 4 * 20 * (n - 20)) ** 0.5
+
+
+def test_the_ridge_is_one_of_those_stated():
+    stated = [0, *10.0 ** np.arange(-6, -0.9, 0.25)]
+    found = {CURIndex.fit(noisy_scores(noise=noise, seed=seed), 12).ridge for noise in (0, 0.01, 1, 10) for seed in range(4)}
+    assert all(np.isclose(ridge, stated).any() for ridge in found) and 0 in found and max(found) == 0.1
+
+
+def test_later_items_of_a_square_core():
+    """The peak is there for items added to a square block too, and the ridge lifts it."""
+    A = noisy_scores(q=240, n=400, rank=30, noise=0.1)
+    new, errors = A[200:], {}
+    for q, ridge in ((40, 0.0), (40, None), (200, None)):
+        index = CURIndex.fit(A[:q, :300], anchors=np.arange(40), ridge=ridge).add(A[:q, 300:])
+        errors[q, ridge] = np.linalg.norm((index.scores(new[:, :40]) - new)[:, 300:]) / np.linalg.norm(new[:, 300:])
+    assert errors[40, 0.0] > 10 * errors[40, None] and errors[40, None] < 2.5 * errors[200, None]
+

@@ -388,3 +388,23 @@ def test_features_are_those_of_scikit_learn():
     G = peer.transform(X)
     assert np.allclose(G @ G.T, F @ F.T, atol=1e-7)
 
+
+
+@pytest.mark.parametrize("kind", [sparse.csr_array, sparse.csc_array, sparse.coo_array, sparse.csr_matrix])
+def test_stored_parts_of_one_entry_are_added(kind):
+    """Each entry of a sparse matrix in two parts; the matrix itself stays as it is stored."""
+    A = gram(random_matrix(4, (9, 9), 9, np.float64, 1.0))
+    rows, columns = np.indices(A.shape).reshape(2, -1)
+    parts = np.repeat(A.ravel() / 2, 2) + np.tile([7.0, -7.0], A.size)
+    order = np.argsort(np.repeat(rows, 2), kind="stable")
+    indptr = np.arange(0, 2 * A.size + 1, 18)
+    if kind is sparse.coo_array:
+        stored = kind((parts, (np.repeat(rows, 2), np.repeat(columns, 2))), shape=A.shape)
+    else:
+        stored = kind((parts[order], np.repeat(columns, 2)[order], indptr), shape=A.shape)
+        stored.has_canonical_format = False
+    before = stored.data.copy()
+    for method in (rpcholesky, nystrom):
+        assert np.allclose(method(stored, 9, rng=0).reconstruct(), A)
+        assert np.array_equal(stored.data, before) and stored.nnz == 2 * A.size
+    assert np.array_equal(rpcholesky(stored, 5, rng=0).pivots, rpcholesky(A, 5, rng=0).pivots)

@@ -31,6 +31,7 @@ _CHAPTERS = [
     "simplex_maps",
     "thresholds",
     "topk",
+    "estimators",
     "arguments",
     "arrays",
     "linear_map",
@@ -110,9 +111,12 @@ _HOME = {
     "soft_topk_vjp": "topk",
     "soft_topk_jvp": "topk",
     "topk_temperature": "topk",
+    "LowRankSVD": "estimators",
+    "ColumnSelector": "estimators",
+    "RPCholeskyFeatures": "estimators",
 }
 
-_EXTRA = {}  # modules that need more than the package requires
+_EXTRA = {"estimators": "sklearn"}  # modules that need more than the package requires
 
 __all__ = [name for name, module in _HOME.items() if module not in _EXTRA]
 

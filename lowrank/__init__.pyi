@@ -10,6 +10,7 @@ from lowrank import (
     column_row as column_row,
     equioscillation as equioscillation,
     error_estimates as error_estimates,
+    estimators as estimators,
     interpolative as interpolative,
     linear_map as linear_map,
     muon as muon,
@@ -50,6 +51,11 @@ from lowrank.error_estimates import (
     RangeBasis as RangeBasis,
     estimate_error as estimate_error,
     range_finder as range_finder,
+)
+from lowrank.estimators import (
+    ColumnSelector as ColumnSelector,
+    LowRankSVD as LowRankSVD,
+    RPCholeskyFeatures as RPCholeskyFeatures,
 )
 from lowrank.interpolative import (
     InterpolativeDecomposition as InterpolativeDecomposition,

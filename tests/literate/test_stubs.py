@@ -22,6 +22,7 @@ from tests.literate.minibook import code
         ('{"fro", 2}', 'Literal["fro", 2]'),
         ('{"this or that", "b"} or float', 'Literal["this or that", "b"] | SupportsFloat'),
         ("None, int or numpy.random.Generator", "SupportsIndex | np.random.Generator | None"),
+        ("None, int or numpy.random.RandomState", "SupportsIndex | np.random.RandomState | None"),
         ("array, shape (m, n)", None),
         ("float, or array with the shape of x", None),
         ("int or sequence of int, default 5", None),

@@ -19,6 +19,7 @@ ASKED = {
     "str": "str",
     "callable": "_Function",
     "numpy.random.Generator": "np.random.Generator",
+    "numpy.random.RandomState": "np.random.RandomState",
     "None": "None",
 }
 # Not Callable[..., Any]: mypy takes no named tuple for one, not even one that can be called, as the results of `remez`.
@@ -233,8 +234,8 @@ def type_of(text, words):
     """The type that `int >= 1, default 3` or `{"a", "b"} or float` means, or None: all of it has to be understood."""
     head = re.match(r"(?:\{[^}]*\}|[^,;])*", text.replace(", or ", " or "))[0].strip()
     parts = re.split(r" or (?![^{]*\})", head)
-    if text.startswith("None, int or numpy.random.Generator"):
-        parts = ["int", "numpy.random.Generator", "None"]
+    if source := re.match(r"None, int or (numpy\.random\.\w+)", text):
+        parts = ["int", source[1], "None"]
     kinds = [_one_type(part, words) for part in parts]
     return None if None in kinds else " | ".join(dict.fromkeys(kinds))
 

@@ -24,8 +24,11 @@ def use_approximations() -> None:
     U, s, Vh = svd
     assert svd.shape == A.shape and svd.rank == 3 and svd.dtype == svd.U.dtype and len(svd.s) == len(s)
     assert np.allclose(svd.reconstruct() @ A.T, svd @ A.T) and np.allclose(A.T @ svd, A.T @ (U * s) @ Vh)
-    assert np.allclose(np.asarray(svd), (svd.U * svd.s) @ svd.Vh) and svd.factors
+    assert np.allclose(svd.reconstruct(), (svd.U * svd.s) @ svd.Vh) and svd.factors
     lowrank.truncated_svd(csr_array(A), tol=zero_d)
+    assert svd.ndim == 2 and len(csr_array(A.T) @ svd) == 8 and len(svd @ csr_array(A.T)) == 12 and svd.matvec(A[0]).shape == (12,)
+    halved: lowrank.TruncatedSVD = svd._replace(s=svd.s / 2)
+    assert np.array_equal(2 * halved.s, lowrank.TruncatedSVD(**svd._asdict()).s)
     lowrank.truncated_svd(rows_of_numbers, rank=1)
     fast: lowrank.TruncatedSVD = lowrank.randomized_svd(operator, 2, oversample=4, n_iter=1, method="krylov", rng=count)
     estimate: lowrank.ErrorEstimate = lowrank.estimate_error(A, fast, n_probe=10, norm="fro", confidence=0.99, rng=rng)

@@ -169,7 +169,8 @@ class RPCholesky(Factored):
     pivots : int array, shape (k,)
         Indices of the chosen columns, in order of choice.
     trace_error : float or None
-        tr(A - F F^H), which bounds the nuclear, Frobenius and 2-norm of A - F F^H.
+        Sum of the absolute values of the diagonal of A - F F^H. It is its trace and
+        bounds its nuclear, Frobenius and 2-norm, up to rounding.
     """
 
     _measured = ("trace_error",)

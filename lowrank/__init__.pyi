@@ -6,8 +6,10 @@ Generated from _toc.yml and the chapters; edit those.
 from lowrank import (
     arguments as arguments,
     arrays as arrays,
+    choosing_rank as choosing_rank,
     clipping as clipping,
     column_row as column_row,
+    embeddings as embeddings,
     equioscillation as equioscillation,
     error_estimates as error_estimates,
     estimators as estimators,
@@ -28,6 +30,15 @@ from lowrank import (
     thresholds as thresholds,
     topk as topk,
 )
+from lowrank.choosing_rank import (
+    RankChoice as RankChoice,
+    SignalRank as SignalRank,
+    SubspaceBound as SubspaceBound,
+    choose_rank as choose_rank,
+    hard_threshold as hard_threshold,
+    signal_rank as signal_rank,
+    wedin_bound as wedin_bound,
+)
 from lowrank.clipping import (
     mclip as mclip,
     mstep as mstep,
@@ -39,6 +50,14 @@ from lowrank.column_row import (
     CRInfo as CRInfo,
     cr_multiply as cr_multiply,
     cr_weights as cr_weights,
+)
+from lowrank.embeddings import (
+    Embedding as Embedding,
+    SketchedSolution as SketchedSolution,
+    embedding_distortion as embedding_distortion,
+    leverage_scores as leverage_scores,
+    sketched_lstsq as sketched_lstsq,
+    subspace_embedding as subspace_embedding,
 )
 from lowrank.equioscillation import (
     Alternation as Alternation,
@@ -147,7 +166,20 @@ __all__ = [
     "pinv_newton_schulz",
     "TruncatedSVD",
     "truncated_svd",
+    "RankChoice",
+    "choose_rank",
+    "hard_threshold",
+    "SignalRank",
+    "signal_rank",
+    "SubspaceBound",
+    "wedin_bound",
     "randomized_svd",
+    "Embedding",
+    "embedding_distortion",
+    "leverage_scores",
+    "subspace_embedding",
+    "SketchedSolution",
+    "sketched_lstsq",
     "ErrorEstimate",
     "estimate_error",
     "RangeBasis",

@@ -12,8 +12,7 @@ from functools import reduce
 
 import numpy as np
 from array_api_compat import array_namespace, is_array_api_obj, is_numpy_array
-from scipy import linalg, sparse
-from scipy.sparse.linalg import LinearOperator
+from scipy import linalg
 
 from lowrank.arguments import check_number, check_tol
 
@@ -44,14 +43,16 @@ def _to_ndarray(A, name):
     if np.ma.isMaskedArray(A):
         raise TypeError(f"{name} is a masked array; fill its masked entries first, "
                         "since their meaning would be lost")
-    if sparse.issparse(A) or isinstance(A, LinearOperator):
-        raise TypeError(f"{name} is a {type(A).__name__}; allowed here is an array")
     try:
-        A = np.asarray(A)
-        return A if A.dtype != object else np.asarray(A.tolist())       # numbers as objects
+        array = np.asarray(A)
+        if array.dtype == object:                           # numbers as objects
+            array = np.asarray(array.tolist())
     except (TypeError, ValueError, RuntimeError) as error:  # a tensor's own refusals, for example
         kind = ValueError if isinstance(error, ValueError) else TypeError
         raise kind(f"{name} does not form an array: {error}") from None
+    if array.dtype == object and not array.ndim:            # NumPy's answer to what is none
+        raise TypeError(f"{name} is a {type(A).__name__}; allowed here is an array")
+    return array
 
 
 def _to_floats(A, name):
@@ -200,7 +201,7 @@ def exponent_of(peak):
 
 def shifted(X, e):
     """X * 2**e, exact while the result is a normal number; X itself where e is 0."""
-    if not np.any(e):
+    if not (e if type(e) is int else np.any(e)):
         return X
     one, half = X.real.dtype.type(1), np.asarray(e) // 2
     with np.errstate(under="ignore"):               # what underflows is below eps of the rest

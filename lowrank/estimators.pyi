@@ -28,8 +28,10 @@ class LowRankSVD(_Rows, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     energy_ratio_: Any
     explained_variance_: Any
     explained_variance_ratio_: Any
-    n_features_in_: int
-    feature_names_in_: Any
+    @property
+    def n_features_in_(self) -> int: ...
+    @property
+    def feature_names_in_(self) -> Any: ...
     n_components: int
     tol: float
     algorithm: Literal["exact", "randomized"]
@@ -53,8 +55,10 @@ class ColumnSelector(_Rows, SelectorMixin, BaseEstimator):
     columns_: Any
     coefficients_: Any
     error_: ErrorEstimate
-    n_features_in_: int
-    feature_names_in_: Any
+    @property
+    def n_features_in_(self) -> int: ...
+    @property
+    def feature_names_in_(self) -> Any: ...
     n_features_to_select: int
     tol: float
     f: float
@@ -79,8 +83,10 @@ class RPCholeskyFeatures(_KernelOfRows, ClassNamePrefixFeaturesOutMixin, Transfo
     components_: Any
     cholesky_: Any
     trace_error_: float
-    n_features_in_: int
-    feature_names_in_: Any
+    @property
+    def n_features_in_(self) -> int: ...
+    @property
+    def feature_names_in_(self) -> Any: ...
     kernel: Any
     kernel_params: Any
     gamma: float

@@ -112,3 +112,14 @@ def assert_unchanged(A, call):
     result = call(A)
     np.testing.assert_array_equal(A, before)
     return result
+
+
+def long_matrix(m, condition, dtype, dependent=False):
+    """m x 9 with singular values from sqrt(m) down; or with a ninth column that the others give."""
+    rng = np.random.default_rng(m)
+    G = rng.standard_normal((m, 9))
+    W = np.linalg.qr(rng.standard_normal((9, 9)))[0]
+    A = G @ np.linalg.cholesky(np.linalg.inv(G.T @ G / m)) * np.geomspace(1, 1 / condition, 9) @ W
+    if dependent:
+        A[:, 8] = A[:, :8] @ rng.uniform(-1, 1, 8)
+    return A.astype(dtype)

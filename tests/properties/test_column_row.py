@@ -177,3 +177,17 @@ def test_nothing_signals_under_strict_arithmetic():
 def test_bad_input_is_named(A, B, k, options, kind, message):
     with pytest.raises(kind, match=message):
         cr_multiply(A, B, k, **options)
+
+
+def test_equal_terms_have_no_error_in_single_precision():
+    """Their sum is exact with any draw. Sums of long columns in single precision would claim 16 %, or hide as much."""
+    A, B = np.full((200_000, 3), 0.1, np.float32), np.full((3, 4), 0.3, np.float32)
+    size = np.linalg.norm(A.astype(float) @ B)
+    for left, right in ((A, B), (B.T, A.T)):
+        product, info = cr_multiply(left, right, 2, return_info=True, rng=0)
+        assert info.rms_error <= 2e-3 * size                    # sqrt(eps) and a little, as its docstring says
+        assert np.linalg.norm(product - left.astype(float) @ right) <= 1e-5 * size
+        topk = cr_multiply(left, right, 2, method="topk", return_info=True)[1]
+        assert topk.rms_error == pytest.approx(size / 3, rel=1e-5)
+        weights = cr_weights(left, right, [0, 1, 2])
+        np.testing.assert_allclose(weights, 1, rtol=1e-4)       # dependent terms: the weights of smallest norm

@@ -44,7 +44,13 @@ class LinearMap:
 class DenseMap(LinearMap): ...
 
 
-class OperatorMap(LinearMap): ...
+class OperatorMap(LinearMap):
+    A: Any
+    name: Any
+    exponent: Any
+    shape: Any
+    dtype: Any
+    def __init__(self, A: Any, name: Any) -> None: ...
 
 
 def linear_map(A: Any, name: Any = 'A', *, sweep: Any = True) -> Any: ...

@@ -52,7 +52,8 @@ __all__ = ["MaxVolume", "maxvol", "CUR", "cur", "aca"]
 # %% book/low_rank/skeleton.ipynb: _draw
 def _draw(weights, count, rng):
     """`count` different indices, each next one with probability in proportion to its weight."""
-    return np.argsort(rng.exponential(size=len(weights)) / weights, kind="stable")[:count]
+    with np.errstate(divide="ignore"):
+        return np.argsort(rng.exponential(size=len(weights)) / weights, kind="stable")[:count]
 
 
 def _scores(M, rule, count, s, V):

@@ -14,7 +14,18 @@ from scipy.sparse.linalg import LinearOperator
 
 from lowrank.interpolative import choose_on_sketch, interp_decomp, pivot, swap
 from lowrank.linear_map import linear_map
-from tests.properties.matrices import HARD, KINDS, any_matrix, assert_unchanged, double, eps, in_parts, kahan, long_matrix, random_matrix
+from tests.properties.matrices import (
+    HARD,
+    KINDS,
+    any_matrix,
+    assert_unchanged,
+    double,
+    eps,
+    in_parts,
+    kahan,
+    long_matrix,
+    random_matrix,
+)
 
 METHODS = ["qr", "sketch"]
 

@@ -172,7 +172,7 @@ def test_the_long_side_does_not_decide_what_is_zero(m, dtype):
         for B in (A, A.T):
             assert pinv(B, return_info=True)[1].rank == rank
         X = best_factor(A @ np.ones((9, 1), dtype), left=A)
-        assert np.linalg.norm(A @ X - A @ np.ones((9, 1), dtype)) <= 20 * eps(A) * np.linalg.norm(A)
+        assert np.linalg.norm(A @ X - A @ np.ones((9, 1), dtype)) <= 200 * eps(A) * np.linalg.norm(A)
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.complex64])
@@ -180,7 +180,7 @@ def test_single_precision_is_fitted_as_well_as_in_double(kind):
     """The factors are decomposed and applied in double; the exact answer for what is stored comes back in the dtype given."""
     t = np.arange(20_000)
     left = np.stack([np.ones(len(t)), t], axis=1).astype(kind)                 # condition 2e4
-    M = (left.astype(complex) @ [[3], [7]]).astype(kind)
+    M = (double(left) @ [[3], [7]]).astype(kind)
     expected = scipy.linalg.lstsq(double(left), double(M))[0]
     for factor in (best_factor(M, left=left), best_factor(M.T, right=left.T).T, best_factor(aslinearoperator(M), left=left)):
         assert factor.dtype == kind

@@ -13,7 +13,17 @@ from scipy import sparse, stats
 from scipy.sparse.linalg import LinearOperator
 
 from lowrank.skeleton import aca, cur, maxvol
-from tests.properties.matrices import FLOATS, HARD, KINDS, any_matrix, assert_unchanged, double, eps, long_matrix, random_matrix
+from tests.properties.matrices import (
+    FLOATS,
+    HARD,
+    KINDS,
+    any_matrix,
+    assert_unchanged,
+    double,
+    eps,
+    long_matrix,
+    random_matrix,
+)
 
 SELECT = ["id", "deim", "maxvol", "leverage", "ridge", "norm"]
 CORES = ["optimal", "cross"]

@@ -6,6 +6,7 @@ Generated from _toc.yml and the chapters; edit those.
 from lowrank import (
     arguments as arguments,
     arrays as arrays,
+    choosing_rank as choosing_rank,
     clipping as clipping,
     column_row as column_row,
     equioscillation as equioscillation,
@@ -27,6 +28,15 @@ from lowrank import (
     svd as svd,
     thresholds as thresholds,
     topk as topk,
+)
+from lowrank.choosing_rank import (
+    RankChoice as RankChoice,
+    SignalRank as SignalRank,
+    SubspaceBound as SubspaceBound,
+    choose_rank as choose_rank,
+    hard_threshold as hard_threshold,
+    signal_rank as signal_rank,
+    wedin_bound as wedin_bound,
 )
 from lowrank.clipping import (
     mclip as mclip,
@@ -147,6 +157,13 @@ __all__ = [
     "pinv_newton_schulz",
     "TruncatedSVD",
     "truncated_svd",
+    "RankChoice",
+    "choose_rank",
+    "hard_threshold",
+    "SignalRank",
+    "signal_rank",
+    "SubspaceBound",
+    "wedin_bound",
     "randomized_svd",
     "ErrorEstimate",
     "estimate_error",

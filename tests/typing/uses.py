@@ -94,6 +94,17 @@ def use_pseudo_inverse() -> None:
     lowrank.best_factor(A, left=A[:, :2], right=A[:3], rtol=1e-10)
 
 
+def use_ranks_under_noise() -> None:
+    fit: lowrank.RankChoice = lowrank.choose_rank(A, A[:, 0], "discrepancy", noise=0.9, safety=1.5, max_rank=7, rtol=1e-12)
+    assert fit.x.shape == (8,) and len(fit.residuals) == len(fit.norms) == len(fit.scores)
+    several: lowrank.RankChoice = lowrank.choose_rank(A, A[:, :2], method="lcurve")
+    assert np.max(several.rank) <= 6 and lowrank.hard_threshold((12, 8), 0.5) > lowrank.hard_threshold(shape=(8, 8), noise=0.5)
+    signal: lowrank.SignalRank = lowrank.signal_rank(A, noise=0.1)
+    assert signal.rank <= len(signal.s) and signal.noise == 0.1 and signal.threshold > signal.edge
+    angles: lowrank.SubspaceBound = lowrank.wedin_bound(A, lowrank.truncated_svd(A, 2), rest=None, norm="fro")
+    assert angles.bound < 1 and angles.residual < angles.gap
+
+
 def use_polynomials() -> None:
     p: lowrank.Minimax = lowrank.remez(np.exp, 4, (0, 1), weight=None, odd=False, even=False, tol=1e-10, maxiter=30)
     assert p.converged and p.error <= p.max_error and p.iterations > 0 and p.roundoff < 1e-10 and len(p.points) == 6

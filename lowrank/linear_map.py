@@ -22,6 +22,7 @@ from lowrank.arrays import (
     peak_of,
     safe_norms,
     shifted,
+    squared_norms,
     work_dtype,
 )
 
@@ -202,15 +203,6 @@ def _in_double(X):
     return X.astype(np.result_type(X.dtype, np.float64), copy=False)
 
 
-def _squared_norms(X, axis):
-    """Sums of |x|^2 along an axis as they come, for X in double precision."""
-    if X.strides[axis] == X.itemsize:                       # dot products
-        return np.vecdot(X, X, axis=axis).real
-    parts = (X.real, X.imag) if np.iscomplexobj(X) else (X,)
-    kept = "ij,ij->j" if axis == 0 else "ij,ij->i"
-    return sum(np.einsum(kept, part, part) for part in parts)
-
-
 def _doubtful(squares, terms):
     """Where a sum of so many squares may have lost some of them, or overflowed."""
     limits = np.finfo(np.float64)
@@ -271,7 +263,7 @@ class DenseMap(LinearMap):
         squares = np.zeros(self.shape[1 - axis])
         for rows, columns, block in self._blocks(2**19):
             kept = columns if axis == 0 else rows
-            squares[kept] += _squared_norms(shifted(_in_double(block), -half), axis)
+            squares[kept] += squared_norms(shifted(block, -half), axis).ravel()
         norms, again = np.sqrt(squares), np.flatnonzero(_doubtful(squares, self.shape[axis]))
         if again.size:
             lines = _in_double(self.A[:, again] if axis == 0 else self.A[again])

@@ -175,6 +175,11 @@ class LinearMap:
         return shifted(X, self.exponent or 0)
 
     @property
+    def terms(self):
+        """How many terms a product adds, at most, in the precision of its dtype."""
+        return max(self.shape)
+
+    @property
     def _half(self):
         """What is taken from X before a product; the rest of e is taken from the product."""
         return (self.exponent or 0) // 2
@@ -227,6 +232,10 @@ def _product(A, X):
 # %% book/foundations/linear_map.ipynb: DenseMap
 class DenseMap(LinearMap):
     """An array in memory."""
+
+    @property
+    def terms(self):
+        return min(max(self.shape), _PIECE) if self.dtype.char in "fF" else max(self.shape)
 
     def _times(self, X):
         return _product(self.A, X)

@@ -89,7 +89,7 @@ def randomized_svd(A, rank, *, oversample=None, n_iter=2, method="subspace", rng
     Returns
     -------
     TruncatedSVD
-        Named tuple (U, s, Vh) of shapes (m, rank), (rank,), (rank, n). U and Vh^H have
+        Unpacks as ``U, s, Vh`` of shapes (m, rank), (rank,), (rank, n). U and Vh^H have
         orthonormal columns, s falls and never exceeds the true singular values
         (to round-off). Beyond the rank of A, s is of the size of round-off
         and the vectors complete orthonormal sets.

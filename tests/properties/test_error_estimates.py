@@ -78,7 +78,7 @@ def test_the_error_estimate_with_the_same_seed_is_honest():
     ([["a", "b"]], TypeError, "A has dtype <U1"),
     (np.array([[None]]), TypeError, "A has dtype object"),
     (np.zeros((2, 2), np.longdouble), TypeError, "A has dtype"),
-    (None, TypeError, "A has dtype object"),
+    (None, TypeError, "A is a NoneType; allowed here is an array"),
     (sparse.csr_array(np.array([[np.nan, 1.0]])), ValueError, "a product with A contains NaN or Inf"),
 ])
 def test_bad_matrices_are_named(A, kind, message):

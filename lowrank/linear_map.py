@@ -9,6 +9,7 @@ Generated from book/foundations/linear_map.ipynb; edit the chapter.
 
 import math
 from functools import reduce
+from inspect import signature
 
 import numpy as np
 from scipy import sparse
@@ -35,42 +36,90 @@ def _is_other_factor(old, new):
     return getattr(old, "dtype", np.dtype(int)).kind in "fc" and not np.array_equal(old, new)
 
 
-class Result:
-    """Mixin for a named tuple whose class checks the fields, or knows more beside them."""
+def _made(cls, known):
+    return cls(**known)
 
-    __slots__ = ()
+
+class Result:
+    """What a method found: frozen, and made by its class whenever it is copied or changed.
+
+    The class takes what it unpacks as positional arguments and all else by keyword, and keeps
+    each under its name in `vars(self)`.
+    """
+
     _measured = ()                               # what is true of these very factors only
 
-    def __getnewargs_ex__(self):                 # what copy and pickle call
-        return tuple(self), getattr(self, "__dict__", {})
+    def __init_subclass__(cls):
+        arguments = signature(cls).parameters.values()
+        cls._fields = tuple(x.name for x in arguments if x.kind is x.POSITIONAL_OR_KEYWORD)
+        cls.__match_args__ = cls._fields
 
-    def __replace__(self, **changes):            # what copy.replace calls
-        return self._replace(**changes)
+    def __iter__(self):
+        return (getattr(self, name) for name in self._fields)
+
+    def _asdict(self):
+        """All that it knows: the arguments that make another one like it."""
+        return dict(vars(self))
 
     def _replace(self, **changes):
-        """The result with other fields; what is known beside them is kept, or changed as well."""
-        known = self._asdict() | getattr(self, "__dict__", {})
+        """The result with other parts; what was measured of other factors is no longer known."""
+        known = self._asdict()
         if any(_is_other_factor(known.get(name), value) for name, value in changes.items()):
             known |= dict.fromkeys(self._measured)
         return type(self)(**known | changes)
 
-    def __setattr__(self, name, value):
+    def __replace__(self, **changes):            # what copy.replace calls
+        return self._replace(**changes)
+
+    def __reduce__(self):                        # what copy and pickle call
+        return _made, (type(self), self._asdict())
+
+    def __setattr__(self, name, *value):
         raise AttributeError(f"{name} of a {type(self).__name__} cannot be set; "
                              f"_replace({name}=...) makes another one")
 
+    __delattr__ = __setattr__
+
+    def __repr__(self):
+        known = (f"{name}={value!r}" for name, value in self._asdict().items())
+        return f"{type(self).__name__}({', '.join(known)})"
+
 
 # %% book/foundations/linear_map.ipynb: Factored
-class Factored(Result):
-    """Mixin for a named tuple that stands for a product of its `factors`, left to right."""
+def _operand(x, size, axis):
+    """x, with `size` entries along an axis: an array, or what knows products itself."""
+    shape = np.shape(x)
+    if not shape or shape[max(axis, -len(shape))] != size:
+        allowed = f"(..., {size}, k)" if axis == -2 else f"(..., k, {size})"
+        raise ValueError(f"x has shape {shape}; allowed is ({size},) or {allowed}")
+    if isinstance(x, Factored | LinearOperator) or sparse.issparse(x) and len(shape) == 2:
+        return x
+    x = np.atleast_2d(x.toarray() if sparse.issparse(x) else x)
+    return as_matrix(x, "x", stacked=True, empty=True, finite=False).reshape(shape)
 
-    __slots__ = ()
+
+def _times(F, x):
+    """F @ x for a stack F; sparse matrices and operators multiply matrices only."""
+    if isinstance(x, np.ndarray | Factored):
+        return F @ x
+    flat = F.reshape(math.prod(F.shape[:-1]), F.shape[-1])
+    return np.asarray(flat @ x).reshape(*F.shape[:-1], x.shape[-1])
+
+
+class Factored(Result):
+    """A result that stands for the product of its `factors`, left to right."""
+
     __array_ufunc__ = None                       # `array @ result` asks __rmatmul__ below
-    __add__ = __mul__ = __rmul__ = None          # a tuple would join or repeat itself
 
     @property
     def shape(self):
         """(..., m, n) of the product."""
         return (*self.factors[0].shape[:-1], self.factors[-1].shape[-1])
+
+    @property
+    def ndim(self):
+        """Number of axes: 2, more for a stack."""
+        return self.factors[0].ndim
 
     @property
     def dtype(self):
@@ -86,20 +135,30 @@ class Factored(Result):
         """The product as one array: m n numbers."""
         return reduce(np.matmul, self.factors)
 
-    def __array__(self, dtype=None, copy=None):
-        return self.reconstruct().astype(dtype or self.dtype, copy=False)
-
     def __matmul__(self, x):
-        x = np.asarray(x)
+        *others, last = self.factors
+        x = _operand(x, last.shape[-1], -2)
         if x.ndim == 1:
             return (self @ x[:, None])[..., 0]
-        return reduce(lambda y, F: F @ y, reversed(self.factors), x)
+        return reduce(lambda y, F: F @ y, reversed(others), _times(last, x))
 
     def __rmatmul__(self, x):
-        x = np.asarray(x)
+        first, *others = self.factors
+        x = _operand(x, first.shape[-2], -1)
         if x.ndim == 1:
             return (x[None] @ self)[..., 0, :]
-        return reduce(np.matmul, self.factors, x)
+        xF = _times(first.mT, x.T).mT if sparse.issparse(x) else x @ first
+        return reduce(np.matmul, others, xF)
+
+    def matvec(self, x):
+        """The product with a vector; with `rmatvec`, what SciPy's solvers ask for."""
+        return self @ x
+
+    def rmatvec(self, y):
+        """The product of the adjoint with a vector."""
+        return (np.conj(y).T @ self).conj().T
+
+    rmatmat = rmatvec
 
     def __repr__(self):
         size = " x ".join(map(str, self.shape))

@@ -201,7 +201,7 @@ def exponent_of(peak):
 
 def shifted(X, e):
     """X * 2**e, exact while the result is a normal number; X itself where e is 0."""
-    if not np.any(e):
+    if not (e if type(e) is int else np.any(e)):
         return X
     one, half = X.real.dtype.type(1), np.asarray(e) // 2
     with np.errstate(under="ignore"):               # what underflows is below eps of the rest

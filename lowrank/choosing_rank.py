@@ -382,11 +382,11 @@ class SubspaceBound(namedtuple("SubspaceBound", "bound residual gap")):
 
 def _defect(Q, name, norm):
     """norm(Q^H Q - I), small."""
-    D = adjoint(Q) @ Q - np.eye(Q.shape[1])
-    if not np.abs(D).max() <= 0.01:
+    defect = float(np.linalg.norm(adjoint(Q) @ Q - np.eye(Q.shape[1]), norm))
+    if not defect <= 0.01:
         raise ValueError(f"the columns of {name} are not orthonormal: {name}^H {name} differs "
-                         f"from I by {np.abs(D).max():.1e}; allowed is 0.01")
-    return np.linalg.norm(D, norm)
+                         f"from I by {defect:.1e}; allowed is 0.01")
+    return defect
 
 
 def _triples(svd, shape):
@@ -468,7 +468,7 @@ def wedin_bound(A, svd, *, rest=None, norm=2):
     eps = float(np.finfo(AV.dtype).eps)
     defect = max(_defect(U, "U", norm), _defect(V, "V", norm)) + math.sqrt(max(A.shape)) * eps
     residual = max(float(np.linalg.norm(X, norm)) for X in (AV - U * s, AU - V * s))
-    residual += 2 * float(defect) * (2 * float(s.max()) + rest)
+    residual += 2 * defect * (2 * float(s.max()) + rest)
     gap = float(s.min()) - rest
     most = 1.0 if norm == 2 else math.sqrt(len(s))
     bound = min(most, residual / gap) if gap > 0 else most

@@ -52,6 +52,7 @@ def _relative(D, whole):
     return math.inf if math.isnan(value) else value
 
 
+# %% book/low_rank/pseudo_inverse.ipynb: penrose_residuals
 def _asymmetry(B, C):
     """norm(P^H - P) / norm(P) for P = B C, which is small or, where B is tall, taken as small."""
     k = B.shape[1]

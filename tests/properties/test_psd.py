@@ -310,6 +310,7 @@ DEMANDING = {
     "units": np.diag(10.0 ** -np.arange(60)),
     "single": np.diag(10.0 ** -np.arange(0, 40, 2)).astype(np.float32),
     "complex": np.exp(-np.subtract.outer(np.arange(30), np.arange(30))**2 * (1.0 + 0j)),
+    "denormal": np.diag([3e-310, 1e-310]),
     "zero": np.zeros((3, 3)),
 }
 

@@ -33,6 +33,8 @@ _CHAPTERS = [
     "topk",
     "arguments",
     "arrays",
+    "autograd",
+    "derivatives",
     "linear_map",
 ]
 
@@ -112,7 +114,7 @@ _HOME = {
     "topk_temperature": "topk",
 }
 
-_EXTRA = {}  # modules that need more than the package requires
+_EXTRA = {"autograd": "torch"}  # modules that need more than the package requires
 
 __all__ = [name for name, module in _HOME.items() if module not in _EXTRA]
 

@@ -6,8 +6,10 @@ Generated from _toc.yml and the chapters; edit those.
 from lowrank import (
     arguments as arguments,
     arrays as arrays,
+    autograd as autograd,
     clipping as clipping,
     column_row as column_row,
+    derivatives as derivatives,
     equioscillation as equioscillation,
     error_estimates as error_estimates,
     interpolative as interpolative,

@@ -87,13 +87,20 @@ def check_indices(indices, n, name):
 
 
 # %% book/foundations/arguments.ipynb: as_generator
+def _spawns(rng):
+    """Whether a generator can have children, which one of the older kind cannot."""
+    return hasattr(getattr(rng.bit_generator, "seed_seq", None), "spawn")
+
+
 def as_generator(rng):
     """A NumPy generator from None, a seed or a generator; the global state is never used."""
     try:
-        return np.random.default_rng(rng)
+        known = isinstance(rng, np.random.RandomState)
+        rng = np.random.Generator(rng._bit_generator) if known else np.random.default_rng(rng)
     except (TypeError, ValueError) as error:
-        raise type(error)(f"rng is {rng!r}; allowed is None, a non-negative integer "
-                          "or a numpy.random.Generator") from None
+        raise type(error)(f"rng is {rng!r}; allowed is None, a non-negative integer, "
+                          "a numpy.random.Generator or a numpy.random.RandomState") from None
+    return rng if _spawns(rng) else np.random.default_rng(rng.integers(2**32, size=4))
 
 
 def gaussian_matrix(rng, shape, dtype):

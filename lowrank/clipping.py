@@ -58,7 +58,7 @@ def svfun(A, f, *, rtol=None):
         Maps an array of positive numbers to real numbers, entry by entry.
     rtol : float, optional
         f acts on the singular values above ``rtol * s_1``; the others contribute nothing, as
-        if f were 0 there. Default is ``max(m, n) * eps``. With ``rtol=0`` only zeros are
+        if f were 0 there. Default is ``4 * sqrt(min(m, n)) * eps``. With ``rtol=0`` only zeros are
         left out, which is right for an f with f(s) -> 0 for s -> 0.
 
     Returns
@@ -198,7 +198,7 @@ def mclip(A, lo=0.0, hi=1.0, *, method="auto", schedule=None, tol=None, rtol=Non
         accuracy, as in `msign`. Without both the signs are those of ``msign(X)``.
     rtol : float, optional
         For "svd": only singular values above ``rtol * s_1`` are clipped, the others become
-        zero. Default is 0 for ``lo = 0``, else ``max(m, n) * eps``.
+        zero. Default is 0 for ``lo = 0``, else ``4 * sqrt(min(m, n)) * eps``.
 
     Returns
     -------
@@ -266,7 +266,7 @@ def mstep(A, threshold=1.0, *, method="auto", schedule=None, tol=None, rtol=None
         As in `mclip`.
     rtol : float, optional
         For "svd": singular values up to ``rtol * s_1`` become zero too. Default is
-        ``max(m, n) * eps``, which makes ``mstep(A, 0)`` equal to ``msign(A)``.
+        ``4 * sqrt(min(m, n)) * eps``, which makes ``mstep(A, 0)`` equal to ``msign(A)``.
 
     Returns
     -------
@@ -343,7 +343,7 @@ def svfun_jvp(A, dA, f, df, *, rtol=None):
         corner, df may return any value between the two slopes.
     rtol : float, optional
         Singular values up to ``rtol * s_1`` are allowed only if f(0) = 0. Default is
-        ``max(m, n) * eps``.
+        ``4 * sqrt(min(m, n)) * eps``.
 
     Returns
     -------

@@ -496,9 +496,9 @@ def sqrtm_newton_schulz(A, schedule=None):
     Raises
     ------
     ValueError
-        NaN, Inf or a shape that is not square; ``max(abs(A - A^H)) > n * eps * max(abs(A))``;
-        an eigenvalue below about ``-10 * n**1.5 * eps`` times the largest; a schedule that is
-        malformed or diverges.
+        NaN, Inf or a shape that is not square; A - A^H with entries above
+        ``4 * sqrt(n) * eps * max(abs(A))``; an eigenvalue below about ``-10 * n**1.5 * eps``
+        times the largest; a schedule that is malformed or diverges.
     TypeError
         A dtype without meaning.
 

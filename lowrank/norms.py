@@ -186,7 +186,7 @@ def spectral_norm_grad(A, *, method="svd", rtol=None, tol=None, steps=None, rng=
         "power" returns u x^H from power iteration, a subgradient if it has found s_1.
     rtol : float, optional
         "svd": singular values from ``(1 - rtol) * s_1`` on count as tied. Default
-        ``max(m, n) * eps``, for 16 bits with the eps of float32.
+        ``4 * sqrt(min(m, n)) * eps``, for 16 bits with the eps of float32.
     tol, steps, rng
         For "power", as in `spectral_norm`.
 
@@ -268,7 +268,7 @@ def nuclear_norm_grad(A, *, rtol=None):
     A : array, shape (..., m, n)
         A matrix or a stack of matrices of NumPy, PyTorch or JAX, real or complex.
     rtol : float, optional
-        Singular values up to ``rtol * s_1`` count as zero. Default ``max(m, n) * eps``.
+        Singular values up to ``rtol * s_1`` count as zero. Default ``4 * sqrt(min(m, n)) * eps``.
 
     Returns
     -------

@@ -269,7 +269,7 @@ def msign(A, *, method="auto", schedule=None, tol=None, rtol=None, normalize="sc
         0.5, so that ``converged`` means that no singular value has been left behind.
     rtol : float, optional
         For "svd": singular values up to ``rtol * s_1`` count as zero. Default
-        ``max(m, n) * eps``, for 16 bits with the eps of float32.
+        ``4 * sqrt(min(m, n)) * eps``, for 16 bits with the eps of float32.
     normalize : {"frobenius", "schatten4", "schatten8", False}
         The bound b of s_1, as in `apply_schedule`. For all methods but "svd".
     return_info : bool, default False
@@ -395,7 +395,7 @@ def msign_jvp(A, dA, *, rtol=None):
     dA : array, shape (..., m, n)
         The direction.
     rtol : float, optional
-        Singular values up to ``rtol * s_1`` are refused. Default ``max(m, n) * eps``.
+        Singular values up to ``rtol * s_1`` are refused. Default ``4 * sqrt(min(m, n)) * eps``.
 
     Returns
     -------

@@ -164,7 +164,7 @@ def pinv(A, *, rtol=None, atol=None, hermitian=False, return_info=False):
         A matrix or a stack of matrices. May have no rows or no columns.
     rtol, atol : float, optional
         Singular values up to ``max(atol, rtol * s_1)`` count as zero. Defaults:
-        ``rtol = max(m, n) * eps`` of the dtype, ``atol = 0``.
+        ``rtol = 4 * sqrt(min(m, n)) * eps`` of the dtype, ``atol = 0``.
     hermitian : bool, default False
         Say that A is Hermitian: eigenvalues are used, about twice as fast.
     return_info : bool, default False
@@ -186,7 +186,7 @@ def pinv(A, *, rtol=None, atol=None, hermitian=False, return_info=False):
     ValueError
         NaN, Inf or a wrong shape; rtol outside [0, 1), atol negative or not finite;
         ``hermitian`` for a matrix that is not Hermitian to round-off,
-        ``max(abs(A - A^H)) > n * eps * max(abs(A))``; entries of A so small that B overflows.
+        ``max(abs(A - A^H)) > 4 * sqrt(n) * eps * max(abs(A))``; A so small that B overflows.
     TypeError
         A dtype without meaning, a sparse matrix, a masked array.
 
@@ -260,7 +260,7 @@ def best_factor(M, *, left=None, right=None, rtol=None):
         The factor on the right, the identity if it is not given. Give at least one of the two.
     rtol : float, optional
         Singular values of a factor up to ``rtol`` times its largest count as zero.
-        Default, for each of the two, ``max(its shape) * eps``.
+        Default, for each of the two, ``4 * sqrt(min(its shape)) * eps``.
 
     Returns
     -------

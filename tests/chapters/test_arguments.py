@@ -47,6 +47,19 @@ def test_bad_arguments_are_named():
             call()
 
 
+def test_older_generators_are_seeds():
+    draws = [as_generator(np.random.RandomState(seed)).random() for seed in (3, 3, 4)]
+    assert draws[0] == draws[1] != draws[2]
+    state = np.random.RandomState(3)
+    first, second = as_generator(state), as_generator(state)
+    assert first.random() == draws[0] != second.random()           # the state has moved on
+    assert len(first.spawn(2)) == 2
+    older = np.random.Generator(np.random.RandomState(3)._bit_generator)
+    assert as_generator(older).random() == draws[0]
+    generator = np.random.default_rng(5)
+    assert as_generator(generator) is generator
+
+
 def test_gaussian_matrix_has_unit_variance():
     for dtype, fourth in ((np.float64, 3), (np.float32, 3), (np.complex128, 2), (np.complex64, 2)):
         G = gaussian_matrix(np.random.default_rng(0), (500, 400), dtype)

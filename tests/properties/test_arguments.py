@@ -89,5 +89,17 @@ def test_generators_and_seeds():
     assert as_generator(generator) is generator
     assert as_generator(3).integers(2**60) == np.random.default_rng(3).integers(2**60)
     assert as_generator(None).integers(2**60) != as_generator(None).integers(2**60)
-    with pytest.raises(TypeError, match="rng is 0.5; allowed is None, a non-negative integer or a numpy.random.Generator"):
+    with pytest.raises(TypeError, match="rng is 0.5; allowed is None, a non-negative integer, a numpy.random.Generator or"):
         as_generator(0.5)
+
+
+def test_the_older_kind_of_generator_is_a_seed():
+    """As scikit-learn hands it on; the state moves, so that a second call draws other numbers."""
+    state, same = np.random.RandomState(1), np.random.RandomState(1)
+    first, second = as_generator(state), as_generator(state)
+    assert isinstance(first, np.random.Generator) and len(first.spawn(2)) == 2
+    assert first.random() == as_generator(same).random() != second.random()
+    assert state.randint(2**31) != np.random.RandomState(1).randint(2**31)
+    before = np.random.get_state()[1].copy()
+    as_generator(None)
+    assert np.array_equal(before, np.random.get_state()[1])

@@ -7,17 +7,23 @@ from scipy import sparse
 
 from lowrank.arrays import (
     adjoint,
+    as_matrix,
     as_stack,
     check_finite,
+    check_hermitian,
     check_parameter,
     cut_off,
+    double_norm,
     frobenius_norm,
     is_bounded,
     matching,
     peak_of,
     power_of_two,
     rescaled,
+    safe_norms,
     shifted,
+    singular_values,
+    squared_norms,
     thin_svd,
 )
 from tests.properties.libraries import LIBRARIES
@@ -119,13 +125,13 @@ def test_scales_of_subnormal_numbers_have_a_reciprocal(dtype):
 
 
 def test_the_default_cut_off_belongs_to_the_decomposition():
-    assert cut_off(None, np.ones((3, 5))) == 5 * 2.0**-52
-    assert cut_off(None, np.ones((2, 7, 4), np.float32)) == 7 * 2.0**-23
+    assert cut_off(None, np.ones((9, 25))) == cut_off(None, np.ones((10**5, 9))) == 12 * 2.0**-52
+    assert cut_off(None, np.ones((2, 7, 4), np.float32)) == 8 * 2.0**-23
     assert cut_off(0.5, np.ones((3, 5))) == 0.5
     with pytest.raises(ValueError, match="rtol is 1; allowed"):
         cut_off(1, np.ones((3, 5)))
     torch = pytest.importorskip("torch")
-    assert cut_off(None, torch.ones(3, 200, dtype=torch.bfloat16)) == 200 * 2.0**-23
+    assert cut_off(None, torch.ones(4, 200, dtype=torch.bfloat16)) == 8 * 2.0**-23
 
 
 @pytest.mark.parametrize("power", [-70, 0, 70])
@@ -209,3 +215,88 @@ def test_the_older_routine_has_the_factors_of_the_fast_one(monkeypatch):
     for A, expected in zip(stacks, fast, strict=True):
         for found, right in zip(thin_svd(A), expected, strict=True):
             assert found.shape == right.shape and np.allclose(np.abs(found), np.abs(right))
+
+
+@pytest.mark.parametrize("m, n", [(100, 3), (10**4, 100), (10**6, 3)])
+def test_rounding_makes_little_of_a_zero_however_long_the_columns_are(m, n):
+    """Dependent columns of float32 are dependent, and independent ones are not; max(m, n) eps calls both dependent."""
+    rng = np.random.default_rng(m)
+    known = rng.integers(-9, 10, (m, n - 1))
+    A = (np.column_stack([known, known @ rng.integers(-3, 4, n - 1)]) / 3).astype(np.float32)
+    s = singular_values(A)
+    assert s[-1] <= cut_off(None, A) * s[0] < s[-2]
+    A[:, -1] += np.float32(1e-3) * rng.standard_normal(m, np.float32) * np.abs(A).max()
+    s = singular_values(A)
+    assert cut_off(None, A) * s[0] < s[-1]
+    if m >= 10**4:
+        assert s[-1] < m * np.finfo(np.float32).eps * s[0]
+
+
+@pytest.mark.parametrize("layout", ["C", "F", "strided"])
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_sums_of_squares_are_those_of_double_precision(dtype, layout):
+    """A long constant column is the worst case: the terms never cancel."""
+    X = np.full((200_000, 3), dtype(0.1 if np.dtype(dtype).kind == "f" else 0.1j))
+    X = {"C": X, "F": np.asfortranarray(X), "strided": np.repeat(X, 2, axis=0)[::2]}[layout]
+    square = abs(complex(X[0, 0])) ** 2
+    for Y in (X, X.T):
+        for axis in (0, 1):
+            np.testing.assert_allclose(squared_norms(Y, axis), Y.shape[axis] * square, rtol=1e-11)
+            np.testing.assert_allclose(safe_norms(Y, axis), (Y.shape[axis] * square) ** 0.5, rtol=max(1e-11, 2 * np.finfo(dtype).eps))
+        assert abs(double_norm(Y) / (X.size * square) ** 0.5 - 1) < 1e-11
+
+
+def test_squares_of_single_precision_stay_in_the_range_of_double():
+    for x in (np.finfo(np.float32).smallest_subnormal, np.finfo(np.float32).max):
+        X = np.full((100, 1), x)
+        with np.errstate(all="raise"):
+            assert squared_norms(X, 0).item() == pytest.approx(100 * float(x) ** 2, rel=1e-14)
+
+
+@pytest.mark.parametrize("n", [1, 30, 400])
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_products_of_hermitian_matrices_are_hermitian_and_others_are_not(dtype, n):
+    rng = np.random.default_rng(n)
+    A = rng.standard_normal((n, n)).astype(dtype)
+    A = A + A.conj().T
+    P = A @ A @ A
+    check_hermitian(P)
+    for unit in (1e-30, 1.0, np.finfo(dtype).max / np.abs(P).max() / 2):
+        check_hermitian(dtype(unit) * P)
+    if n > 1:
+        P[0, 1] += 5 * n**0.5 * np.finfo(dtype).eps * np.abs(P).max()
+        with pytest.raises(ValueError, match="A is not Hermitian"):
+            check_hermitian(P)
+    if n == 30:
+        P = np.full((2, 2), dtype(np.finfo(dtype).max))
+        P[0, 1] *= -1
+        with pytest.raises(ValueError, match="A is not Hermitian: A - A.H has entries of 2.0e"):
+            check_hermitian(P)
+
+
+def test_numbers_in_other_clothes():
+    """Objects that are numbers are numbers; what refuses to be an array is named with its own words."""
+    A = np.array([[1, 2.5], [3, 4]], object)
+    assert as_matrix(A).dtype == np.float64 and np.array_equal(as_matrix(A), [[1, 2.5], [3, 4]])
+    assert as_matrix(np.array([[1, 2j]], object)).dtype == np.complex128
+    for bad in ("1.5", None, {}):
+        A[0, 0] = bad
+        with pytest.raises(TypeError, match="A has dtype"):
+            as_matrix(A)
+
+
+def test_a_table_of_pandas_with_room_for_missing_entries():
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"a": [1.5, 2], "b": [3, 4]}).astype("Float64")
+    assert np.array_equal(as_matrix(table), [[1.5, 3], [2, 4]])
+    table.loc[0, "a"] = pandas.NA
+    with pytest.raises((TypeError, ValueError), match="A (has dtype object|contains 1 NaN)"):
+        as_matrix(table)
+
+
+def test_a_tensor_with_a_gradient_is_refused_by_name():
+    torch = pytest.importorskip("torch")
+    with pytest.raises(TypeError, match="B does not form an array: .*detach"):
+        as_matrix(torch.ones(2, 2, requires_grad=True), "B")
+    with pytest.raises(TypeError, match="A does not form an array: .*BFloat16"):
+        as_matrix(torch.ones(2, 2, dtype=torch.bfloat16))

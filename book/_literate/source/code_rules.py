@@ -29,19 +29,19 @@ def _suspect(source):
 def imports_of_chapters(book, chapter):
     """Chapters are imported by the full name of their module, and only by later chapters."""
     for cell in chapter.cells:
-        for node in _imports(cell.tree) if cell.code and _suspect(cell.source) else ():
-            for message, next_step in _import_problems(book, chapter, node, late=node not in cell.tree.body):
+        for node, late in _imports(cell.tree) if cell.code and _suspect(cell.source) else ():
+            for message, next_step in _import_problems(book, chapter, node, late):
                 yield Problem(chapter.place(cell, node.lineno), message, next_step)
 
 
-def _imports(node):
-    """The import statements below a node; expressions hold none."""
+def _imports(node, late=False):
+    """The import statements below a node, and whether a function holds them; expressions hold none."""
     for part in ("body", "orelse", "handlers", "finalbody", "cases"):
         for inner in getattr(node, part, ()):
             if isinstance(inner, ast.Import | ast.ImportFrom):
-                yield inner
+                yield inner, late
             else:
-                yield from _imports(inner)
+                yield from _imports(inner, late or isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
 def _import_problems(book, chapter, node, late):

@@ -517,13 +517,13 @@ def soft_topk_jvp(x, k, dx, *, temperature=1.0, method="laplace", axis=-1):
 
 
 # %% book/smooth_topk/topk.ipynb: _gap_in_temperatures
-def _gap_in_temperatures(method, pairs, error):
+def _gap_in_temperatures(xp, method, pairs, error):
     """gap / T where the bound of the theorem is `error`, for pairs = k (n - k)."""
     if method == "sparse":
-        return 1.0
+        return xp.ones_like(pairs)
     if method == "subset":
-        return math.log(pairs / error)
-    return 2 * math.log(math.sqrt(pairs) / (2 if method == "laplace" else 1) / error)
+        return xp.log(pairs / error)
+    return 2 * xp.log(xp.sqrt(pairs) / (2 if method == "laplace" else 1) / error)
 
 
 # %% book/smooth_topk/topk.ipynb: topk_temperature
@@ -576,8 +576,7 @@ def topk_temperature(x, k, *, error=0.01, method="laplace", axis=-1):
         raise ValueError(f"k is {k!r}; allowed is one integer from 1 to {n - 1}")
     first, last = (border[..., 0] for border in border_scores(S))
     gap = xp.where(xp.isnan(first - last), 0.0, first - last)       # inf - inf: two masks
-    k = float(K[0])
-    return gap / max(_gap_in_temperatures(method, k * (n - k), error), 1e-3)
+    return gap / xp.clip(_gap_in_temperatures(xp, method, K * (n - K), error)[0], 1e-3, None)
 
 
 # %% book/smooth_topk/topk.ipynb: _slices_of

@@ -7,7 +7,6 @@ Generated from book/low_rank/interpolative.ipynb; edit the chapter.
 """
 
 import math
-from collections import namedtuple
 
 import numpy as np
 from scipy import linalg
@@ -165,8 +164,7 @@ def with_identity(Z, J, f):
 
 
 # %% book/low_rank/interpolative.ipynb: InterpolativeDecomposition
-class InterpolativeDecomposition(
-        Factored, namedtuple("InterpolativeDecomposition", "columns Z")):
+class InterpolativeDecomposition(Factored):
     """The product A[:, columns] @ Z. Unpacks as ``columns, Z``.
 
     Attributes
@@ -185,10 +183,8 @@ class InterpolativeDecomposition(
 
     _measured = ("error", "suboptimality")
 
-    def __new__(cls, columns, Z, *, C, error=None, suboptimality=None):
-        self = super().__new__(cls, columns, Z)
-        vars(self).update(C=C, error=error, suboptimality=suboptimality)
-        return self
+    def __init__(self, columns, Z, *, C, error=None, suboptimality=None):
+        vars(self).update(columns=columns, Z=Z, C=C, error=error, suboptimality=suboptimality)
 
     @property
     def factors(self):

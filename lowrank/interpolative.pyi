@@ -3,7 +3,7 @@
 Generated from book/low_rank/interpolative.ipynb; edit the chapter.
 """
 
-from typing import Any, Literal, NamedTuple, Self, SupportsFloat, SupportsIndex
+from typing import Any, Literal, SupportsFloat, SupportsIndex
 
 import numpy as np
 
@@ -41,24 +41,26 @@ def filled(J: Any, rank: Any, n: Any) -> Any: ...
 def with_identity(Z: Any, J: Any, f: Any) -> Any: ...
 
 
-class _InterpolativeDecomposition(NamedTuple):
-    columns: Any
-    Z: Any
-
-
-class InterpolativeDecomposition(Factored, _InterpolativeDecomposition):
-    C: Any
-    error: ErrorEstimate
-    suboptimality: float | None
-    def __new__(
-        cls,
+class InterpolativeDecomposition(Factored):
+    @property
+    def columns(self) -> Any: ...
+    @property
+    def Z(self) -> Any: ...
+    @property
+    def C(self) -> Any: ...
+    @property
+    def error(self) -> ErrorEstimate: ...
+    @property
+    def suboptimality(self) -> float | None: ...
+    def __init__(
+        self,
         columns: Any,
         Z: Any,
         *,
         C: Any,
         error: Any = None,
         suboptimality: Any = None,
-    ) -> Self: ...
+    ) -> None: ...
     @property
     def factors(self) -> Any: ...
 

@@ -7,7 +7,9 @@ few verbs, and nothing else.
 Generated from book/foundations/linear_map.ipynb; edit the chapter.
 """
 
+import math
 from functools import reduce
+from inspect import signature
 
 import numpy as np
 from scipy import sparse
@@ -33,42 +35,90 @@ def _is_other_factor(old, new):
     return getattr(old, "dtype", np.dtype(int)).kind in "fc" and not np.array_equal(old, new)
 
 
-class Result:
-    """Mixin for a named tuple whose class checks the fields, or knows more beside them."""
+def _made(cls, known):
+    return cls(**known)
 
-    __slots__ = ()
+
+class Result:
+    """What a method found: frozen, and made by its class whenever it is copied or changed.
+
+    The class takes what it unpacks as positional arguments and all else by keyword, and keeps
+    each under its name in `vars(self)`.
+    """
+
     _measured = ()                               # what is true of these very factors only
 
-    def __getnewargs_ex__(self):                 # what copy and pickle call
-        return tuple(self), getattr(self, "__dict__", {})
+    def __init_subclass__(cls):
+        arguments = signature(cls).parameters.values()
+        cls._fields = tuple(x.name for x in arguments if x.kind is x.POSITIONAL_OR_KEYWORD)
+        cls.__match_args__ = cls._fields
 
-    def __replace__(self, **changes):            # what copy.replace calls
-        return self._replace(**changes)
+    def __iter__(self):
+        return (getattr(self, name) for name in self._fields)
+
+    def _asdict(self):
+        """All that it knows: the arguments that make another one like it."""
+        return dict(vars(self))
 
     def _replace(self, **changes):
-        """The result with other fields; what is known beside them is kept, or changed as well."""
-        known = self._asdict() | getattr(self, "__dict__", {})
+        """The result with other parts; what was measured of other factors is no longer known."""
+        known = self._asdict()
         if any(_is_other_factor(known.get(name), value) for name, value in changes.items()):
             known |= dict.fromkeys(self._measured)
         return type(self)(**known | changes)
 
-    def __setattr__(self, name, value):
+    def __replace__(self, **changes):            # what copy.replace calls
+        return self._replace(**changes)
+
+    def __reduce__(self):                        # what copy and pickle call
+        return _made, (type(self), self._asdict())
+
+    def __setattr__(self, name, *value):
         raise AttributeError(f"{name} of a {type(self).__name__} cannot be set; "
                              f"_replace({name}=...) makes another one")
 
+    __delattr__ = __setattr__
+
+    def __repr__(self):
+        known = (f"{name}={value!r}" for name, value in self._asdict().items())
+        return f"{type(self).__name__}({', '.join(known)})"
+
 
 # %% book/foundations/linear_map.ipynb: Factored
-class Factored(Result):
-    """Mixin for a named tuple that stands for a product of its `factors`, left to right."""
+def _operand(x, size, axis):
+    """x, with `size` entries along an axis: an array, or what knows products itself."""
+    shape = np.shape(x)
+    if not shape or shape[max(axis, -len(shape))] != size:
+        allowed = f"(..., {size}, k)" if axis == -2 else f"(..., k, {size})"
+        raise ValueError(f"x has shape {shape}; allowed is ({size},) or {allowed}")
+    if isinstance(x, Factored | LinearOperator) or sparse.issparse(x) and len(shape) == 2:
+        return x
+    x = np.atleast_2d(x.toarray() if sparse.issparse(x) else x)
+    return as_matrix(x, "x", stacked=True, empty=True, finite=False).reshape(shape)
 
-    __slots__ = ()
+
+def _times(F, x):
+    """F @ x for a stack F; sparse matrices and operators multiply matrices only."""
+    if isinstance(x, np.ndarray | Factored):
+        return F @ x
+    flat = F.reshape(math.prod(F.shape[:-1]), F.shape[-1])
+    return np.asarray(flat @ x).reshape(*F.shape[:-1], x.shape[-1])
+
+
+class Factored(Result):
+    """A result that stands for the product of its `factors`, left to right."""
+
     __array_ufunc__ = None                       # `array @ result` asks __rmatmul__ below
-    __add__ = __mul__ = __rmul__ = None          # a tuple would join or repeat itself
 
     @property
     def shape(self):
         """(..., m, n) of the product."""
         return (*self.factors[0].shape[:-1], self.factors[-1].shape[-1])
+
+    @property
+    def ndim(self):
+        """Number of axes: 2, more for a stack."""
+        return self.factors[0].ndim
 
     @property
     def dtype(self):
@@ -84,20 +134,30 @@ class Factored(Result):
         """The product as one array: m n numbers."""
         return reduce(np.matmul, self.factors)
 
-    def __array__(self, dtype=None, copy=None):
-        return self.reconstruct().astype(dtype or self.dtype, copy=False)
-
     def __matmul__(self, x):
-        x = np.asarray(x)
+        *others, last = self.factors
+        x = _operand(x, last.shape[-1], -2)
         if x.ndim == 1:
             return (self @ x[:, None])[..., 0]
-        return reduce(lambda y, F: F @ y, reversed(self.factors), x)
+        return reduce(lambda y, F: F @ y, reversed(others), _times(last, x))
 
     def __rmatmul__(self, x):
-        x = np.asarray(x)
+        first, *others = self.factors
+        x = _operand(x, first.shape[-2], -1)
         if x.ndim == 1:
             return (x[None] @ self)[..., 0, :]
-        return reduce(np.matmul, self.factors, x)
+        xF = _times(first.mT, x.T).mT if sparse.issparse(x) else x @ first
+        return reduce(np.matmul, others, xF)
+
+    def matvec(self, x):
+        """The product with a vector; with `rmatvec`, what SciPy's solvers ask for."""
+        return self @ x
+
+    def rmatvec(self, y):
+        """The product of the adjoint with a vector."""
+        return (np.conj(y).T @ self).conj().T
+
+    rmatmat = rmatvec
 
     def __repr__(self):
         size = " x ".join(map(str, self.shape))
@@ -112,15 +172,7 @@ def _unit(peak, dtype):
 
 
 # %% book/foundations/linear_map.ipynb: LinearMap
-def _squared_norms(X, axis):
-    """Sums of |x|^2 along an axis as they come, kept as length 1."""
-    if X.strides[axis] == X.itemsize:                       # dot products
-        squares = np.vecdot(X, X, axis=axis).real
-    else:
-        parts = (X.real, X.imag) if np.iscomplexobj(X) else (X,)
-        kept = "ij,ij->j" if axis == 0 else "ij,ij->i"
-        squares = sum(np.einsum(kept, part, part) for part in parts)
-    return np.expand_dims(squares, axis)
+_QUIET = np.errstate(over="ignore", under="ignore", invalid="ignore")      # `_scaled` looks
 
 
 class LinearMap:
@@ -130,33 +182,46 @@ class LinearMap:
         self.A, self.name, self.exponent = A, name, exponent
         self.shape, self.dtype = A.shape, work_dtype(np.dtype(A.dtype), name)
 
+    @_QUIET
     def apply(self, X):
         """2**-e A X, for X of shape (n, k): one pass."""
-        return self._scaled(self._times(X))
+        return self._scaled(self._times(shifted(X, -self._half)), self._half)
 
+    @_QUIET
     def adjoint_apply(self, Y):
         """2**-e A^H Y, for Y of shape (m, k): one pass."""
-        return self._scaled(self._adjoint_times(Y))
+        return self._scaled(self._adjoint_times(shifted(Y, -self._half)), self._half)
 
+    @_QUIET
     def columns(self, J):
         """2**-e A[:, J] as an array: at most one pass."""
         return self._scaled(self._columns(J))
 
+    @_QUIET
     def rows(self, I):
         """2**-e A[I, :] as an array: at most one pass."""
         return self._scaled(self._rows(I))
 
+    @_QUIET
     def column_norms(self):
-        """2**-e times the 2-norms of the columns: one pass."""
-        return self._scaled(self._norms(0))[0]
+        """2**-e times the 2-norms of the columns, in double precision: one pass."""
+        return self._scaled(self._norms(0, self._half), self._half, self.dtype)
 
+    @_QUIET
     def row_norms(self):
-        """2**-e times the 2-norms of the rows: one pass."""
-        return self._scaled(self._norms(1))[:, 0]
+        """2**-e times the 2-norms of the rows, in double precision: one pass."""
+        return self._scaled(self._norms(1, self._half), self._half, self.dtype)
 
+    @_QUIET
     def dense(self):
         """2**-e A as an array, to be read only: one pass, m n numbers."""
-        return self._scaled(self._dense())
+        try:
+            return self._scaled(self._dense())
+        except MemoryError as error:
+            size = math.prod(self.shape) * self.dtype.itemsize / 2**30
+            raise MemoryError(f"{self.name} has shape {tuple(self.shape)}: as an array of "
+                              f"{self.dtype} it takes {size:.3g} GiB, more than is free"
+                              ) from error
 
     @property
     def adjoint(self):
@@ -167,24 +232,63 @@ class LinearMap:
         """2**e X: back in the units of A."""
         return shifted(X, self.exponent or 0)
 
-    def _scaled(self, Y):
+    @property
+    def _half(self):
+        """What is taken from X before a product; the rest of e is taken from the product."""
+        return (self.exponent or 0) // 2
+
+    def _scaled(self, Y, taken=0, dtype=None):
         """Refuse what is not finite; scale by the power of two that the first product sets."""
         if not np.isfinite(Y).all():
             raise ValueError(f"a product with {self.name} contains NaN or Inf; every entry must "
                              "be finite, and small enough that sums do not overflow")
-        if self.exponent is None and (peak := peak_of(Y).item()):
-            self.exponent = _unit(peak, Y.dtype)
-        return shifted(Y, -(self.exponent or 0))
+        if self.exponent is None and (peak := peak_of(np.atleast_2d(Y)).item()):
+            self.exponent = _unit(peak, dtype or Y.dtype)
+        return shifted(Y, taken - (self.exponent or 0))
 
-    def _norms(self, axis):
-        norms = np.zeros(self._norms_shape(axis), self.dtype.char.lower())
-        for block_rows, block_columns, block in self._blocks():
-            part = norms[:, block_columns] if axis == 0 else norms[block_rows]
-            part[...] = np.hypot(part, safe_norms(block, axis))
+    def _norms(self, axis, half):
+        norms = np.zeros(self.shape[1 - axis])
+        for rows, columns, block in self._blocks():
+            kept = columns if axis == 0 else rows
+            part = safe_norms(shifted(_in_double(block), -half), axis)
+            norms[kept] = np.hypot(norms[kept], part.ravel())
         return norms
 
-    def _norms_shape(self, axis):
-        return (1, self.shape[1]) if axis == 0 else (self.shape[0], 1)
+
+# %% book/foundations/linear_map.ipynb: _in_double
+def _in_double(X):
+    """X in double precision, real or complex."""
+    return X.astype(np.result_type(X.dtype, np.float64), copy=False)
+
+
+def _squared_norms(X, axis):
+    """Sums of |x|^2 along an axis as they come, for X in double precision."""
+    if X.strides[axis] == X.itemsize:                       # dot products
+        return np.vecdot(X, X, axis=axis).real
+    parts = (X.real, X.imag) if np.iscomplexobj(X) else (X,)
+    kept = "ij,ij->j" if axis == 0 else "ij,ij->i"
+    return sum(np.einsum(kept, part, part) for part in parts)
+
+
+def _doubtful(squares, terms):
+    """Where a sum of so many squares may have lost some of them, or overflowed."""
+    limits = np.finfo(np.float64)
+    return ~((squares >= terms * limits.tiny / limits.eps) & np.isfinite(squares))
+
+
+# %% book/foundations/linear_map.ipynb: _product
+_PIECE = 2**11                          # terms that are added in single precision, at most
+
+
+def _product(A, X):
+    """A X; the pieces of a long sum in single precision are added in double."""
+    n = A.shape[1]
+    if A.dtype.char not in "fF" or n <= _PIECE:
+        return (X.T @ A.T).T
+    Y = np.zeros((len(A), X.shape[1]), np.result_type(A, X, np.float64))
+    for i in range(0, n, _PIECE):
+        Y += (X[i:i + _PIECE].T @ A[:, i:i + _PIECE].T).T
+    return Y.astype(np.result_type(A, X))
 
 
 # %% book/foundations/linear_map.ipynb: DenseMap
@@ -192,10 +296,10 @@ class DenseMap(LinearMap):
     """An array in memory."""
 
     def _times(self, X):
-        return (X.T @ self.A.T).T
+        return _product(self.A, X)
 
     def _adjoint_times(self, Y):
-        return (Y.conj().T @ self.A).conj().T
+        return _product(self.A.T, Y.conj()).conj()
 
     def _columns(self, J):
         if isinstance(J, slice) or not self.A.flags.c_contiguous:
@@ -221,20 +325,16 @@ class DenseMap(LinearMap):
                 cut = slice(i, i + max(1, size // n))
                 yield cut, every, self.A[cut].astype(self.dtype, copy=False)
 
-    def _norms(self, axis):
-        """Plain sums of squares in one sweep; where those over- or underflow, safe ones."""
-        squares = np.zeros(self._norms_shape(axis))
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            for rows, columns, block in self._blocks(2**19):
-                part = squares[:, columns] if axis == 0 else squares[rows]
-                part += _squared_norms(block, axis)
-            norms = np.sqrt(squares).astype(self.dtype.char.lower())
-        limits = np.finfo(self.dtype)
-        safe = (squares >= self.shape[axis] * limits.tiny / limits.eps) & np.isfinite(norms)
-        if not safe.all():
-            again = np.flatnonzero(~safe)
-            lines = self.A[:, again] if axis == 0 else self.A[again]
-            norms[~safe] = safe_norms(lines, axis).ravel()
+    def _norms(self, axis, half):
+        """Plain sums of squares in one sweep; where that may be wrong, safe ones."""
+        squares = np.zeros(self.shape[1 - axis])
+        for rows, columns, block in self._blocks(2**19):
+            kept = columns if axis == 0 else rows
+            squares[kept] += _squared_norms(shifted(_in_double(block), -half), axis)
+        norms, again = np.sqrt(squares), np.flatnonzero(_doubtful(squares, self.shape[axis]))
+        if again.size:
+            lines = _in_double(self.A[:, again] if axis == 0 else self.A[again])
+            norms[again] = safe_norms(shifted(lines, -half), axis).ravel()
         return norms
 
 
@@ -244,16 +344,16 @@ class _MemoryMap(DenseMap):
     _norms = LinearMap._norms
 
     def _times(self, X):
-        Y = np.zeros((self.shape[0], X.shape[1]), np.result_type(self.dtype, X))
+        Y = np.zeros((self.shape[0], X.shape[1]), np.result_type(self.dtype, X, np.float64))
         for rows, columns, block in self._blocks():
-            Y[rows] += block @ X[columns]
-        return Y
+            Y[rows] += _product(block, X[columns])
+        return Y.astype(np.result_type(self.dtype, X), copy=False)
 
     def _adjoint_times(self, Y):
-        X = np.zeros((self.shape[1], Y.shape[1]), np.result_type(self.dtype, Y))
+        X = np.zeros((self.shape[1], Y.shape[1]), np.result_type(self.dtype, Y, np.float64))
         for rows, columns, block in self._blocks():
-            X[columns] += (block.T @ Y[rows].conj()).conj()
-        return X
+            X[columns] += _product(block.T, Y[rows].conj()).conj()
+        return X.astype(np.result_type(self.dtype, Y), copy=False)
 
     def _columns(self, J):
         return np.array(self.A[:, J], self.dtype)
@@ -265,53 +365,120 @@ class _MemoryMap(DenseMap):
         return np.array(self.A, self.dtype)
 
 
+# %% book/foundations/linear_map.ipynb: _summed
+def _summed(A, name):
+    """A in CSR or CSC form and the dtype to work in, with each entry stored once."""
+    A = A.astype(work_dtype(A.dtype, name), copy=False)
+    A = A if A.format in ("csr", "csc") else A.tocsr()
+    form = sparse.csc_array if A.format == "csc" else sparse.csr_array
+    used = slice(A.indptr[-1])                              # there may be room for more
+    A = form((A.data[used], A.indices[used], A.indptr), shape=A.shape)
+    if not A.has_canonical_format:
+        A = A.copy()
+        A.sum_duplicates()
+    return A
+
+
+def _longest_line(A):
+    """The largest number of entries that a row or a column stores."""
+    return max(np.diff(A.indptr).max(), np.bincount(A.indices, minlength=1).max())
+
+
+def _safe_sums(norms, sizes, lines):
+    """The norms, where they are those of such lines: the root of the sum of squares of sizes."""
+    peak = np.zeros(len(norms))
+    np.maximum.at(peak, lines, sizes)
+    e = exponent_of(peak)
+    squares = np.bincount(lines, np.ldexp(sizes, -e[lines])**2, len(norms))
+    return np.where(peak > 0, shifted(np.sqrt(squares), e), norms)
+
+
 # %% book/foundations/linear_map.ipynb: _SparseMap
 class _SparseMap(DenseMap):
-    """A SciPy sparse matrix or array in CSR or CSC form."""
+    """A SciPy sparse array in CSR or CSC form that stores each entry once."""
+
+    def __init__(self, A, name):
+        super().__init__(_summed(A, name), name)
+        single = self.dtype.char in "fF"
+        self.B = _in_double(self.A) if single and _longest_line(self.A) > _PIECE else self.A
 
     def _times(self, X):
-        return self.A @ X
+        return (self.B @ X).astype(np.result_type(self.dtype, X), copy=False)
 
     def _adjoint_times(self, Y):
-        return (self.A.T @ Y.conj()).conj()
+        X = (self.B.T @ Y.conj()).conj()
+        return X.astype(np.result_type(self.dtype, Y), copy=False)
 
     def _columns(self, J):
-        return self.A[:, J].toarray().astype(self.dtype, copy=False)
+        return self.A[:, J].toarray()
 
     def _rows(self, I):
-        return self.A[I].toarray().astype(self.dtype, copy=False)
+        return self.A[I].toarray()
 
     def _dense(self):
-        return self.A.toarray().astype(self.dtype, copy=False)
+        return self.A.toarray()
 
-    def _norms(self, axis):
-        data = self.A.data.astype(self.dtype, copy=False)
-        if not data.size or not np.isfinite(peak := peak_of(data[None]).item()):
-            return np.full(self._norms_shape(axis), peak if data.size else 0.0)
-        e = exponent_of(peak)
-        squares = np.abs(shifted(data, -e))**2
-        squares = type(self.A)((squares, self.A.indices, self.A.indptr), shape=self.shape)
-        norms = np.sqrt(np.asarray(squares.sum(axis=axis)))
-        return shifted(norms.reshape(self._norms_shape(axis)), e)
+    def _norms(self, axis, half):
+        sizes = np.abs(shifted(_in_double(self.A.data), -half))
+        lines, count = self.A.tocoo(copy=False).coords[1 - axis], self.shape[1 - axis]
+        if not np.isfinite(sizes.max(initial=0)):
+            return np.full(count, np.inf)
+        squares = np.bincount(lines, sizes**2, count)
+        again = _doubtful(squares, self.shape[axis])[lines] & (sizes > 0)
+        norms = np.sqrt(squares)
+        return _safe_sums(norms, sizes[again], lines[again]) if again.any() else norms
+
+
+# %% book/foundations/linear_map.ipynb: _says
+def _says(A, product):
+    """Whether a LinearOperator itself says what "matmat" or "rmatmat" is."""
+    if getattr(A, f"_CustomLinearOperator__{product}_impl", product) is None:
+        return False
+    ways = ["_matmat"] if product == "matmat" else ["_rmatmat", "_adjoint"]
+    own = any(getattr(type(A), way) is not getattr(LinearOperator, way) for way in ways)
+    parts = [part for part in getattr(A, "args", ()) if isinstance(part, LinearOperator)]
+    return own and all(_says(part, "matmat") and _says(part, "rmatmat") for part in parts)
+
+
+def _operator_dtype(A):
+    """The dtype of a LinearOperator, by a product with a real vector where it has none."""
+    return np.asarray(A.matvec(np.ones(A.shape[1]))).dtype if A.dtype is None else A.dtype
+
+
+def _by_vectors(product):
+    """The product with a matrix, column by column."""
+    return lambda X: np.stack([product(x) for x in X.T], axis=1)
 
 
 # %% book/foundations/linear_map.ipynb: OperatorMap
 class OperatorMap(LinearMap):
     """A scipy.sparse.linalg.LinearOperator: nothing but products."""
 
-    def _times(self, X):
-        if not X.shape[1]:                          # SciPy cannot multiply by nothing
-            return np.zeros((self.shape[0], 0), self.dtype)
-        return np.asarray(self.A.matmat(X))
+    def __init__(self, A, name):
+        self.A, self.name, self.exponent = A, name, None
+        self.shape, self.dtype = A.shape, work_dtype(np.dtype(_operator_dtype(A)), name)
+        self._matmat = A.matmat if _says(A, "matmat") else _by_vectors(A.matvec)
+        self._rmatmat = A.rmatmat if _says(A, "rmatmat") else _by_vectors(A.rmatvec)
+
+    def _times(self, X):                            # SciPy cannot multiply by nothing
+        return self._as_declared(self._matmat(X) if X.size else np.zeros((self.shape[0], 0)), X)
 
     def _adjoint_times(self, Y):
-        if not Y.shape[1]:
-            return np.zeros((self.shape[1], 0), self.dtype)
         try:
-            return np.asarray(self.A.rmatmat(Y))
+            X = self._rmatmat(Y) if Y.size else np.zeros((self.shape[1], 0))
         except (NotImplementedError, RecursionError, TypeError) as error:     # as SciPy has it
             raise TypeError(f"{self.name} is a LinearOperator without an adjoint; "
                             "allowed is one with rmatvec or rmatmat") from error
+        return self._as_declared(X, Y)
+
+    def _as_declared(self, Y, X):
+        """The product Y with X in the dtype of both; a complex one of two real ones is refused."""
+        Y, dtype = np.asarray(Y), np.result_type(self.dtype, X)
+        if work_dtype(Y.dtype, f"a product with {self.name}").kind == "c" != dtype.kind:
+            raise TypeError(f"{self.name} has dtype {self.dtype}, and its product with a real "
+                            f"vector has {Y.dtype}; allowed is dtype={Y.dtype} for such a "
+                            "LinearOperator")
+        return Y.astype(dtype, copy=False)
 
     def _unit_vectors(self, size, index):
         index = np.arange(size)[index]
@@ -326,16 +493,31 @@ class OperatorMap(LinearMap):
         return self._adjoint_times(self._unit_vectors(self.shape[0], I)).conj().T
 
     def _dense(self):
-        return self._columns(slice(None))
+        A = np.empty(self.shape, self.dtype)
+        for rows, columns, block in self._blocks():
+            A[rows, columns] = block
+        return A
 
-    def _blocks(self, size=2**21):
-        step = max(1, size // self.shape[0])
-        for j in range(0, self.shape[1], step):
-            yield slice(None), slice(j, j + step), self._columns(slice(j, j + step))
+    def _blocks(self):
+        """Up to 64 columns at a time, or rows where these are fewer and there is an adjoint."""
+        m, n = self.shape
+        width, every = max(8, min(64, 2**22 // max(m, n))), slice(None)
+        by_rows = m < n and self._has_adjoint()
+        for i in range(0, m if by_rows else n, width):
+            cut = slice(i, i + width)
+            yield (cut, every, self._rows(cut)) if by_rows else (every, cut, self._columns(cut))
+
+    def _has_adjoint(self):
+        try:
+            return self._adjoint_times(np.zeros((self.shape[0], 1), self.dtype)) is not None
+        except TypeError:
+            return False
 
 
 class _ProductMap(OperatorMap):
     """One of our own factored results."""
+
+    __init__ = LinearMap.__init__
 
     def _times(self, X):
         return self.A @ X
@@ -386,6 +568,6 @@ def linear_map(A, name="A", *, sweep=True):
     if isinstance(A, np.memmap):
         return _MemoryMap(A, name)
     if sparse.issparse(A):
-        return _SparseMap(A if A.format in ("csr", "csc") else A.tocsr(), name)
+        return _SparseMap(A, name)
     A = as_matrix(A, name, finite=False)
     return DenseMap(A, name, _unit(finite_peak(A, name).item(), A.dtype) if sweep else None)

@@ -15,6 +15,7 @@ from array_api_compat import array_namespace
 
 from lowrank.arguments import check_choice, check_number, check_tol
 from lowrank.arrays import as_floats, as_stack, check_finite, matching, peak_of, power_of_two
+from lowrank.linear_map import Result
 from lowrank.newton_schulz import NORMALIZE
 from lowrank.polar_factor import msign
 
@@ -212,7 +213,7 @@ def _matching_grads(grads, params, state):
 
 
 def _check_muon(lr, weight_decay, adam_lr, betas, kinds, options):
-    """The fields of `Muon`."""
+    """What a `Muon` knows."""
     lr = _check_size(lr, "lr")
     adam_lr = lr if adam_lr is None else _check_size(adam_lr, "adam_lr")
     if np.shape(betas) != (2,):
@@ -220,11 +221,12 @@ def _check_muon(lr, weight_decay, adam_lr, betas, kinds, options):
     betas = tuple(check_tol(b, f"betas[{i}]") for i, b in enumerate(betas))
     kinds = None if kinds is None else tuple(kinds)
     muon_update(np.ones((1, 1)), **{**options, "dtype": None})          # refuses bad options
-    return lr, _check_size(weight_decay, "weight_decay"), adam_lr, betas, kinds, options
+    return {"lr": lr, "weight_decay": _check_size(weight_decay, "weight_decay"),
+            "adam_lr": adam_lr, "betas": betas, "kinds": kinds, "options": options}
 
 
 # %% book/matrix_sign/muon.ipynb: Muon
-class Muon(namedtuple("Muon", "lr weight_decay adam_lr betas kinds options")):
+class Muon(Result):
     r"""W <- (1 - lr lambda) W - lr c msign(average of gradients), for all matrices of a model.
 
     Parameters
@@ -278,15 +280,13 @@ class Muon(namedtuple("Muon", "lr weight_decay adam_lr betas kinds options")):
     array([-0.1,  0. ])
     """
 
-    __slots__ = ()
+    def __init__(self, lr=1e-3, *, weight_decay=0.1, adam_lr=None, betas=(0.9, 0.95), kinds=None,
+                 **options):
+        vars(self).update(_check_muon(lr, weight_decay, adam_lr, betas, kinds, options))
 
-    def __new__(cls, lr=1e-3, *, weight_decay=0.1, adam_lr=None, betas=(0.9, 0.95), kinds=None,
-                **options):
-        fields = _check_muon(lr, weight_decay, adam_lr, betas, kinds, options)
-        return super().__new__(cls, *fields)
-
-    def __getnewargs_ex__(self):                            # what copy and pickle call
-        return self[:1], {**dict(zip(self._fields[1:5], self[1:5])), **self.options}
+    def _asdict(self):
+        known = super()._asdict()
+        return known.pop("options") | known
 
     def init(self, params):
         """The state before the first step, for a list of arrays."""

@@ -3,9 +3,11 @@
 Generated from book/matrix_sign/muon.ipynb; edit the chapter.
 """
 
-from typing import Any, Literal, NamedTuple, Self, SupportsFloat, SupportsIndex
+from typing import Any, Literal, NamedTuple, SupportsFloat, SupportsIndex
 
 import numpy as np
+
+from lowrank.linear_map import Result
 
 __all__ = ["MuonUpdate", "muon_update", "MuonState", "Muon"]
 
@@ -40,18 +42,21 @@ class _MuonState(NamedTuple):
 class MuonState(_MuonState): ...
 
 
-class _Muon(NamedTuple):
-    lr: float
-    weight_decay: float
-    adam_lr: float
-    betas: Any
-    kinds: Any
-    options: Any
-
-
-class Muon(_Muon):
-    def __new__(
-        cls,
+class Muon(Result):
+    @property
+    def lr(self) -> float: ...
+    @property
+    def weight_decay(self) -> float: ...
+    @property
+    def adam_lr(self) -> float: ...
+    @property
+    def betas(self) -> Any: ...
+    @property
+    def kinds(self) -> Any: ...
+    @property
+    def options(self) -> Any: ...
+    def __init__(
+        self,
         lr: SupportsFloat = 0.001,
         *,
         weight_decay: SupportsFloat = 0.1,
@@ -59,6 +64,7 @@ class Muon(_Muon):
         betas: Any = (0.9, 0.95),
         kinds: Any = None,
         **options: Any,
-    ) -> Self: ...
+    ) -> None: ...
+    def _asdict(self) -> dict[str, Any]: ...
     def init(self, params: Any) -> Any: ...
     def step(self, params: Any, grads: Any, state: Any, *, factor: Any = 1.0) -> Any: ...

@@ -108,8 +108,10 @@ class Schedule(tuple):
     def __getnewargs__(self):                               # for copies and pickles
         return tuple(self), self.errors, self.bounds
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name, *value):
         raise AttributeError(f"{name} of a Schedule cannot be set")
+
+    __delattr__ = __setattr__
 
 
 # %% book/matrix_sign/polar_express.ipynb: _compose

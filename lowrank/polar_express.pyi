@@ -9,8 +9,10 @@ __all__ = ["Schedule", "optimal_msign_schedule", "best_degrees"]
 
 
 class Schedule(tuple[Any, ...]):
-    errors: tuple[float, ...]
-    bounds: Any
+    @property
+    def errors(self) -> tuple[float, ...]: ...
+    @property
+    def bounds(self) -> Any: ...
     def __new__(cls, steps: Any, errors: Any, bounds: Any) -> Self: ...
 
 

@@ -8,8 +8,6 @@ read off a diagonal.
 Generated from book/low_rank/psd.ipynb; edit the chapter.
 """
 
-from collections import namedtuple
-
 import numpy as np
 from scipy import sparse
 from scipy.linalg import solve_triangular
@@ -138,7 +136,7 @@ def _round(entries, rows, d, block, most, rng):
 
 
 # %% book/low_rank/psd.ipynb: RPCholesky
-class RPCholesky(Factored, namedtuple("RPCholesky", "F pivots")):
+class RPCholesky(Factored):
     """The product F F^H from `rpcholesky`. Unpacks as ``F, pivots``.
 
     Attributes
@@ -153,10 +151,8 @@ class RPCholesky(Factored, namedtuple("RPCholesky", "F pivots")):
 
     _measured = ("trace_error",)
 
-    def __new__(cls, F, pivots, *, trace_error=None):
-        self = super().__new__(cls, F, pivots)
-        vars(self).update(trace_error=trace_error)
-        return self
+    def __init__(self, F, pivots, *, trace_error=None):
+        vars(self).update(F=F, pivots=pivots, trace_error=trace_error)
 
     @property
     def factors(self):
@@ -253,10 +249,17 @@ def rpcholesky(A, rank, *, block=None, tol=0.0, rng=None):
 
 
 # %% book/low_rank/psd.ipynb: Nystrom
-class Nystrom(Factored, namedtuple("Nystrom", "F")):
-    """A ~ F F^H from `nystrom`, with its one field F."""
+class Nystrom(Factored):
+    """A ~ F F^H from `nystrom`.
 
-    __slots__ = ()
+    Attributes
+    ----------
+    F : array, shape (n, rank)
+        The factor, with orthogonal columns.
+    """
+
+    def __init__(self, F):
+        vars(self).update(F=F)
 
     @property
     def factors(self):

@@ -3,7 +3,7 @@
 Generated from book/low_rank/psd.ipynb; edit the chapter.
 """
 
-from typing import Any, NamedTuple, Self, SupportsFloat, SupportsIndex
+from typing import Any, SupportsFloat, SupportsIndex
 
 import numpy as np
 
@@ -12,14 +12,14 @@ from lowrank.linear_map import Factored
 __all__ = ["RPCholesky", "rpcholesky", "Nystrom", "nystrom"]
 
 
-class _RPCholesky(NamedTuple):
-    F: Any
-    pivots: Any
-
-
-class RPCholesky(Factored, _RPCholesky):
-    trace_error: float | None
-    def __new__(cls, F: Any, pivots: Any, *, trace_error: Any = None) -> Self: ...
+class RPCholesky(Factored):
+    @property
+    def F(self) -> Any: ...
+    @property
+    def pivots(self) -> Any: ...
+    @property
+    def trace_error(self) -> float | None: ...
+    def __init__(self, F: Any, pivots: Any, *, trace_error: Any = None) -> None: ...
     @property
     def factors(self) -> Any: ...
 
@@ -34,11 +34,10 @@ def rpcholesky(
 ) -> RPCholesky: ...
 
 
-class _Nystrom(NamedTuple):
-    F: Any
-
-
-class Nystrom(Factored, _Nystrom):
+class Nystrom(Factored):
+    @property
+    def F(self) -> Any: ...
+    def __init__(self, F: Any) -> None: ...
     @property
     def factors(self) -> Any: ...
 

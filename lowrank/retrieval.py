@@ -183,12 +183,10 @@ def _read_only(X):
     return X
 
 
-class _Index(Result, namedtuple("CURIndex", "anchors Z left right ridge error amplification")):
+class _Index(Result):
     """What a `CURIndex` consists of, checked."""
 
-    __slots__ = ()
-
-    def __new__(cls, anchors, Z, left, right, ridge, error, amplification):
+    def __init__(self, anchors, Z, left, right, ridge, error, amplification):
         Z = _real_scores(Z, "Z")
         left, right = _real_scores(left, "left", True), _real_scores(right, "right", True)
         anchors = check_indices(anchors, Z.shape[1], "anchors")
@@ -196,8 +194,9 @@ class _Index(Result, namedtuple("CURIndex", "anchors Z left right ridge error am
             raise ValueError("anchors, Z, left and right have shapes "
                              f"{anchors.shape}, {Z.shape}, {left.shape}, {right.shape}; "
                              "allowed are (c,), (c, n), (c, p) and (p, q)")
-        arrays = (_read_only(X) for X in (anchors, Z, left, right))
-        return super().__new__(cls, *arrays, float(ridge), float(error), float(amplification))
+        vars(self).update(anchors=_read_only(anchors), Z=_read_only(Z), left=_read_only(left),
+                          right=_read_only(right), ridge=float(ridge), error=float(error),
+                          amplification=float(amplification))
 
     def __repr__(self):
         return (f"<CURIndex: {len(self.anchors)} anchors, {self.Z.shape[1]} items, "
@@ -248,8 +247,6 @@ class CURIndex(_Index):
     >>> index.query([5.5, 3.5], 2).items
     array([0, 2])
     """
-
-    __slots__ = ()
 
     @classmethod
     def fit(cls, scores, n_anchors=None, *, anchors=None, queries=None, ridge=None, rng=None):

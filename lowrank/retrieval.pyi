@@ -3,7 +3,7 @@
 Generated from book/low_rank/retrieval.ipynb; edit the chapter.
 """
 
-from typing import Any, NamedTuple, Protocol, Self, SupportsFloat, SupportsIndex
+from typing import Any, NamedTuple, Protocol, SupportsFloat, SupportsIndex
 
 import numpy as np
 
@@ -24,19 +24,23 @@ class _Ranking(NamedTuple):
 class Ranking(_Ranking): ...
 
 
-class __Index(NamedTuple):
-    anchors: Any
-    Z: Any
-    left: Any
-    right: Any
-    ridge: Any
-    error: Any
-    amplification: Any
-
-
-class _Index(Result, __Index):
-    def __new__(
-        cls,
+class _Index(Result):
+    @property
+    def anchors(self) -> Any: ...
+    @property
+    def Z(self) -> Any: ...
+    @property
+    def left(self) -> Any: ...
+    @property
+    def right(self) -> Any: ...
+    @property
+    def ridge(self) -> Any: ...
+    @property
+    def error(self) -> Any: ...
+    @property
+    def amplification(self) -> Any: ...
+    def __init__(
+        self,
         anchors: Any,
         Z: Any,
         left: Any,
@@ -44,17 +48,24 @@ class _Index(Result, __Index):
         ridge: Any,
         error: Any,
         amplification: Any,
-    ) -> Self: ...
+    ) -> None: ...
 
 
 class CURIndex(_Index):
-    anchors: Any
-    Z: Any
-    left: Any
-    right: Any
-    ridge: float
-    error: float
-    amplification: float
+    @property
+    def anchors(self) -> Any: ...
+    @property
+    def Z(self) -> Any: ...
+    @property
+    def left(self) -> Any: ...
+    @property
+    def right(self) -> Any: ...
+    @property
+    def ridge(self) -> float: ...
+    @property
+    def error(self) -> float: ...
+    @property
+    def amplification(self) -> float: ...
     @classmethod
     def fit(
         cls,

@@ -243,7 +243,7 @@ def _cross_core(C, G, unit):
 
 
 # %% book/low_rank/skeleton.ipynb: CUR
-class CUR(Factored, namedtuple("CUR", "columns U rows")):
+class CUR(Factored):
     """The product A[:, columns] @ U @ A[rows]. Unpacks as ``columns, U, rows``.
 
     Attributes
@@ -262,10 +262,9 @@ class CUR(Factored, namedtuple("CUR", "columns U rows")):
 
     _measured = ("error",)
 
-    def __new__(cls, columns, U, rows, *, C, R, CU=None, error=None):
-        self = super().__new__(cls, columns, U, rows)
-        vars(self).update(C=C, R=R, CU=C @ U if CU is None else CU, error=error)
-        return self
+    def __init__(self, columns, U, rows, *, C, R, CU=None, error=None):
+        CU = C @ U if CU is None else CU
+        vars(self).update(columns=columns, U=U, rows=rows, C=C, R=R, CU=CU, error=error)
 
     def _replace(self, **changes):
         """As for every result; another C or U has another product C U."""

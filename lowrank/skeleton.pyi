@@ -24,19 +24,23 @@ class MaxVolume(_MaxVolume): ...
 def maxvol(C: Any, *, tol: SupportsFloat = 1.05) -> MaxVolume: ...
 
 
-class _CUR(NamedTuple):
-    columns: Any
-    U: Any
-    rows: Any
-
-
-class CUR(Factored, _CUR):
-    C: Any
-    R: Any
-    CU: Any
-    error: ErrorEstimate | None
-    def __new__(
-        cls,
+class CUR(Factored):
+    @property
+    def columns(self) -> Any: ...
+    @property
+    def rows(self) -> Any: ...
+    @property
+    def U(self) -> Any: ...
+    @property
+    def C(self) -> Any: ...
+    @property
+    def R(self) -> Any: ...
+    @property
+    def CU(self) -> Any: ...
+    @property
+    def error(self) -> ErrorEstimate | None: ...
+    def __init__(
+        self,
         columns: Any,
         U: Any,
         rows: Any,
@@ -45,7 +49,8 @@ class CUR(Factored, _CUR):
         R: Any,
         CU: Any = None,
         error: Any = None,
-    ) -> Self: ...
+    ) -> None: ...
+    def _replace(self, **changes: Any) -> Self: ...
     @property
     def factors(self) -> Any: ...
     @property

@@ -75,7 +75,8 @@ def randomized_svd(A, rank, *, oversample=None, n_iter=2, method="subspace", rng
     rank : int, 1 <= rank <= min(m, n)
         Number of singular triples.
     oversample : int >= 0, optional
-        Random vectors beyond `rank`. Default 10 for "subspace", 2 for "krylov".
+        Random vectors beyond `rank`. Default for "subspace" a third of `rank`, but at
+        least 4 and at most 10; 2 for "krylov".
     n_iter : int >= 0, default 2
         Power iterations q; each costs two passes over A.
     method : {"subspace", "krylov"}, default "subspace"
@@ -88,7 +89,7 @@ def randomized_svd(A, rank, *, oversample=None, n_iter=2, method="subspace", rng
     Returns
     -------
     TruncatedSVD
-        Named tuple (U, s, Vh) of shapes (m, rank), (rank,), (rank, n). U and Vh^H have
+        Unpacks as ``U, s, Vh`` of shapes (m, rank), (rank,), (rank, n). U and Vh^H have
         orthonormal columns, s falls and never exceeds the true singular values
         (to round-off). Beyond the rank of A, s is of the size of round-off
         and the vectors complete orthonormal sets.
@@ -107,8 +108,9 @@ def randomized_svd(A, rank, *, oversample=None, n_iter=2, method="subspace", rng
     further operations and O((m + n) l) numbers of memory; for "krylov" the basis has
     (n_iter + 1) l columns.
     Derived in :ref:`sketching-power` and :ref:`sketching-krylov`. The expected error is bounded
-    by :prf:ref:`power-expectation` and :prf:ref:`krylov-expectation`; `estimate_error` measures
-    it. After Halko, Martinsson and Tropp (2011), Gu (2015), Musco and Musco (2015).
+    by :prf:ref:`power-expectation` and :prf:ref:`krylov-expectation`, the error of one run, with
+    a probability, by :prf:ref:`sketch-probability`; `estimate_error` measures it. After Halko,
+    Martinsson and Tropp (2011), Gu (2015), Musco and Musco (2015).
 
     Examples
     --------
@@ -123,7 +125,7 @@ def randomized_svd(A, rank, *, oversample=None, n_iter=2, method="subspace", rng
     """
     M = linear_map(A)
     rank, n_iter = check_rank(rank, M.shape), check_count(n_iter, "n_iter", 0)
-    defaults = {"subspace": 10, "krylov": 2}
+    defaults = {"subspace": min(max(rank // 3, 4), 10), "krylov": 2}
     check_choice(method, "method", defaults)
     extra = defaults[method] if oversample is None else check_count(oversample, "oversample", 0)
     width, rng = min(rank + extra, *M.shape), as_generator(rng)

@@ -6,8 +6,6 @@ is that, and how is it computed when only $r$ of $\min(m,n)$ directions are want
 Generated from book/low_rank/svd.ipynb; edit the chapter.
 """
 
-from collections import namedtuple
-
 import numpy as np
 from scipy import linalg
 
@@ -29,7 +27,7 @@ def fix_signs(U, Vh):
 
 
 # %% book/low_rank/svd.ipynb: TruncatedSVD
-class TruncatedSVD(Factored, namedtuple("TruncatedSVD", "U s Vh")):
+class TruncatedSVD(Factored):
     """U diag(s) Vh, the leading terms of a singular value decomposition.
 
     Attributes
@@ -42,7 +40,8 @@ class TruncatedSVD(Factored, namedtuple("TruncatedSVD", "U s Vh")):
         Conjugate transposes of the right singular vectors, as rows.
     """
 
-    __slots__ = ()
+    def __init__(self, U, s, Vh):
+        vars(self).update(U=U, s=s, Vh=Vh)
 
     @property
     def factors(self):
@@ -287,7 +286,7 @@ def truncated_svd(A, rank=None, *, tol=None):
     Returns
     -------
     TruncatedSVD
-        Named tuple ``U, s, Vh`` of shapes (..., m, r), (..., r), (..., r, n),
+        Unpacks as ``U, s, Vh`` of shapes (..., m, r), (..., r), (..., r, n),
         which multiplies like the product ``(U * s) @ Vh``. The largest entry of
         each column of U is real and positive; among entries equal to within a
         factor ``1 - eps**0.5`` the first counts.
@@ -348,5 +347,6 @@ def truncated_svd(A, rank=None, *, tol=None):
         U, s, Vh = thin_svd(A.dense())
         r = rank_for_tol(s, tol) if rank is None else rank
         found = U[:, :r], s[:r], Vh[:r]
-    U, Vh = fix_signs(found[0], found[2])
-    return TruncatedSVD(U, A.unscale(found[1]), Vh)
+    U, s, Vh = found
+    U, Vh = fix_signs(U, Vh)
+    return TruncatedSVD(U, A.unscale(s), Vh)

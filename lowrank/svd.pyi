@@ -3,7 +3,7 @@
 Generated from book/low_rank/svd.ipynb; edit the chapter.
 """
 
-from typing import Any, NamedTuple, SupportsFloat, SupportsIndex
+from typing import Any, SupportsFloat, SupportsIndex
 
 from lowrank.linear_map import Factored
 
@@ -13,13 +13,14 @@ __all__ = ["TruncatedSVD", "truncated_svd"]
 def fix_signs(U: Any, Vh: Any) -> Any: ...
 
 
-class _TruncatedSVD(NamedTuple):
-    U: Any
-    s: Any
-    Vh: Any
-
-
-class TruncatedSVD(Factored, _TruncatedSVD):
+class TruncatedSVD(Factored):
+    @property
+    def U(self) -> Any: ...
+    @property
+    def s(self) -> Any: ...
+    @property
+    def Vh(self) -> Any: ...
+    def __init__(self, U: Any, s: Any, Vh: Any) -> None: ...
     @property
     def factors(self) -> Any: ...
 

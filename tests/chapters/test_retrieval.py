@@ -91,6 +91,6 @@ def test_items_are_added_and_the_index_is_saved():
         file.seek(0)
         again = CURIndex(**np.load(file))
         assert all(np.array_equal(a, b) for a, b in zip(again, larger))
-        for part in again[:4]:
+        for part in (again.anchors, again.Z, again.left, again.right):
             with pytest.raises(ValueError, match="read-only"):
                 part[...] = 0

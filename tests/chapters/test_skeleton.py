@@ -317,7 +317,7 @@ def test_aca_at_the_edges():
     assert not aca(np.zeros((4, 5)), tol=0.1, rng=3).reconstruct().any()
     for A in (np.eye(6), np.diag([1, 1e-3, 1e-6])):
         full = aca(A, len(A), rng=3)
-        assert np.allclose(full, A, rtol=0, atol=1e-14) and full.error.estimate == 0
+        assert np.allclose(full.reconstruct(), A, rtol=0, atol=1e-14) and full.error.estimate == 0
     A = smooth_matrix(30, 20)
     for unit in (2.0**-500, 2.0**500):
         scaled = aca(A * unit, 5, rng=4)

@@ -22,6 +22,7 @@ from tests.literate.minibook import code
         ('{"fro", 2}', 'Literal["fro", 2]'),
         ('{"this or that", "b"} or float', 'Literal["this or that", "b"] | SupportsFloat'),
         ("None, int or numpy.random.Generator", "SupportsIndex | np.random.Generator | None"),
+        ("None, int or numpy.random.RandomState", "SupportsIndex | np.random.RandomState | None"),
         ("array, shape (m, n)", None),
         ("float, or array with the shape of x", None),
         ("int or sequence of int, default 5", None),
@@ -116,7 +117,8 @@ class Found(namedtuple("Found", "error "
 def test_a_result_is_a_named_tuple_with_its_attributes(book):
     text = stub(book, RESULT, function("find(A)", Returns="Found"))
     assert "class _Found(NamedTuple):\n    error: float\n    steps: Any\n" in text
-    head = "class Found(_Found):\n    rank: int | None\n    hint: Any\n    twice: Any\n"
+    rank, twice = ("    @property\n    def rank(self) -> int | None: ...\n", "    @property\n    def twice(self) -> Any: ...\n")
+    head = f"class Found(_Found):\n{rank}    hint: Any\n{twice}"
     assert head + "    def __new__(cls, error: Any, steps: Any, hint: Any = None) -> Self: ...\n    @property\n" in text
     assert "_own" not in text and "_private" not in text
     assert "def find(A: Any) -> Found: ..." in text
@@ -138,6 +140,46 @@ BOX = """class Box:
 def test_a_constructor_is_described_by_its_class(book):
     expected = "class Box:\n    size: int\n    def __init__(self, size: SupportsIndex, **more: Any) -> None: ..."
     assert expected in stub(book, BOX)
+
+
+OBJECT = """class Found:
+    '''What it found.
+
+    Attributes
+    ----------
+    rank : int
+    size_ : int
+    '''
+
+    def __init__(self, factor, *, rank=1, **options):
+        vars(self).update(factor=factor, rank=rank, options=options)
+
+    def __iter__(self):
+        return iter((self.factor,))
+
+    def _asdict(self):
+        return vars(self)
+
+    def _replace(self, **changes):
+        return type(self)(**vars(self) | changes)
+
+    def fit(self, A):
+        self.size_ = len(A)
+"""
+
+
+def test_what_a_class_does_not_assign_can_only_be_read(book):
+    text = stub(book, OBJECT)
+    for name, kind in {"factor": "Any", "rank": "int", "options": "Any"}.items():
+        assert f"    @property\n    def {name}(self) -> {kind}: ...\n" in text
+    assert "    size_: int\n" in text
+
+
+def test_the_verbs_of_named_tuples_are_known_to_type_checkers(book):
+    text = stub(book, OBJECT)
+    assert "    def __iter__(self) -> Any: ...\n" in text
+    assert "    def _asdict(self) -> dict[str, Any]: ...\n" in text
+    assert "    def _replace(self, **changes: Any) -> Self: ...\n" in text and "import Any, Self\n" in text
 
 
 def test_private_bases_are_known_to_type_checkers(book):

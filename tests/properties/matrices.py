@@ -112,3 +112,34 @@ def assert_unchanged(A, call):
     result = call(A)
     np.testing.assert_array_equal(A, before)
     return result
+
+
+def stored_in_parts(form, dtype=np.float64, index=np.int32):
+    """A sparse matrix with unsorted rows, duplicates and an explicit zero, and what it stands for."""
+    rows, columns = np.array([0, 3, 0, 0, 2, 2, 2, 1, 3, 3]), np.array([4, 1, 1, 4, 2, 2, 2, 0, 1, 0])
+    parts = np.array([3, -2, 5, -7, 1, 1, 1, 0, -2, 4]).astype(dtype)
+    parts = parts * dtype(1 - 2j) if np.dtype(dtype).kind == "c" else parts
+    A = np.zeros((5, 6), np.result_type(dtype, np.float64))
+    np.add.at(A, (rows, columns), parts)
+    if form == "coo":
+        return sparse.coo_array((parts, (rows.astype(index), columns.astype(index))), shape=A.shape), A
+    major, minor = (rows, columns) if form == "csr" else (columns, rows)
+    order = np.argsort(major, kind="stable")
+    count = A.shape[0] if form == "csr" else A.shape[1]
+    indptr = np.searchsorted(major[order], np.arange(count + 1)).astype(index)
+    kind = {"csr": sparse.csr_array, "csc": sparse.csc_array}[form]
+    return kind((parts[order], minor[order].astype(index), indptr), shape=A.shape), A
+
+
+def bits(A):
+    """Everything that a SciPy sparse matrix stores, its flags included."""
+    return {key: value.copy() if isinstance(value, np.ndarray) else value for key, value in vars(A).items()}
+
+
+def in_parts(A, seed=0, form=sparse.csr_array):
+    """The matrix A as a sparse one that stores every entry in two parts, whose squares add up to less than its own."""
+    rng, (m, n) = np.random.default_rng(seed), A.shape
+    part = A * rng.uniform(size=A.shape)
+    data, indices = np.hstack([part, A - part]), np.tile(np.arange(n), (m, 2))
+    csr = sparse.csr_array((data.ravel(), indices.ravel(), np.arange(m + 1) * 2 * n), shape=A.shape)
+    return form(csr)

@@ -10,7 +10,7 @@ from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from lowrank.column_row import cr_multiply, cr_weights
-from tests.properties.matrices import HARD, any_matrix, double, eps, random_matrix
+from tests.properties.matrices import HARD, any_matrix, double, eps, in_parts, random_matrix
 
 FACTORS = {name: A for name, A in HARD.items() if A.shape[1] > 1}
 
@@ -177,3 +177,25 @@ def test_nothing_signals_under_strict_arithmetic():
 def test_bad_input_is_named(A, B, k, options, kind, message):
     with pytest.raises(kind, match=message):
         cr_multiply(A, B, k, **options)
+
+
+def test_the_error_of_entries_that_are_stored_in_parts():
+    """The norms are those of the matrices, not of what is stored: the error reported is the error that draws have."""
+    rng = np.random.default_rng(8)
+    A, B = rng.standard_normal((12, 40)) * np.geomspace(1, 30, 40), rng.standard_normal((40, 9))
+    for kind in (in_parts, lambda X: in_parts(X, form=sparse.csc_array)):
+        P, info = cr_multiply(kind(A), kind(B), 20, return_info=True, rng=1)
+        plain, expected = cr_multiply(A, B, 20, return_info=True, rng=1)
+        np.testing.assert_allclose(P, plain, rtol=0, atol=1e-11)
+        np.testing.assert_allclose(info.rms_error, expected.rms_error, rtol=1e-10)
+        errors = [np.linalg.norm(cr_multiply(kind(A), kind(B), 20, rng=k) - A @ B) for k in range(60)]
+        np.testing.assert_allclose(np.sqrt(np.mean(np.square(errors))), info.rms_error, rtol=0.2)
+
+
+def test_the_error_of_long_float32_factors():
+    """All terms equal: any k of them give the product, and no rounding of long sums may say otherwise."""
+    A = np.full((2, 1_000_000), 0.1, np.float32)
+    for kind in (np.asarray, np.asfortranarray, sparse.csr_array, sparse.csc_array):
+        P, info = cr_multiply(kind(A), kind(A.T), 50, return_info=True, rng=0)
+        np.testing.assert_allclose(P, 10_000, rtol=1e-5)
+        assert info.rms_error < 1e-3 * 20_000

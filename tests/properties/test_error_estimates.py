@@ -9,7 +9,7 @@ from scipy import sparse, stats
 from lowrank.error_estimates import _EnergyMeter, _ProbeMeter, estimate_error, range_finder
 from lowrank.linear_map import linear_map
 from lowrank.sketching import randomized_svd
-from tests.properties.matrices import FLOATS, HARD, any_matrix, assert_unchanged, double, eps, random_matrix
+from tests.properties.matrices import FLOATS, HARD, any_matrix, assert_unchanged, double, eps, in_parts, random_matrix
 
 
 def is_orthonormal(Q, tolerance):
@@ -77,7 +77,7 @@ def test_the_error_estimate_with_the_same_seed_is_honest():
     ([["a", "b"]], TypeError, "A has dtype <U1"),
     (np.array([[None]]), TypeError, "A has dtype object"),
     (np.zeros((2, 2), np.longdouble), TypeError, "A has dtype"),
-    (None, TypeError, "A has dtype object"),
+    (None, TypeError, "A is a NoneType; allowed here is an array"),
     (sparse.csr_array(np.array([[np.nan, 1.0]])), ValueError, "a product with A contains NaN or Inf"),
 ])
 def test_bad_matrices_are_named(A, kind, message):
@@ -168,3 +168,15 @@ NAN = np.array([[1.0, 2.0], [np.nan, 4.0]])
 def test_bad_input_of_range_finder_is_named(call, kind, message):
     with pytest.raises(kind, match=message):
         call()
+
+
+@pytest.mark.parametrize("options", [{"tol": 0.3}, {"tol": 1e-4}, {"rank": 6}])
+def test_bounds_for_entries_that_are_stored_in_parts(options):
+    """The norm is that of the matrix, not of its stored parts, which is smaller."""
+    A = random_matrix(12, (50, 40), 40, np.float64, 1.0) / np.sqrt(1 + np.arange(40))
+    for B in (in_parts(A), in_parts(A, form=sparse.csc_array)):
+        found = range_finder(B, rng=0, **options)
+        true = np.linalg.norm(A - found.Q @ (found.Q.T @ A))
+        expected = range_finder(A, rng=0, **options)
+        assert true <= found.bound + 1e-12 * np.linalg.norm(A) and found.Q.shape == expected.Q.shape
+        assert "tol" not in options or true <= options["tol"] * np.linalg.norm(A)

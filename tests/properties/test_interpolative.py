@@ -14,7 +14,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from lowrank.interpolative import choose_on_sketch, interp_decomp, pivot, swap
 from lowrank.linear_map import linear_map
-from tests.properties.matrices import HARD, KINDS, any_matrix, assert_unchanged, eps, kahan, random_matrix
+from tests.properties.matrices import HARD, KINDS, any_matrix, assert_unchanged, eps, in_parts, kahan, random_matrix
 
 METHODS = ["qr", "sketch"]
 
@@ -198,3 +198,13 @@ def test_the_bound_fails_with_the_probability_that_is_stated(dtype, terms):
 def test_bad_input_is_named(call, kind, message):
     with pytest.raises(kind, match=message):
         call()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_error_of_entries_that_are_stored_in_parts(method):
+    A = random_matrix(11, (40, 30), 30, np.float64, 1.0)
+    found, expected = (interp_decomp(X, 12, method=method, rng=0) for X in (in_parts(A), A))
+    true = np.linalg.norm(A - A[:, found.columns] @ found.Z)
+    assert found.columns.tolist() == expected.columns.tolist()
+    assert found.error.bound >= true * (1 - 1e-12)
+    np.testing.assert_allclose(found.error, expected.error, rtol=1e-6)

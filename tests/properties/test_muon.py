@@ -259,7 +259,10 @@ def test_bad_input_of_the_optimizer_is_named(call, kind, message):
 def test_the_options_can_be_copied_stored_and_not_changed():
     muon = Muon(0.3, weight_decay=0.2, adam_lr=0.1, betas=(0.5, 0.6), kinds=["adamw"], schedule=None, scale=2.0)
     for other in (copy.deepcopy(muon), pickle.loads(pickle.dumps(muon)), muon._replace(lr=0.3)):
-        assert isinstance(other, Muon) and other == muon
+        assert isinstance(other, Muon) and other._asdict() == muon._asdict() and other.options == muon.options
+    assert muon._replace(scale="rms", betas=(0.1, 0.2)).options == muon.options | {"scale": "rms"}
+    with pytest.raises(ValueError, match="lr is -1"):
+        muon._replace(lr=-1)
     with pytest.raises(AttributeError):
         muon.lr = 1.0
 

@@ -1,4 +1,6 @@
-"""Results of all parts: copies, pickles and _replace keep whatever a result knows, and nothing of it can be set."""
+"""Results of all parts: copies, pickles, _replace and maps over trees keep whatever a result knows, nothing of it can be
+set, and those that stand for a product multiply whatever multiplies in NumPy and SciPy, from both sides.
+"""
 
 import copy
 import math
@@ -7,8 +9,12 @@ import pickle
 import mpmath
 import numpy as np
 import pytest
+from scipy import sparse
+from scipy.sparse.linalg import LinearOperator, aslinearoperator, lsqr, svds
 
 import lowrank
+from lowrank.linear_map import Factored, Result
+from tests.properties.libraries import needs
 
 A = np.random.default_rng(0).standard_normal((6, 4)) * 0.5 ** np.arange(4)
 PSD = A.T @ A
@@ -18,6 +24,9 @@ SAMPLES = {
     "PinvInfo": lambda: lowrank.pinv(A, return_info=True)[1],
     "NewtonSchulzInverse": lambda: lowrank.pinv_newton_schulz(A),
     "TruncatedSVD": lambda: lowrank.truncated_svd(A, 2),
+    "RankChoice": lambda: lowrank.choose_rank(A, A[:, :2]),
+    "SignalRank": lambda: lowrank.signal_rank(A),
+    "SubspaceBound": lambda: lowrank.wedin_bound(A, lowrank.truncated_svd(A, 2)),
     "ErrorEstimate": lambda: lowrank.estimate_error(A, lowrank.truncated_svd(A, 2), rng=0),
     "RangeBasis": lambda: lowrank.range_finder(A, rank=2, rng=0),
     "CRInfo": lambda: lowrank.cr_multiply(A, A.T, 2, return_info=True, rng=0)[1],
@@ -42,20 +51,23 @@ SAMPLES = {
 
 
 def result_classes():
-    """The named tuples and their like among the public names; what needs a missing extra is left out."""
+    """The classes of results among the public names; what needs a missing extra is left out."""
     for name in lowrank.__all__:
         try:
             value = getattr(lowrank, name)
         except ImportError:
             continue
-        if isinstance(value, type) and issubclass(value, tuple):
+        if isinstance(value, type) and issubclass(value, tuple | Result):
             yield name
 
 
+def vars_of(result):
+    return getattr(result, "__dict__", {})
+
+
 def known(result):
-    """All that a result knows, by its names: the parts of the tuple, and what stands beside it."""
-    parts = result._asdict() if hasattr(result, "_fields") else dict(enumerate(result))
-    return {**parts, **getattr(result, "__dict__", {})}
+    """All that a result knows, by its names: what it unpacks, and what stands beside that."""
+    return result._asdict() if hasattr(result, "_asdict") else {**dict(enumerate(result)), **vars_of(result)}
 
 
 def same(a, b):
@@ -66,6 +78,8 @@ def same(a, b):
         return a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind in "fc")
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, Result):
+        return same(known(a), known(b))
     if isinstance(a, tuple | list):
         return len(a) == len(b) and all(map(same, a, b)) and same(*(getattr(x, "__dict__", {}) for x in (a, b)))
     return a == b or isinstance(a, float) and math.isnan(a) and math.isnan(b)
@@ -102,9 +116,27 @@ def test_copies_and_pickles_know_the_same(result):
         assert_twins(result, pickle.loads(pickle.dumps(result, protocol)))
 
 
+TREES = {
+    "jax": lambda f, tree: pytest.importorskip("jax").tree.map(f, tree),
+    "torch": lambda f, tree: pytest.importorskip("torch.utils._pytree").tree_map(f, tree),
+}
+
+
+@pytest.mark.parametrize("library", [pytest.param(name, marks=needs(name)) for name in TREES])
+@results()
+def test_maps_over_trees_lose_nothing(result, library):
+    """A named tuple is a tree of its fields; whatever knows more is one leaf, and passes through whole."""
+    leaves = []
+    assert_twins(result, TREES[library](lambda leaf: leaves.append(leaf) or leaf, result))
+    if isinstance(result, Result | lowrank.Schedule):
+        assert len(leaves) == 1 and leaves[0] is result
+    else:
+        assert not any(leaf is result for leaf in leaves) and not vars_of(result)
+
+
 @results(having="_replace")
 def test_replace_keeps_all_that_is_not_replaced(result):
-    """Of each field, and of what is known beside the tuple; by _replace and, from Python 3.13 on, by copy.replace."""
+    """Of all that it knows; by _replace and, from Python 3.13 on, by copy.replace."""
     for way in filter(None, (type(result)._replace, getattr(copy, "replace", None))):
         for name, value in known(result).items():
             assert_twins(result, way(result, **{name: copy.deepcopy(value)}))
@@ -152,6 +184,138 @@ def test_nothing_can_be_set(result):
     for name in [*filter(str.isidentifier, map(str, known(result))), "other"]:
         with pytest.raises(AttributeError):
             setattr(result, name, None)
+        with pytest.raises(AttributeError):
+            delattr(result, name)
+
+
+UNPACKED = {"TruncatedSVD": "U s Vh", "InterpolativeDecomposition": "columns Z", "CUR": "columns U rows",
+            "RPCholesky": "F pivots", "Nystrom": "F", "CURIndex": "anchors Z left right ridge error amplification", "Muon": "lr"}
+
+
+@results()
+def test_what_a_result_unpacks(result):
+    """In order, by assignment, by a star and in a match statement."""
+    if isinstance(result, Result):
+        names = UNPACKED[type(result).__name__].split()
+        assert result._fields == type(result).__match_args__ == tuple(names)
+        assert all(part is getattr(result, name) for part, name in zip([*result], names, strict=True))
+
+
+def test_a_pattern_takes_a_result_apart():
+    match SAMPLES["CUR"]():
+        case lowrank.CUR(columns, U, rows, error=error):
+            assert len(columns) == len(U) == len(rows) == 2 and error.bound >= error.estimate
+
+
+# --- What stands for a product multiplies
+
+STACK = np.stack([A, 2 * A, A[::-1]])
+PRODUCTS = {
+    **{name: sample for name, sample in SAMPLES.items() if hasattr(getattr(lowrank, name, None), "reconstruct")},
+    "stack": lambda: lowrank.truncated_svd(STACK, 2),
+    "float32": lambda: lowrank.cur(A.astype("f"), 3, rng=0),
+    "complex": lambda: lowrank.truncated_svd(A + 1j * A[::-1], 3),
+    "rectangular": lambda: lowrank.cur(A, rows=[0, 1, 2], columns=[3, 1]),
+}
+products = pytest.mark.parametrize("result", [pytest.param(sample, id=name) for name, sample in PRODUCTS.items()], indirect=True)
+KINDS = {
+    "array": np.asarray, "matrix": lambda X: X.view(np.matrix), "list": np.ndarray.tolist, "memory order": np.asfortranarray,
+    **{f"{form}_{kind}": getattr(sparse, f"{form}_{kind}")
+       for form in ("csr", "csc", "coo", "bsr", "dia", "dok", "lil") for kind in ("array", "matrix")},
+}  # fmt: skip
+
+
+def integers(*shape):
+    return np.random.default_rng(1).integers(-2, 3, shape)
+
+
+def assert_product(found, expected):
+    """An array, with the numbers and the dtype of the product of arrays."""
+    expected = np.asarray(expected)
+    assert type(found) is np.ndarray and found.shape == expected.shape and found.dtype == expected.dtype
+    assert np.allclose(found, expected, atol=1e-5 if expected.dtype.char in "fF" else 1e-12)
+
+
+def test_every_product_has_a_sample():
+    assert {name for name in result_classes() if issubclass(getattr(lowrank, name), Factored)} < PRODUCTS.keys()
+
+
+@products
+@pytest.mark.parametrize("kind", KINDS)
+def test_matrices_of_every_kind_from_both_sides(result, kind):
+    (*_, m, n), D = result.shape, result.reconstruct()
+    for dtype, k in ((int, 5), (D.dtype.char, 5), (int, 1)):
+        X, Y = integers(k, m).astype(dtype), integers(n, k).astype(dtype)
+        expected = (X.tolist() @ D, D @ Y.tolist()) if kind == "list" else (X @ D, D @ Y)
+        assert_product(KINDS[kind](X) @ result, expected[0])
+        assert_product(result @ KINDS[kind](Y), expected[1])
+
+
+@products
+def test_vectors_and_stacks_from_both_sides(result):
+    (*_, m, n), D = result.shape, result.reconstruct()
+    x, y = integers(m), integers(n)
+    for form in (np.asarray, list, sparse.coo_array, sparse.csr_array):
+        assert_product(form(x) @ result, x @ D)
+        assert_product(result @ form(y), D @ y)
+    assert_product(integers(2, 1, 5, m) @ result, integers(2, 1, 5, m) @ D)
+    assert_product(result @ integers(2, 1, n, 5), D @ integers(2, 1, n, 5))
+    assert_product(result @ sparse.coo_array(integers(3, n, 5)), D @ integers(3, n, 5))
+
+
+@products
+def test_operators_and_other_results(result):
+    """An operator from the left asks for `aslinearoperator(result)`."""
+    (*_, m, n), D = result.shape, result.reconstruct()
+    Y = integers(n, 3).astype(D.dtype)
+    assert_product(result @ aslinearoperator(Y), D @ Y)
+    other = lowrank.truncated_svd(integers(n, 6), 2)
+    assert_product(result @ other, D @ other.reconstruct())
+    if D.ndim == 2:
+        operator, x = aslinearoperator(result), integers(m).astype(D.dtype)
+        assert isinstance(operator, LinearOperator) and operator.shape == (m, n) and operator.dtype == D.dtype
+        assert_product(operator @ Y, D @ Y)
+        assert_product(operator.H @ x, D.conj().T @ x)
+        assert_product(operator.H @ x[:, None], D.conj().T @ x[:, None])
+        assert_product((aslinearoperator(x[None]) @ operator) @ Y[:, 0], x[None] @ D @ Y[:, 0])
+        assert np.isclose(svds(operator, 1)[1][0], np.linalg.norm(D, 2), rtol=1e-4)
+        assert np.allclose(D @ lsqr(operator, D @ Y[:, 0])[0], D @ Y[:, 0], atol=1e-4)
+
+
+@pytest.mark.parametrize("form", ["csr_array", "csr_matrix", "csc_array", "coo_array"])
+def test_a_product_stays_thin(form):
+    """Neither side makes the matrix, which would have 1e10 entries here."""
+    n = 100_000
+    row, result = getattr(sparse, form)(np.eye(1, n)), lowrank.Nystrom(np.ones((n, 1)))
+    for found in (row @ result, (result @ row.T).T, (result @ aslinearoperator(row.T)).T):
+        assert found.shape == (1, n) and (found == 1).all()
+    assert (result @ (result @ row.T) == n).all()
+
+
+@products
+@pytest.mark.parametrize("form", [np.ones, lambda shape: sparse.csr_array(np.ones(shape)), lambda shape: sparse.coo_matrix(np.ones(shape))])
+def test_shapes_that_do_not_fit_are_named(result, form):
+    *_, m, n = result.shape
+    with pytest.raises(ValueError, match=rf"x has shape \({n + 1}, 2\); allowed is \({n},\) or \(\.\.\., {n}, k\)"):
+        result @ form((n + 1, 2))
+    with pytest.raises(ValueError, match=rf"x has shape \(2, {m + 1}\); allowed is \({m},\) or \(\.\.\., k, {m}\)"):
+        form((2, m + 1)) @ result
+    for call in (lambda: result @ np.ones(n + 1), lambda: np.ones(m + 1) @ result, lambda: result @ 2, lambda: 2 @ result):
+        with pytest.raises(ValueError, match="x has shape .*; allowed is"):
+            call()
+
+
+def test_what_has_no_product_is_named():
+    result = SAMPLES["TruncatedSVD"]()
+    for x, message in [(np.ma.masked_equal(np.arange(4), 2), "x is a masked array"), (["a"] * 4, "x has dtype <U1")]:
+        with pytest.raises(TypeError, match=message):
+            result @ x
+    for call in (lambda: A - result, lambda: 2 * result, lambda: result * A, lambda: np.exp(result), lambda: result[0],
+                 lambda: np.linalg.norm(result), lambda: sparse.csr_array(A) - result):
+        with pytest.raises(TypeError):
+            call()
+    with pytest.raises(TypeError, match="A is a TruncatedSVD; allowed here is an array"):
+        lowrank.pinv(result)
 
 
 @pytest.mark.parametrize("way", [copy.deepcopy, lambda result: pickle.loads(pickle.dumps(result)), lambda result: result._replace()])

@@ -99,7 +99,7 @@ def counting(A, columns):
 
 @pytest.mark.parametrize("shape", [(40, 30), (30, 40)])
 @pytest.mark.parametrize("options, expected", [
-    ({}, [14] * 6),
+    ({}, [8] * 6),
     ({"method": "krylov"}, [6] * 6),
     ({"oversample": 0, "n_iter": 0}, [4] * 2),
     ({"oversample": 100, "n_iter": 1}, [30] * 4),

@@ -9,7 +9,7 @@ from scipy import sparse
 from scipy.sparse.linalg import aslinearoperator
 
 from lowrank.svd import TruncatedSVD, rank_for_tol, truncated_svd
-from tests.properties.matrices import HARD, any_matrix, assert_unchanged, double, eps
+from tests.properties.matrices import HARD, any_matrix, assert_unchanged, double, eps, in_parts
 
 KNOWN = {}
 
@@ -172,3 +172,14 @@ def test_rank_for_tol_is_the_smallest_that_passes(values, tol):
     assert 1 <= rank <= len(s)
     assert tail(rank) <= tol * tail(0) * (1 + 1e-12) or rank == len(s)
     assert rank == 1 or tail(rank - 1) > tol * tail(0) * (1 - 1e-12)
+
+
+def test_a_tolerance_for_entries_that_are_stored_in_parts():
+    """A large sparse matrix with a slow spectrum, of which 0.9 of the norm may go."""
+    rng = np.random.default_rng(9)
+    A = rng.standard_normal((300, 240)) / np.sqrt(1 + np.arange(240))
+    for tol in (0.9, 0.7, 0.4):
+        for B in (in_parts(A), in_parts(A, form=sparse.csc_array)):
+            found = truncated_svd(B, tol=tol)
+            assert found.rank == truncated_svd(A, tol=tol).rank
+            assert np.linalg.norm(A - found.reconstruct()) <= tol * np.linalg.norm(A)

@@ -24,8 +24,11 @@ def use_approximations() -> None:
     U, s, Vh = svd
     assert svd.shape == A.shape and svd.rank == 3 and svd.dtype == svd.U.dtype and len(svd.s) == len(s)
     assert np.allclose(svd.reconstruct() @ A.T, svd @ A.T) and np.allclose(A.T @ svd, A.T @ (U * s) @ Vh)
-    assert np.allclose(np.asarray(svd), (svd.U * svd.s) @ svd.Vh) and svd.factors
+    assert np.allclose(svd.reconstruct(), (svd.U * svd.s) @ svd.Vh) and svd.factors
     lowrank.truncated_svd(csr_array(A), tol=zero_d)
+    assert svd.ndim == 2 and len(csr_array(A.T) @ svd) == 8 and len(svd @ csr_array(A.T)) == 12 and svd.matvec(A[0]).shape == (12,)
+    halved: lowrank.TruncatedSVD = svd._replace(s=svd.s / 2)
+    assert np.array_equal(2 * halved.s, lowrank.TruncatedSVD(**svd._asdict()).s)
     lowrank.truncated_svd(rows_of_numbers, rank=1)
     fast: lowrank.TruncatedSVD = lowrank.randomized_svd(operator, 2, oversample=4, n_iter=1, method="krylov", rng=count)
     estimate: lowrank.ErrorEstimate = lowrank.estimate_error(A, fast, n_probe=10, norm="fro", confidence=0.99, rng=rng)
@@ -89,6 +92,17 @@ def use_pseudo_inverse() -> None:
     assert by_products.converged and by_products.rank == 8 and by_products.residual < 1e-6 and by_products.steps > 0
     assert by_products.X.shape == X.shape == lowrank.pinv(A.tolist()).shape
     lowrank.best_factor(A, left=A[:, :2], right=A[:3], rtol=1e-10)
+
+
+def use_ranks_under_noise() -> None:
+    fit: lowrank.RankChoice = lowrank.choose_rank(A, A[:, 0], "discrepancy", noise=0.9, safety=1.5, max_rank=7, rtol=1e-12)
+    assert fit.x.shape == (8,) and len(fit.residuals) == len(fit.norms) == len(fit.scores)
+    several: lowrank.RankChoice = lowrank.choose_rank(A, A[:, :2], method="lcurve")
+    assert np.max(several.rank) <= 6 and lowrank.hard_threshold((12, 8), 0.5) > lowrank.hard_threshold(shape=(8, 8), noise=0.5)
+    signal: lowrank.SignalRank = lowrank.signal_rank(A, noise=0.1)
+    assert signal.rank <= len(signal.s) and signal.noise == 0.1 and signal.threshold > signal.edge
+    angles: lowrank.SubspaceBound = lowrank.wedin_bound(A, lowrank.truncated_svd(A, 2), rest=None, norm="fro")
+    assert angles.bound < 1 and angles.residual < angles.gap
 
 
 def use_polynomials() -> None:

@@ -19,6 +19,7 @@ ASKED = {
     "str": "str",
     "callable": "_Function",
     "numpy.random.Generator": "np.random.Generator",
+    "numpy.random.RandomState": "np.random.RandomState",
     "None": "None",
 }
 # Not Callable[..., Any]: mypy takes no named tuple for one, not even one that can be called, as the results of `remez`.
@@ -37,7 +38,8 @@ BASES = re.compile(r"namedtuple\(\s*[\"'](\w+)[\"'],\s*((?:[\"'][^\"']*[\"']\s*)
 GENERIC = {"tuple": "tuple[Any, ...]", "list": "list[Any]", "dict": "dict[Any, Any]"}  # else a strict checker complains
 ENTRY = re.compile(r"(?m)^(\*{0,2}\w+(?:, \w+)*)(?: : (.*))?$\n?((?:^(?:\s+.*)?$\n?)*)")
 LIKE = re.compile(r"\b[Aa]s (?:for|of|in) `(\w+)`")
-SPECIAL = ("__new__", "__init__", "__call__", "__matmul__", "__rmatmul__", "__array__", "__getitem__", "__len__")
+SPECIAL = ("__new__", "__init__", "__call__", "__matmul__", "__rmatmul__", "__array__", "__getitem__", "__len__", "__iter__") + ("_replace", "_asdict")
+RESULTS = {"__init__": "None", "__new__": "Self", "_replace": "Self", "_asdict": "dict[str, Any]"}
 TYPING = {"Any", "Literal", "NamedTuple", "Protocol", "Self", "SupportsFloat", "SupportsIndex"}
 
 
@@ -113,7 +115,7 @@ def function(node, words, more="", indent=0):
         parts.append(f"*{arguments.vararg.arg}: Any" if arguments.vararg else "*")
     parts += [parameter(arg, default, kinds) for arg, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]
     parts += [f"**{arguments.kwarg.arg}: Any"] if arguments.kwarg else []
-    result = {"__init__": "None", "__new__": "Self"}.get(node.name) or words.of_result(ast.get_docstring(node) or "")
+    result = RESULTS.get(node.name) or words.of_result(ast.get_docstring(node) or "")
     lines = [f"@{name}" for name in ("property", "classmethod", "staticmethod") if decorated(node, name)]
     return textwrap.indent("\n".join([*lines, definition(node.name, parts, result, indent)]), " " * indent)
 
@@ -158,21 +160,39 @@ def klass(node, words):
         yield "\n".join([f"class _{node.name}(NamedTuple):", *(f"    {name}: {kinds.get(name, 'Any')}" for name in fields)])
     methods = [item for item in node.body if isinstance(item, ast.FunctionDef) and (item.name in SPECIAL or item.name[0] != "_")]
     taken = {*fields, *(item.name for item in methods)}
-    lines = [f"    {name}: {kinds.get(name, 'Any')}" for name in attributes(node, text) if name not in taken]
+    settable = set_on_self(node)
+    lines = [attribute(name, kinds.get(name, "Any"), name in settable) for name in attributes(node, text) if name not in taken]
     lines += [function(item, words, text if item.name in ("__new__", "__init__") else "", 4) for item in methods]
     head = f"class {node.name}({', '.join(bases)}):" if bases else f"class {node.name}:"
     yield "\n".join([head, *lines]) if lines else f"{head} ..."
 
 
+def attribute(name, kind, settable):
+    """An attribute that a class sets on itself can be set by others too; what is only documented can be read."""
+    return f"    {name}: {kind}" if settable else f"    @property\n    def {name}(self) -> {kind}: ..."
+
+
 def attributes(node, docstring):
-    """The public attributes of a class: those it documents, those it sets on itself, and properties by assignment."""
+    """The public attributes of a class: those it documents, those it is made with, and properties by assignment."""
     found = [name for names, _, _ in entries(docstring, "Attributes") for name in names]
     for item in node.body:
         if isinstance(item, ast.FunctionDef) and item.name in ("__new__", "__init__"):
-            found += [part.attr for part in ast.walk(item) if isinstance(part, ast.Attribute) and is_set_on_self(part)]
+            found += set_on_self(item)
+            found += arguments_of(item) if item.name == "__init__" and "vars(self).update(" in ast.unparse(item) else []
         elif isinstance(item, ast.Assign) and is_property(item.value):
             found += [target.id for target in item.targets]
     return [name for name in dict.fromkeys(found) if name[0] != "_"]
+
+
+def arguments_of(node):
+    """The arguments of a method: what an object is made with, where it keeps each under its name."""
+    every = [*node.args.posonlyargs, *node.args.args[1:], *node.args.kwonlyargs, node.args.kwarg]
+    return [arg.arg for arg in every if arg]
+
+
+def set_on_self(node):
+    """The attributes that a function, or any method of a class, assigns to: `self.size = 3`."""
+    return [part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute) and is_set_on_self(part)]
 
 
 def is_set_on_self(part):
@@ -233,8 +253,8 @@ def type_of(text, words):
     """The type that `int >= 1, default 3` or `{"a", "b"} or float` means, or None: all of it has to be understood."""
     head = re.match(r"(?:\{[^}]*\}|[^,;])*", text.replace(", or ", " or "))[0].strip()
     parts = re.split(r" or (?![^{]*\})", head)
-    if text.startswith("None, int or numpy.random.Generator"):
-        parts = ["int", "numpy.random.Generator", "None"]
+    if source := re.match(r"None, int or (numpy\.random\.\w+)", text):
+        parts = ["int", source[1], "None"]
     kinds = [_one_type(part, words) for part in parts]
     return None if None in kinds else " | ".join(dict.fromkeys(kinds))
 

@@ -14,6 +14,7 @@ __version__ = "0.2.0"
 _CHAPTERS = [
     "pseudo_inverse",
     "svd",
+    "choosing_rank",
     "sketching",
     "error_estimates",
     "column_row",
@@ -31,6 +32,7 @@ _CHAPTERS = [
     "simplex_maps",
     "thresholds",
     "topk",
+    "estimators",
     "arguments",
     "arrays",
     "autograd",
@@ -48,6 +50,13 @@ _HOME = {
     "pinv_newton_schulz": "pseudo_inverse",
     "TruncatedSVD": "svd",
     "truncated_svd": "svd",
+    "RankChoice": "choosing_rank",
+    "choose_rank": "choosing_rank",
+    "hard_threshold": "choosing_rank",
+    "SignalRank": "choosing_rank",
+    "signal_rank": "choosing_rank",
+    "SubspaceBound": "choosing_rank",
+    "wedin_bound": "choosing_rank",
     "randomized_svd": "sketching",
     "ErrorEstimate": "error_estimates",
     "estimate_error": "error_estimates",
@@ -112,9 +121,12 @@ _HOME = {
     "soft_topk_vjp": "topk",
     "soft_topk_jvp": "topk",
     "topk_temperature": "topk",
+    "LowRankSVD": "estimators",
+    "ColumnSelector": "estimators",
+    "RPCholeskyFeatures": "estimators",
 }
 
-_EXTRA = {"autograd": "torch"}  # modules that need more than the package requires
+_EXTRA = {"estimators": "sklearn", "autograd": "torch"}  # modules that need more than the package requires
 
 __all__ = [name for name, module in _HOME.items() if module not in _EXTRA]
 

@@ -7,11 +7,13 @@ from lowrank import (
     arguments as arguments,
     arrays as arrays,
     autograd as autograd,
+    choosing_rank as choosing_rank,
     clipping as clipping,
     column_row as column_row,
     derivatives as derivatives,
     equioscillation as equioscillation,
     error_estimates as error_estimates,
+    estimators as estimators,
     interpolative as interpolative,
     linear_map as linear_map,
     muon as muon,
@@ -28,6 +30,15 @@ from lowrank import (
     svd as svd,
     thresholds as thresholds,
     topk as topk,
+)
+from lowrank.choosing_rank import (
+    RankChoice as RankChoice,
+    SignalRank as SignalRank,
+    SubspaceBound as SubspaceBound,
+    choose_rank as choose_rank,
+    hard_threshold as hard_threshold,
+    signal_rank as signal_rank,
+    wedin_bound as wedin_bound,
 )
 from lowrank.clipping import (
     mclip as mclip,
@@ -52,6 +63,11 @@ from lowrank.error_estimates import (
     RangeBasis as RangeBasis,
     estimate_error as estimate_error,
     range_finder as range_finder,
+)
+from lowrank.estimators import (
+    ColumnSelector as ColumnSelector,
+    LowRankSVD as LowRankSVD,
+    RPCholeskyFeatures as RPCholeskyFeatures,
 )
 from lowrank.interpolative import (
     InterpolativeDecomposition as InterpolativeDecomposition,
@@ -143,6 +159,13 @@ __all__ = [
     "pinv_newton_schulz",
     "TruncatedSVD",
     "truncated_svd",
+    "RankChoice",
+    "choose_rank",
+    "hard_threshold",
+    "SignalRank",
+    "signal_rank",
+    "SubspaceBound",
+    "wedin_bound",
     "randomized_svd",
     "ErrorEstimate",
     "estimate_error",

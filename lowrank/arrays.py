@@ -13,8 +13,7 @@ from functools import reduce, wraps
 
 import numpy as np
 from array_api_compat import array_namespace, device, is_array_api_obj, is_numpy_array
-from scipy import linalg, sparse
-from scipy.sparse.linalg import LinearOperator
+from scipy import linalg
 
 from lowrank.arguments import check_number, check_tol
 
@@ -45,14 +44,16 @@ def _to_ndarray(A, name):
     if np.ma.isMaskedArray(A):
         raise TypeError(f"{name} is a masked array; fill its masked entries first, "
                         "since their meaning would be lost")
-    if sparse.issparse(A) or isinstance(A, LinearOperator):
-        raise TypeError(f"{name} is a {type(A).__name__}; allowed here is an array")
     try:
-        A = np.asarray(A)
-        return A if A.dtype != object else np.asarray(A.tolist())       # numbers as objects
+        array = np.asarray(A)
+        if array.dtype == object:                           # numbers as objects
+            array = np.asarray(array.tolist())
     except (TypeError, ValueError, RuntimeError) as error:  # a tensor's own refusals, for example
         kind = ValueError if isinstance(error, ValueError) else TypeError
         raise kind(f"{name} does not form an array: {error}") from None
+    if array.dtype == object and not array.ndim:            # NumPy's answer to what is none
+        raise TypeError(f"{name} is a {type(A).__name__}; allowed here is an array")
+    return array
 
 
 def _to_floats(A, name):

@@ -23,6 +23,7 @@ from lowrank.arrays import (
     peak_of,
     safe_norms,
     shifted,
+    squared_norms,
     work_dtype,
 )
 
@@ -233,6 +234,11 @@ class LinearMap:
         return shifted(X, self.exponent or 0)
 
     @property
+    def terms(self):
+        """How many terms a product adds, at most, in the precision of its dtype."""
+        return max(self.shape)
+
+    @property
     def _half(self):
         """What is taken from X before a product; the rest of e is taken from the product."""
         return (self.exponent or 0) // 2
@@ -261,15 +267,6 @@ def _in_double(X):
     return X.astype(np.result_type(X.dtype, np.float64), copy=False)
 
 
-def _squared_norms(X, axis):
-    """Sums of |x|^2 along an axis as they come, for X in double precision."""
-    if X.strides[axis] == X.itemsize:                       # dot products
-        return np.vecdot(X, X, axis=axis).real
-    parts = (X.real, X.imag) if np.iscomplexobj(X) else (X,)
-    kept = "ij,ij->j" if axis == 0 else "ij,ij->i"
-    return sum(np.einsum(kept, part, part) for part in parts)
-
-
 def _doubtful(squares, terms):
     """Where a sum of so many squares may have lost some of them, or overflowed."""
     limits = np.finfo(np.float64)
@@ -294,6 +291,10 @@ def _product(A, X):
 # %% book/foundations/linear_map.ipynb: DenseMap
 class DenseMap(LinearMap):
     """An array in memory."""
+
+    @property
+    def terms(self):
+        return min(max(self.shape), _PIECE) if self.dtype.char in "fF" else max(self.shape)
 
     def _times(self, X):
         return _product(self.A, X)
@@ -330,7 +331,7 @@ class DenseMap(LinearMap):
         squares = np.zeros(self.shape[1 - axis])
         for rows, columns, block in self._blocks(2**19):
             kept = columns if axis == 0 else rows
-            squares[kept] += _squared_norms(shifted(_in_double(block), -half), axis)
+            squares[kept] += squared_norms(shifted(block, -half), axis).ravel()
         norms, again = np.sqrt(squares), np.flatnonzero(_doubtful(squares, self.shape[axis]))
         if again.size:
             lines = _in_double(self.A[:, again] if axis == 0 else self.A[again])

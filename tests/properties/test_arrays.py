@@ -261,7 +261,7 @@ def test_products_of_hermitian_matrices_are_hermitian_and_others_are_not(dtype, 
     A = A + A.conj().T
     P = A @ A @ A
     check_hermitian(P)
-    for unit in (1e-30, 1.0, np.finfo(dtype).max / np.abs(P).max() / 2):
+    for unit in (1e-30, 1.0, np.finfo(dtype).max / 2 / max(1, np.abs(P).max())):
         check_hermitian(dtype(unit) * P)
     if n > 1:
         P[0, 1] += 5 * n**0.5 * np.finfo(dtype).eps * np.abs(P).max()

@@ -12,8 +12,8 @@ from lowrank.column_row import cr_multiply
 from lowrank.error_estimates import estimate_error, range_finder
 from lowrank.interpolative import interp_decomp
 from lowrank.linear_map import linear_map
-from lowrank.pseudo_inverse import penrose_residuals
 from lowrank.psd import nystrom
+from lowrank.pseudo_inverse import penrose_residuals
 from lowrank.skeleton import aca, cur
 from lowrank.sketching import randomized_svd
 from lowrank.svd import truncated_svd

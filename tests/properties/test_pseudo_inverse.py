@@ -9,7 +9,7 @@ from scipy import sparse
 from scipy.sparse.linalg import aslinearoperator
 
 from lowrank.pseudo_inverse import PinvInfo, best_factor, penrose_residuals, pinv, pinv_newton_schulz
-from tests.properties.matrices import HARD, any_matrix, assert_unchanged, double, eps
+from tests.properties.matrices import HARD, any_matrix, assert_unchanged, double, eps, long_matrix
 
 
 def kept_condition(A, rank):
@@ -161,3 +161,27 @@ def test_the_default_cut_off_follows_the_shorter_side(shape, hermitian, dtype):
         assert info.rank == rank and info.kept == (A[1, 1].real if rank == 2 else 1)
         best = best_factor(np.eye(shape[0], dtype=dtype), left=A)
         assert np.count_nonzero(best) == rank
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("m", [200, 100_000])
+def test_the_long_side_does_not_decide_what_is_zero(m, dtype):
+    """A condition of 2000 is no reason to drop anything, at any length; a column that depends on others is."""
+    for dependent, rank in ((False, 9), (True, 8)):
+        A = long_matrix(m, 2000, dtype, dependent)
+        for B in (A, A.T):
+            assert pinv(B, return_info=True)[1].rank == rank
+        X = best_factor(A @ np.ones((9, 1), dtype), left=A)
+        assert np.linalg.norm(A @ X - A @ np.ones((9, 1), dtype)) <= 200 * eps(A) * np.linalg.norm(A)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.complex64])
+def test_single_precision_is_fitted_as_well_as_in_double(kind):
+    """The factors are decomposed and applied in double; the exact answer for what is stored comes back in the dtype given."""
+    t = np.arange(20_000)
+    left = np.stack([np.ones(len(t)), t], axis=1).astype(kind)                 # condition 2e4
+    M = (double(left) @ [[3], [7]]).astype(kind)
+    expected = scipy.linalg.lstsq(double(left), double(M))[0]
+    for factor in (best_factor(M, left=left), best_factor(M.T, right=left.T).T, best_factor(aslinearoperator(M), left=left)):
+        assert factor.dtype == kind
+        np.testing.assert_allclose(factor, expected, rtol=4 * eps(left))

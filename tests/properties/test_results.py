@@ -29,6 +29,7 @@ SAMPLES = {
     "SubspaceBound": lambda: lowrank.wedin_bound(A, lowrank.truncated_svd(A, 2)),
     "ErrorEstimate": lambda: lowrank.estimate_error(A, lowrank.truncated_svd(A, 2), rng=0),
     "RangeBasis": lambda: lowrank.range_finder(A, rank=2, rng=0),
+    "SketchedSolution": lambda: lowrank.sketched_lstsq(A, A[:, 0], rng=0),
     "CRInfo": lambda: lowrank.cr_multiply(A, A.T, 2, return_info=True, rng=0)[1],
     "InterpolativeDecomposition": lambda: lowrank.interp_decomp(A, 2),
     "MaxVolume": lambda: lowrank.maxvol(A),

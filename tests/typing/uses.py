@@ -46,6 +46,17 @@ def use_products() -> None:
     lowrank.cr_weights(A, A.T, [0, 1, 2])
 
 
+def use_embeddings() -> None:
+    S: lowrank.Embedding = lowrank.subspace_embedding(count, 12, "sparse", nonzeros=2, rng=0)
+    assert S.shape == (3, 12) and (S @ A).shape == (3, 8) and np.allclose(S.toarray() @ A, S @ csr_array(A))
+    scores = lowrank.leverage_scores(A)
+    lowrank.subspace_embedding(9, np.int64(12), kind="rows", p=scores, rng=rng)
+    assert lowrank.embedding_distortion(lowrank.Embedding(np.eye(12)), A) < 1e-12
+    found: lowrank.SketchedSolution = lowrank.sketched_lstsq(A, A[:, :2], l=10, kind="gaussian", rtol=1e-12, max_iter=count, rng=0)
+    assert found.x.shape == (8, 2) and len(found.residual) == 2 and found.n_iter <= 3 and found.rank == 8
+    assert isinstance(found.converged, bool) and np.all(found.distance < 1)
+
+
 def use_columns_and_rows() -> None:
     chosen: lowrank.InterpolativeDecomposition = lowrank.interp_decomp(A, 3, f=2, method="qr", rng=0)
     columns, Z = chosen

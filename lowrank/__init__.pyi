@@ -11,6 +11,7 @@ from lowrank import (
     clipping as clipping,
     column_row as column_row,
     derivatives as derivatives,
+    embeddings as embeddings,
     equioscillation as equioscillation,
     error_estimates as error_estimates,
     estimators as estimators,
@@ -51,6 +52,14 @@ from lowrank.column_row import (
     CRInfo as CRInfo,
     cr_multiply as cr_multiply,
     cr_weights as cr_weights,
+)
+from lowrank.embeddings import (
+    Embedding as Embedding,
+    SketchedSolution as SketchedSolution,
+    embedding_distortion as embedding_distortion,
+    leverage_scores as leverage_scores,
+    sketched_lstsq as sketched_lstsq,
+    subspace_embedding as subspace_embedding,
 )
 from lowrank.equioscillation import (
     Alternation as Alternation,
@@ -167,6 +176,12 @@ __all__ = [
     "SubspaceBound",
     "wedin_bound",
     "randomized_svd",
+    "Embedding",
+    "embedding_distortion",
+    "leverage_scores",
+    "subspace_embedding",
+    "SketchedSolution",
+    "sketched_lstsq",
     "ErrorEstimate",
     "estimate_error",
     "RangeBasis",

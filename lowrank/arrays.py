@@ -172,7 +172,7 @@ def matching(G, name, A, other="A"):
 
 # %% book/foundations/arrays.ipynb: check_parameter
 def check_parameter(value, name, allowed, holds):
-    """check_number, but a number of another library than NumPy stays as it is."""
+    """check_number, but a number that is traced, or a tensor, stays as it is."""
     foreign = is_array_api_obj(value) and not is_numpy_array(value) and not value.ndim
     if foreign and compiling():
         return value
@@ -183,7 +183,7 @@ def check_parameter(value, name, allowed, holds):
         if foreign:                                         # without a value
             return value
         raise
-    return value if foreign else number
+    return value if hasattr(value, "requires_grad") else number
 
 
 # %% book/foundations/arrays.ipynb: quiet
@@ -227,7 +227,7 @@ def exponent_of(peak):
 
 def shifted(X, e):
     """X * 2**e, exact while the result is a normal number; X itself where e is 0."""
-    if not np.any(e):
+    if not (e if type(e) is int else np.any(e)):
         return X
     one, half = X.real.dtype.type(1), np.asarray(e) // 2
     with np.errstate(under="ignore"):               # what underflows is below eps of the rest

@@ -9,7 +9,6 @@ from lowrank.simplex_maps import entmax, softmax, sparsemax
 from lowrank.topk import soft_topk, soft_topk_vjp, topk_temperature
 from tests.properties.libraries import needs
 
-pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.filterwarnings("ignore:Dynamo detected")]   # of gradcheck and Dynamo
 torch_only = needs("torch")
 jax_only = needs("jax")
 METHODS = ("laplace", "sigmoid", "subset", "sparse", "expclip")

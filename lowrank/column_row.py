@@ -12,7 +12,14 @@ from collections import namedtuple
 import numpy as np
 
 from lowrank.arguments import as_generator, check_choice, check_count, check_indices
-from lowrank.arrays import double_norm, exponent_of, safe_divisor, safe_norms, shifted
+from lowrank.arrays import (
+    check_finite,
+    double_norm,
+    exponent_of,
+    safe_divisor,
+    safe_norms,
+    shifted,
+)
 from lowrank.linear_map import linear_map
 from lowrank.pseudo_inverse import best_factor
 
@@ -247,8 +254,8 @@ def cr_weights(A, B, indices):
     Raises
     ------
     ValueError
-        Shapes that do not fit, NaN or Inf, or indices that are empty, repeated
-        or out of range.
+        Shapes that do not fit, NaN or Inf, also in A B; or indices that are empty,
+        repeated or out of range.
     TypeError
         A dtype without meaning, or indices that are no integers.
 
@@ -275,4 +282,5 @@ def cr_weights(A, B, indices):
     C, R = C / c, R / r
     G = (C.conj().T @ C) * (R.conj().T @ R).conj()
     h = np.sum(A.adjoint_apply(C).conj() * B.apply(R), axis=0)
+    check_finite(h, "the product of A and B, on the chosen terms,")
     return best_factor(h[:, None], left=G)[:, 0] / (c * r)[0]

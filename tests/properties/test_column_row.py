@@ -213,3 +213,10 @@ def test_the_error_of_long_float32_factors():
         P, info = cr_multiply(kind(A), kind(A.T), 50, return_info=True, rng=0)
         np.testing.assert_allclose(P, 10_000, rtol=1e-5)
         assert info.rms_error < 1e-3 * 20_000
+
+
+def test_a_product_that_overflows_is_named():
+    A = np.ones((4, 3))
+    A[1, 2] = 1.5e308
+    with pytest.raises(ValueError, match="the product of A and B, on the chosen terms, contains 0 NaN and"):
+        cr_weights(A, A.T, [0, 1])

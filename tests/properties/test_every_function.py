@@ -1,5 +1,7 @@
 """What holds for every public function: a user's np.seterr disturbs none, and none ends where gesdd does."""
 
+import inspect
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -7,7 +9,7 @@ import scipy.linalg
 import lowrank as lr
 
 
-def calls(A):
+def calls(A, rng=0):
     """name -> a call of every public function of matrices, for a real matrix A with more rows than columns."""
     n = A.shape[1]
     top = np.abs(A).max() or 1
@@ -23,35 +25,39 @@ def calls(A):
         "pinv hermitian": lambda: lr.pinv(S, hermitian=True),
         "best_factor": lambda: lr.best_factor(A, left=A[:, :2], right=A[:2]),
         "pinv_newton_schulz": lambda: lr.pinv_newton_schulz(A),
+        "embedding_distortion": lambda: lr.embedding_distortion(lr.subspace_embedding(24, len(A), rng=rng), A),
+        "leverage_scores": lambda: lr.leverage_scores(A),
+        "subspace_embedding": lambda: lr.subspace_embedding(24, len(A), rng=rng),
+        "sketched_lstsq": lambda: lr.sketched_lstsq(A, A[:, 0], rng=rng),
         "choose_rank": lambda: lr.choose_rank(A, A[:, 0] + top / 8),
         "hard_threshold": lambda: lr.hard_threshold(A.shape),
         "signal_rank": lambda: lr.signal_rank(A),
         "wedin_bound": lambda: lr.wedin_bound(A, lr.truncated_svd(A, 2)),
         "truncated_svd": lambda: lr.truncated_svd(A, 2),
         "truncated_svd tol": lambda: lr.truncated_svd(A, tol=0.1),
-        "randomized_svd": lambda: lr.randomized_svd(A, 2, rng=0),
-        "randomized_svd krylov": lambda: lr.randomized_svd(A, 2, method="krylov", rng=0),
-        "estimate_error": lambda: lr.estimate_error(A, G, rng=0),
-        "estimate_error 2": lambda: lr.estimate_error(A, G, norm=2, rng=0),
-        "range_finder": lambda: lr.range_finder(A, tol=0.1, rng=0),
-        "range_finder rank": lambda: lr.range_finder(A, rank=2, rng=0),
-        "cr_multiply": lambda: lr.cr_multiply(A, A.T, 2, return_info=True, rng=0),
+        "randomized_svd": lambda: lr.randomized_svd(A, 2, rng=rng),
+        "randomized_svd krylov": lambda: lr.randomized_svd(A, 2, method="krylov", rng=rng),
+        "estimate_error": lambda: lr.estimate_error(A, G, rng=rng),
+        "estimate_error 2": lambda: lr.estimate_error(A, G, norm=2, rng=rng),
+        "range_finder": lambda: lr.range_finder(A, tol=0.1, rng=rng),
+        "range_finder rank": lambda: lr.range_finder(A, rank=2, rng=rng),
+        "cr_multiply": lambda: lr.cr_multiply(A, A.T, 2, return_info=True, rng=rng),
         "cr_multiply topk": lambda: lr.cr_multiply(A, A.T, 2, method="topk", return_info=True),
         "cr_weights": lambda: lr.cr_weights(A, A.T, [0, 1]),
         "interp_decomp": lambda: lr.interp_decomp(A, 2),
-        "interp_decomp sketch": lambda: lr.interp_decomp(A, 2, method="sketch", rng=0),
-        "interp_decomp tol": lambda: lr.interp_decomp(A, tol=0.1, method="sketch", rng=0),
+        "interp_decomp sketch": lambda: lr.interp_decomp(A, 2, method="sketch", rng=rng),
+        "interp_decomp tol": lambda: lr.interp_decomp(A, tol=0.1, method="sketch", rng=rng),
         "maxvol": lambda: lr.maxvol(A),
-        "cur": lambda: lr.cur(A, 2, rng=0),
-        "cur deim": lambda: lr.cur(A, 2, select="deim", rng=0),
-        "cur leverage": lambda: lr.cur(A, 2, select="leverage", core="cross", rng=0),
-        "cur ridge": lambda: lr.cur(A, 2, select="ridge", rng=0),
-        "cur norm": lambda: lr.cur(A, 2, select="norm", rng=0),
-        "aca": lambda: lr.aca(A, tol=0.1, rng=0),
-        "rpcholesky": lambda: lr.rpcholesky(S, 2, rng=0),
-        "nystrom": lambda: lr.nystrom(S, 2, rng=0),
-        "CURIndex": lambda: lr.CURIndex.fit(A, 2),
-        "CURIndex query": lambda: lr.CURIndex.fit(A, 2).query(x[:2], 3),
+        "cur": lambda: lr.cur(A, 2, rng=rng),
+        "cur deim": lambda: lr.cur(A, 2, select="deim", rng=rng),
+        "cur leverage": lambda: lr.cur(A, 2, select="leverage", core="cross", rng=rng),
+        "cur ridge": lambda: lr.cur(A, 2, select="ridge", rng=rng),
+        "cur norm": lambda: lr.cur(A, 2, select="norm", rng=rng),
+        "aca": lambda: lr.aca(A, tol=0.1, rng=rng),
+        "rpcholesky": lambda: lr.rpcholesky(S, 2, rng=rng),
+        "nystrom": lambda: lr.nystrom(S, 2, rng=rng),
+        "CURIndex": lambda: lr.CURIndex.fit(A, 2, rng=rng),
+        "CURIndex query": lambda: lr.CURIndex.fit(A, 2, rng=rng).query(x[:2], 3),
         "remez": lambda: lr.remez(exp, 3),
         "alternation_points": lambda: lr.alternation_points(exp, np.cos, 2),
         "pade_step": lambda: lr.pade_step(5),
@@ -72,7 +78,7 @@ def calls(A):
         "mclip": lambda: lr.mclip(A, 0.5),
         "mstep": lambda: lr.mstep(A, 0.5),
         "spectral_norm": lambda: lr.spectral_norm(A),
-        "spectral_norm power": lambda: lr.spectral_norm(A, method="power", rng=0),
+        "spectral_norm power": lambda: lr.spectral_norm(A, method="power", rng=rng),
         "spectral_norm_grad": lambda: lr.spectral_norm_grad(A),
         "nuclear_norm": lambda: lr.nuclear_norm(A),
         "nuclear_norm_grad": lambda: lr.nuclear_norm_grad(A),
@@ -106,8 +112,6 @@ def extreme():
 
 
 NAMES = sorted(calls(ordinary()))
-NAMES = [name for name in NAMES if name.split()[0] not in ("CURIndex", "choose_rank", "estimate_error", "range_finder",
-                                                             "randomized_svd", "wedin_bound")]
 
 
 def outcome(call):
@@ -168,6 +172,21 @@ def test_where_gesdd_fails_gesvd_answers(name, monkeypatch):
         np.testing.assert_allclose(found.reconstruct(), expected.reconstruct(), rtol=1e-6, atol=1e-6)
     elif name in ("pinv", "msign svd", "spectral_norm", "nuclear_norm", "best_factor"):
         equal(found, expected, 1e-6)
+
+
+def takes_rng(name):
+    function = getattr(lr, name.split()[0])
+    return "rng" in inspect.signature(getattr(function, "fit", function)).parameters
+
+
+@pytest.mark.parametrize("name", [name for name in calls(ordinary()) if name != "Muon" and takes_rng(name)])
+def test_the_older_kind_of_generator_is_taken(name):
+    """A RandomState, as scikit-learn hands it on: its state decides, and the global one is left alone."""
+    A, before = ordinary(), np.random.get_state()[1].copy()
+    first, second = (calls(A, np.random.RandomState(3))[name]() for _ in range(2))
+    equal(first, second, 0)
+    assert np.array_equal(np.random.get_state()[1], before)
+    calls(A, np.random.Generator(np.random.MT19937(3)))[name]()
 
 
 def test_the_list_is_complete():

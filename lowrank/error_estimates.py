@@ -83,7 +83,7 @@ class ErrorEstimate(namedtuple("ErrorEstimate", "estimate bound confidence")):
     __slots__ = ()
 
 
-@np.errstate(under="ignore")
+@np.errstate(over="ignore", under="ignore")
 def estimate_error(A, approx, *, n_probe=10, norm="fro", confidence=0.999, rng=None):
     r"""Estimate and bound norm(A - approx) from a few products.
 
@@ -109,7 +109,7 @@ def estimate_error(A, approx, *, n_probe=10, norm="fro", confidence=0.999, rng=N
         Named tuple of three floats. For ``norm="fro"`` the square of
         ``estimate`` is unbiased; for ``norm=2`` ``estimate`` is a lower bound
         that always holds. ``bound`` is an upper bound that fails with
-        probability at most ``1 - confidence``.
+        probability at most ``1 - confidence``; inf where it overflows.
 
     Raises
     ------
@@ -206,7 +206,7 @@ class RangeBasis(namedtuple("RangeBasis", "Q error bound passes")):
 
 
 # %% book/low_rank/error_estimates.ipynb: range_finder
-@np.errstate(under="ignore")
+@np.errstate(over="ignore", under="ignore")
 def range_finder(A, *, rank=None, tol=None, rng=None):
     r"""Orthonormal Q with few columns and norm(A - Q Q^H A, "fro") small.
 

@@ -400,6 +400,8 @@ class _SparseMap(DenseMap):
 
     def __init__(self, A, name):
         super().__init__(_summed(A, name), name)
+        peak = peak_of(self.A.data[None]).item()
+        self.exponent = _unit(peak, self.dtype) if np.isfinite(peak) else None
         single = self.dtype.char in "fF"
         self.B = _in_double(self.A) if single and _longest_line(self.A) > _PIECE else self.A
 

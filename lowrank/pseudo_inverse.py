@@ -52,6 +52,17 @@ def _relative(D, whole):
     return math.inf if math.isnan(value) else value
 
 
+# %% book/low_rank/pseudo_inverse.ipynb: penrose_residuals
+def _asymmetry(B, C):
+    """norm(P^H - P) / norm(P) for P = B C, which is small or, where B is tall, taken as small."""
+    k = B.shape[1]
+    if len(B) > 2 * k:
+        R = np.linalg.qr(np.hstack([B, adjoint(C)]), mode="r")
+        B, C = R[:, :k], adjoint(R[:, k:])
+    P = B @ C
+    return _relative(adjoint(P) - P, P)
+
+
 @np.errstate(all="ignore")
 def penrose_residuals(A, X):
     r"""How far X is from A^+: norm(A X A - A) / norm(A) and its three companions.
@@ -79,7 +90,7 @@ def penrose_residuals(A, X):
 
     Notes
     -----
-    One pass over A, which is stored as an array; O(m n (m + n)) operations.
+    One pass over A, which is stored as an array; O(m n min(m, n)) operations, O(m n) numbers.
     Derived in :ref:`pseudo-inverse-penrose`, :prf:ref:`penrose-conditions`; Penrose (1955).
 
     Examples
@@ -98,10 +109,14 @@ def penrose_residuals(A, X):
     A, unit = A.dense(), A.unscale
     f = exponent_of(peak_of(X)).item()
     X = shifted(X, -f)
-    AX, XA = A @ X, X @ A
-    AXA, XAX = shifted(unit(AX), f) @ A, shifted(unit(XA), f) @ X
+    if A.shape[0] <= A.shape[1]:
+        AX = shifted(unit(A @ X), f)
+        AXA, XAX = AX @ A, X @ AX
+    else:
+        XA = shifted(unit(X @ A), f)
+        AXA, XAX = A @ XA, XA @ X
     return PenroseResiduals(_relative(AXA - A, A), _relative(XAX - X, X),
-                            _relative(adjoint(AX) - AX, AX), _relative(adjoint(XA) - XA, XA))
+                            _asymmetry(A, X), _asymmetry(X, A))
 
 
 # %% book/low_rank/pseudo_inverse.ipynb: orthogonal_parts

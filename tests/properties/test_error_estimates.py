@@ -261,3 +261,14 @@ def test_a_wide_operator_costs_products_of_its_short_side():
                               rmatmat=lambda Y: calls.append(Y.shape[1]) or A.T @ Y)
     found = range_finder(operator, tol=0.2, rng=0)
     assert sum(calls) <= 60 and found.bound <= 0.2 * np.linalg.norm(A) * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array])
+def test_one_entry_at_the_end_of_the_range(kind):
+    A = random_matrix(8, (12, 9), 9, np.float64, 1.0)
+    A[3, 4] = 1.5e308
+    for norm in ("fro", 2):
+        estimate, bound, _ = estimate_error(kind(A), np.zeros_like(A), norm=norm, rng=0)
+        assert estimate > 1e307 and bound >= 1.5e308 * (1 - 1e-14)
+    found = range_finder(kind(A), tol=0.1, rng=0)
+    assert found.Q.shape == (12, 1) and abs(found.Q[3, 0]) == 1 and found.bound < 1.5e302

@@ -7,11 +7,11 @@ Generated from book/low_rank/svd.ipynb; edit the chapter.
 """
 
 import numpy as np
-from scipy import linalg
+from scipy import linalg, sparse
 
 from lowrank.arguments import gaussian_matrix, rank_or_tol
 from lowrank.arrays import as_matrix, exponent_of, peak_of, shifted, thin_svd
-from lowrank.linear_map import Factored, linear_map
+from lowrank.linear_map import Factored, OperatorMap, linear_map
 
 __all__ = ["TruncatedSVD", "truncated_svd"]
 
@@ -57,6 +57,58 @@ def rank_for_tol(s, tol):
     return max(1, int(np.sum(tails > tol * tails[..., :1], axis=-1).max(initial=0)))
 
 
+# %% book/low_rank/svd.ipynb: _combined
+def _combined(C, rows):
+    """C rows, for a real C."""
+    return C.astype(rows.dtype) @ rows
+
+
+class _Rows:
+    """Vectors as the rows of an array that grows."""
+
+    def __init__(self, length, dtype):
+        self.array, self.count = np.empty((64, length), dtype), 0
+
+    @property
+    def rows(self):
+        """All of them."""
+        return self.array[:self.count]
+
+    def append(self, x):
+        """One more."""
+        if self.count == len(self.array):
+            self.array = np.concatenate([self.array, np.empty_like(self.array)])
+        self.array[self.count] = x
+        self.count += 1
+
+    def replace(self, first, X):
+        """These rows in place of all from `first` on."""
+        self.count = first + len(X)
+        self.array[first:self.count] = X
+
+
+# %% book/low_rank/svd.ipynb: _eps
+def _eps(A):
+    """The round-off unit of the dtype in which a linear map computes."""
+    return float(np.finfo(A.dtype).eps)
+
+
+def _length(x):
+    """The 2-norm of a vector."""
+    return float(np.vdot(x, x).real)**0.5
+
+
+def _remainder(w, basis):
+    """What is left of w without its part in the span of orthonormal rows, and its length."""
+    Q, length = basis.rows, _length(w)
+    for _ in range(3):
+        w = w - (Q @ w.conj()).conj() @ Q
+        before, length = length, _length(w)
+        if length > 0.7 * before:
+            break
+    return w, length
+
+
 # %% book/low_rank/svd.ipynb: project
 def project(Q, X):
     """Q^H X. (BLAS is faster with the thin matrix on the left.)"""
@@ -72,6 +124,7 @@ def _basis_of(W):
     """Orthonormal columns with the range of W; a single column has no need of LAPACK."""
     if W.shape[1] > 1 or not W.any():
         return linalg.qr(W, mode="economic", check_finite=False)[0]
+    W = shifted(W, -exponent_of(peak_of(W)).item())         # squares of 1e-30 are no numbers
     return W / np.linalg.norm(W)
 
 
@@ -89,116 +142,296 @@ def orthogonalise(W, Q):
     return X, C, project(X, W)
 
 
-# %% book/low_rank/svd.ipynb: _Bidiagonal
-class _Bidiagonal:
-    """A V = U B and A^H U = V B^H + X R E^H, for a linear map A with m >= n.
+# %% book/low_rank/svd.ipynb: _Chain
+class _Chain:
+    """A V = U B and A^H U = V B^H + v [0 ... 0 r], V and v being the last rows of a basis."""
 
-    The first p columns of U and V are in use, the last block of U begins at `last`, and
-    `columns` counts the columns that A was multiplied by.
-    """
-
-    def __init__(self, A, size, width):
-        (m, n), dtype = A.shape, A.dtype
-        self.A, self.width, self.rng = A, width, np.random.default_rng(0)
-        self.U, self.V = np.zeros((m, size), dtype, "F"), np.zeros((n, size), dtype, "F")
-        self.B = np.zeros((size, size), dtype)
-        self.p = self.last = self.columns = 0
-        self.X = self.fresh_block()
-
-    def fresh_block(self):
-        """Gaussian directions orthogonal to V."""
-        G = gaussian_matrix(self.rng, (len(self.V), self.width), self.V.dtype)
-        return orthogonalise(G, self.V[:, :self.p])[0]
+    def __init__(self, A, start, basis, ends, tiny):
+        self.A, self.basis, self.ends, self.tiny = A, basis, ends, tiny
+        self.left, self.first, self.eps = _Rows(A.shape[0], A.dtype), basis.count, _eps(A)
+        self.alphas, self.columns, self.r, self.closed = [], [], np.empty(0), False
+        basis.append(start)
 
     def step(self):
-        """One more block in each basis: one product with A and one with A^H."""
-        p, q = self.p, self.p + self.width
-        U, C, R = orthogonalise(self.A.apply(self.X), self.U[:, :p])
-        self.U[:, p:q], self.V[:, p:q] = U, self.X
-        self.B[:p, p:q], self.B[p:q, p:q] = C, R
-        self.p, self.last, self.columns = q, p, self.columns + self.width
-        self.X, _, self.R = orthogonalise(self.A.adjoint_apply(U), self.V[:, :q])
+        """One product with A and one with A^H; a vector that is round-off closes the chain."""
+        v, beta = self.basis.rows[-1], 0.0
+        u = self.A.apply(v[:, None])[:, 0] - _combined(self.r, self.left.rows[-len(self.r):])
+        u, alpha = self._normal(u, self.ends)
+        if alpha and self.basis.count < self.A.shape[1]:
+            w = self.A.adjoint_apply(u[:, None])[:, 0] - alpha * v
+            w, beta = self._normal(w, self.basis)
+        if beta:
+            self.basis.append(w)
+        self.left.append(u)
+        self.alphas.append(alpha)
+        self.columns.append(self.r)
+        self.r, self.closed = np.array([beta]), not beta
 
-    @property
-    def full(self):
-        """Whether there is no room for another block."""
-        return self.p + self.width > len(self.B)
-
-
-# %% book/low_rank/svd.ipynb: _GolubKahan
-class _GolubKahan(_Bidiagonal):
-    """The same with its approximate triples, and with restarts from some of them."""
-
-    def triples(self):
-        """P, s, Qh with A (V Q) = (U P) diag(s), and the residual of each."""
-        P, s, Qh = thin_svd(self.B[:self.p, :self.p])
-        return P, s, Qh, np.linalg.norm(self.R @ P[self.last:], axis=0)
-
-    def restart(self, P, s, Qh, k):
-        """Keep the first k triples, and X."""
-        U = combine(self.U[:, :self.p], P[:, :k])
-        V = combine(self.V[:, :self.p], Qh[:k].conj().T)
-        self.keep(U, s[:k], V.conj().T)
-
-    def keep(self, U, s, Vh):
-        """Go on from these triples."""
-        self.p, self.last = len(s), 0
-        self.U[:, :self.p], self.V[:, :self.p] = U, Vh.conj().T
-        self.B[:] = 0
-        self.B[:self.p, :self.p] = np.diag(s)
-
-    def look_again(self, P, s, Qh, k):
-        """Keep the first k triples, and a fresh block that is orthogonal to all of V."""
-        X = self.fresh_block()
-        self.restart(P, s, Qh, k)
-        self.X = X
+    def _normal(self, x, basis):
+        """What is left of x, of length 1, and the length that it had; 0 if that is round-off."""
+        x, length = _remainder(x, basis) if basis.count else (x, _length(x))
+        self.tiny = max(self.tiny, 4 * self.eps * length)
+        return (x / length, length) if length > self.tiny else (0 * x, 0.0)
 
 
-# %% book/low_rank/svd.ipynb: _room
-def _room(rank, n):
-    """Columns of a block, and of the two bases, for so many triples."""
-    width = 1 if rank < 24 else 4 if rank < 80 else 8
-    return width, min(max(3 * rank, rank + 48), n - max(width, 4))
+# %% book/low_rank/svd.ipynb: _Triples
+class _Triples(_Chain):
+    """A chain and its approximate triples."""
+
+    def B(self):
+        """The projected matrix, upper triangular."""
+        B = np.diag(self.alphas)
+        for j, r in enumerate(self.columns):
+            B[j - len(r):j, j] = r
+        return B
+
+    def values(self):
+        """s and Q of B = P S Q^T, and the residual of each triple."""
+        if max(map(len, self.columns)) > 1:                          # after a restart
+            P, s, Qt = thin_svd(self.B())
+            return s, Qt.T, self.r[-1] * np.abs(P[-1])
+        alpha, beta = np.array(self.alphas), np.concatenate(self.columns)
+        squares = alpha**2
+        squares[1:] += beta**2
+        squares, Q = linalg.eigh_tridiagonal(squares, alpha[:-1] * beta, check_finite=False)
+        s, Q = np.sqrt(np.maximum(squares[::-1], 0)), Q[:, ::-1]
+        return s, Q, self.r[-1] * alpha[-1] * np.abs(Q[-1]) / np.maximum(s, self.eps**4)
+
+    def triples(self, s, Q):
+        """U, s, Vh of the leading triples with these approximate s and Q."""
+        B, k = self.B(), len(s)
+        Q = Q[:, :k] if s[-1] > 0.01 * s[0] else thin_svd(B)[2][:k].T
+        P, s, Wt = thin_svd(B @ Q)
+        right = self.basis.rows[self.first:self.first + len(B)]
+        return TruncatedSVD(_combined(P.T, self.left.rows).T, s, _combined(Wt @ Q.T, right).conj())
 
 
-def _columns_ahead(before, p, residual, goal):
-    """How many more columns until the residual is at its goal, going by the last two looks."""
-    if before is None or not goal < residual < before[1]:
-        return p / 5
-    rate = np.log(before[1] / residual) / (p - before[0])           # they fall by a factor a step
-    return min(0.9 * np.log(residual / goal) / rate, p / 2)
+# %% book/low_rank/svd.ipynb: _LongChain
+class _LongChain(_Triples):
+    """A chain that can be restarted from some of its triples."""
+
+    def restart(self, k):
+        """Forget all but the k leading triples, and v; their s."""
+        P, s, Qt = thin_svd(self.B())
+        right, v = self.basis.rows[self.first:-1], self.basis.rows[-1:].copy()
+        self.basis.replace(self.first, np.vstack([_combined(Qt[:k], right), v]))
+        self.left.replace(0, _combined(P[:, :k].T, self.left.rows))
+        self.alphas, self.columns, self.r = [*s[:k]], [np.empty(0)] * k, self.r[-1] * P[-1, :k]
+        return s[:k]
 
 
-# %% book/low_rank/svd.ipynb: _lanczos
-def _lanczos(A, rank, start=None, budget=np.inf):
-    """The leading triples of a linear map with m >= n, or None beyond `budget` columns."""
-    eps, (width, size) = np.finfo(A.dtype).eps, _room(rank, A.shape[1])
-    K = _GolubKahan(A, size, width)
-    if start is not None:
-        K.keep(*start)
-        K.X = K.fresh_block()
-    due, before, seen = max(rank + width, 3 * rank // 2), None, None
-    while True:
-        while K.p < due and not K.full:
-            K.step()
-        P, s, Qh, residuals = K.triples()
-        goal, residual = 8 * eps * s[0], residuals[:rank].max()
-        if residual <= goal:
-            if seen is None or np.abs(s[:rank] - seen).max() > 8 * goal:
-                K.width, seen = max(width, 4), s[:rank]
-                K.look_again(P, s, Qh, rank)
-                due, before = rank + 2 * K.width, None
-                continue
-            if residuals[rank] <= max(goal, 0.5 * (s[rank - 1] - s[rank])):     # it has settled
-                K.restart(P, s, Qh, rank)
-                return TruncatedSVD(K.U[:, :rank], s[:rank], K.V[:, :rank].conj().T)
-        if K.columns > budget:
-            return None
-        ahead = _columns_ahead(before, K.p, residual, goal)
-        before = None if K.full else (K.p, residual)
-        if K.full:
-            K.restart(P, s, Qh, rank + (size - rank) // 2)
-        due = K.p + max(ahead, 1)
+# %% book/low_rank/svd.ipynb: _Look
+class _Look(_LongChain):
+    """A chain that asks whether a singular value of sigma or more is left."""
+
+    def expect(self, sigma, n, delta=1e-3):
+        """Begin with the components that its vectors would have, over the first of them."""
+        self.sigma, self.most = sigma, 2 * n / (np.pi * delta**2)
+        self.c, self.d, self.total, self.missed = 1.0, np.empty(0), 1.0, False
+        return self
+
+    def step(self):
+        """A step of the chain, and the next two components; closed where the answer is clear."""
+        super().step()
+        alpha, beta = self.alphas[-1], self.r[-1]
+        left = self.sigma * self.c - self.columns[-1] @ self.d
+        d = left / alpha if alpha else np.inf
+        right = self.sigma * d - alpha * self.c if alpha else left
+        self.missed = left < 0 or right < 0 or (right == 0 and beta > 0)
+        self.c, self.d = right / beta if beta else np.inf, np.array([d])
+        self.total += self.c**2
+        self.closed = self.closed or self.missed or self.total > self.most
+
+    def restart(self, k):
+        """The components in the vectors that a restart keeps."""
+        s = super().restart(k)
+        self.d = self.sigma * self.r * self.c / (self.sigma**2 - s**2)
+        self.total = np.sum((s * self.d / self.sigma)**2) + self.c**2
+
+
+# %% book/low_rank/svd.ipynb: _columns_ahead
+def _columns_ahead(q, ratio):
+    """How many more columns until the last entry of q has fallen by a factor."""
+    tail, most = np.abs(q[-4:]), max(8, len(q) // 4)
+    if not 0 < tail[-1] < tail.max():
+        return most
+    rate = np.log(tail.max() / tail[-1]) / (len(tail) - 1 - tail.argmax())
+    return int(min(1 + 0.85 * np.log(ratio) / rate, most))
+
+
+def _is_function(A):
+    """Whether products come from a function, whose accuracy has to be measured."""
+    return isinstance(getattr(A, "parent", A), OperatorMap)
+
+
+def _noise(A, v):
+    """The relative error of A v, from A v and 3 A (v / 3)."""
+    Av = A.apply(v)
+    return _length(Av - 3 * A.apply(v / 3)) / (_length(Av) or 1.0) / 2**0.5
+
+
+class _TooSlow(Exception):
+    """Products cost more than the direct way."""
+
+
+# %% book/low_rank/svd.ipynb: _Bases
+class _Bases:
+    """What chains for a linear map with m >= n leave behind: bases, and the triples found."""
+
+    def __init__(self, A):
+        (m, n), dtype = A.shape, A.dtype
+        self.A, self.accuracy, self.measured = A, 8 * _eps(A), False
+        self.rng = np.random.default_rng(0)
+        self.basis, self.ends = _Rows(n, dtype), _Rows(m, dtype)
+        self.found = TruncatedSVD(np.empty((m, 0), dtype), np.empty(0), np.empty((0, n), dtype))
+
+    def fresh_chain(self, kind=_LongChain):
+        """A chain from a random vector that is orthogonal to the basis."""
+        v = gaussian_matrix(self.rng, self.A.shape[1:], self.A.dtype)
+        v, length = _remainder(v, self.basis)
+        tiny = self.accuracy / 2 * self.found.s.max(initial=0)
+        return kind(self.A, v / length, self.basis, self.ends, tiny)
+
+    def end(self, chain):
+        """Give the last v of a chain back, and keep its last u as the one that leads out."""
+        if not chain.closed:
+            self.basis.count -= 1
+            self.ends.append(chain.left.rows[-1])
+
+    def forget(self):
+        """Keep of all bases what was found."""
+        self.basis.replace(0, self.found.Vh.conj())
+        self.ends.count = 0
+
+
+# %% book/low_rank/svd.ipynb: _Growth
+class _Growth(_Bases):
+    """Bases, and a budget of columns to make them grow."""
+
+    def __init__(self, A, budget):
+        super().__init__(A)
+        self.budget = budget
+
+    def grow(self, chain, columns):
+        """Steps of a chain, with restarts where it becomes too long."""
+        longest = max(64 + 4 * len(self.found.s), 2**25 // sum(self.A.shape))
+        for _ in range(columns):
+            if chain.closed:
+                return
+            if self.budget <= 0:
+                raise _TooSlow
+            if len(chain.alphas) >= longest:
+                chain.restart(longest // 2)
+            chain.step()
+            self.budget -= 1
+
+    def complete(self):
+        """Whether a second look finds nothing above the last one."""
+        left, s = self.A.shape[1] - self.basis.count, self.found.s
+        if not left:
+            return True
+        look = self.fresh_chain(_Look).expect(s[-1] + 2 * self.accuracy * s[0], left)
+        self.grow(look, left)
+        if look.missed:
+            self.forget()
+        return not look.missed
+
+
+# %% book/low_rank/svd.ipynb: _Search
+class _Search(_Growth):
+    """Which triples are among the leading ones, as many as need(s) says."""
+
+    def __init__(self, A, need, budget):
+        super().__init__(A, budget)
+        self.need = need
+
+    def wanted(self, chain, s, Q, residuals):
+        """How many triples of a chain are needed, and how many columns they lack."""
+        both = np.sort(np.append(self.found.s, s))[::-1]
+        k, goal = self.need(both), self.accuracy * both[0]
+        larger = np.sum(self.found.s[:, None] > s - 2 * goal, axis=0) + np.arange(len(s))
+        w = int(np.sum(larger < k))
+        if chain.closed:
+            return w, 0
+        if w + len(self.found.s) < k:
+            return w, max(k - w - len(self.found.s), len(s) // 2)
+        if residuals[:w].max(initial=0) > goal:
+            worst = residuals[:w].argmax()
+            return w, _columns_ahead(Q[:, worst], residuals[worst] / goal)
+        sigma = both[k - 1] + 4 * goal
+        missing = np.sum(residuals[w:]**2 / (sigma**2 - s[w:]**2)) > 1
+        return w, 1 + len(s) // 10 if missing else 0
+
+    def take_over(self, new):
+        """Join triples to those found, and keep the leading ones."""
+        U, s, Vh = (np.concatenate(pair, axis) for *pair, axis in zip(self.found, new, (1, 0, 0)))
+        order = np.argsort(-s, kind="stable")
+        order = order[:self.need(s[order])]
+        self.found = TruncatedSVD(U[:, order], s[order], Vh[order])
+
+
+# %% book/low_rank/svd.ipynb: _Leading
+class _Leading(_Search):
+    """The leading triples of a linear map with m >= n."""
+
+    def run(self):
+        """Grow chains until the triples that they leave are enough, and nothing is missed."""
+        self.converge(self.fresh_chain())
+        while self.need(self.found.s) > len(self.found.s) or not self.complete():
+            self.converge(self.fresh_chain())
+        return self.found
+
+    def converge(self, chain):
+        """Grow a chain until its leading triples are exact, and take these over."""
+        more = 5 * (self.need(self.found.s) - len(self.found.s)) // 4 + 8
+        while more:
+            self.grow(chain, more)
+            s, Q, residuals = chain.values()
+            self.measure(chain, Q)
+            w, more = self.wanted(chain, s, Q, residuals)
+        self.end(chain)
+        if w:
+            self.take_over(chain.triples(s[:w], Q))
+
+    def measure(self, chain, Q):
+        """Ask for no more than the products of a function can give."""
+        if _is_function(self.A) and not self.measured:
+            rows = chain.basis.rows[chain.first:chain.first + len(Q)]
+            self.accuracy = max(self.accuracy, 2 * _noise(self.A, _combined(Q[:, :1].T, rows).T))
+            self.measured = True
+
+
+# %% book/low_rank/svd.ipynb: _mended
+def _mended(A, Vh):
+    """U, s, Vh from the span of right singular vectors: a product, and a small SVD."""
+    Q, R = linalg.qr(A.apply(Vh.conj().T), mode="economic", overwrite_a=True, check_finite=False)
+    P, s, Wh = thin_svd(R)
+    return TruncatedSVD(combine(Q, P), s, Wh @ Vh)
+
+
+def _check_adjoint(A, found, accuracy):
+    """Refuse a function whose adjoint is another one's."""
+    if not _is_function(A):
+        return
+    U, s, Vh = found
+    r = np.random.default_rng(1).standard_normal((len(s), 1)).astype(U.dtype)
+    left = A.apply(Vh.conj().T @ r) - U @ (s[:, None] * r)
+    right = A.adjoint_apply(U @ r) - Vh.conj().T @ (s[:, None] * r)
+    residual = max(_length(left), _length(right)) / (_length(r) * s[0] or 1.0)
+    if residual > (allowed := 4 * accuracy * A.shape[1]**0.5):
+        raise np.linalg.LinAlgError(
+            f"{A.name}: products with it and with its adjoint do not belong together; relative to "
+            f"the largest singular value they differ by {residual:.1e}, allowed is {allowed:.1e}")
+
+
+def _from_products(A, need, budget):
+    """As many leading triples as need(s) says, by chains; m >= n."""
+    search = _Leading(A, need, budget)
+    found = search.run()
+    if found.s[-1] <= 0.01 * found.s[0]:
+        found = _mended(A, found.Vh)
+    _check_adjoint(A, found, search.accuracy)
+    return found
 
 
 # %% book/low_rank/svd.ipynb: _direct_is_better
@@ -208,45 +441,84 @@ def _direct_is_better(shape, rank):
     return rank > n / 6 or n <= 40 or n <= 200 and m * n <= 2**24
 
 
+def _sparse_gram(A):
+    """A^H A of a sparse matrix, up to a power of two, or None where it costs too much."""
+    S = A.A if hasattr(A, "A") else A.parent.A.conj().T
+    if not sparse.issparse(S) or 4 * S.shape[1] > S.shape[0] or S.shape[1] > 1000:
+        return None
+    S = S.tocsr() * 2.0**-exponent_of(peak_of(S.data[None])).item()
+    if np.sum(np.diff(S.indptr).astype(float)**2) > 500 * S.nnz:
+        return None
+    return (S.conj().T @ S).toarray()
+
+
+def _by_gram(A, rank, G):
+    """The leading triples by eigenvectors of A^H A, or None where squares lose too much."""
+    n = A.shape[1]
+    squares, V = linalg.eigh(G, subset_by_index=(n - rank, n - 1), check_finite=False)
+    return _mended(A, V.conj().T) if squares[0] >= 0.01 * squares[-1] else None
+
+
+# %% book/low_rank/svd.ipynb: _needed
+def _needed(A, rank, tol, most):
+    """The function that says how many terms a list of singular values asks for."""
+    if rank is not None:
+        return lambda s: rank
+    total = np.sum(A.column_norms().astype(np.float64)**2)
+
+    def need(s):
+        enough = np.cumsum(np.append(0, s)**2) >= (1 - tol**2) * total
+        k = max(1, int(enough.argmax())) if enough.any() else max(len(s) + 1, 16)
+        if k > most:
+            raise _TooSlow
+        return min(k, A.shape[1])
+
+    return need
+
+
 def _flipped(result):
     """The decomposition of the adjoint."""
     return TruncatedSVD(result.Vh.conj().T, result.s, result.U.conj().T)
 
 
-def _leading(A, rank, start=None):
-    """The leading triples of a linear map by iteration, or None where the direct way is better."""
+def _all_at_once(A, rank, tol):
+    """The leading triples of an array, by LAPACK."""
+    with A.in_memory():
+        U, s, Vh = thin_svd(A.dense())
+    r = rank_for_tol(s, tol) if rank is None else rank
+    return TruncatedSVD(U[:, :r], s[:r], Vh[:r])
+
+
+# %% book/low_rank/svd.ipynb: _by_iteration
+def _by_iteration(A, rank, tol, fits):
+    """The leading triples from products, or None where the direct way is better."""
+    n = A.shape[1]
+    G = None if rank is None else _sparse_gram(A)
+    found = None if G is None else _by_gram(A, rank, G)
+    try:
+        return found or _from_products(A, _needed(A, rank, tol, n // 6 if fits else n),
+                                       n // 2 if fits else 4 * n)
+    except _TooSlow:
+        if not fits:
+            raise np.linalg.LinAlgError(
+                f"{A.name}: the leading singular values lie too close together to be found from "
+                "products; try another rank") from None
+    D = A.dense()
+    return None if rank is None else _by_gram(A, rank, D.conj().T @ D)
+
+
+def _leading(A, rank, tol):
+    """The leading triples of a linear map with m >= n, by the way that suits it."""
     m, n = A.shape
-    if _direct_is_better(A.shape, rank):
-        return None
-    if m < n:
-        found = _leading(A.adjoint, rank, start and _flipped(start))
-        return found and _flipped(found)
-    found = _lanczos(A, rank, start, budget=n if m * n <= 2**26 else 1000 * n)
-    if found is None and m * n > 2**26:
-        raise np.linalg.LinAlgError(f"{A.name}: the {rank} largest singular values lie too close "
-                                    "together to be found from products; try another rank")
-    return found
-
-
-# %% book/low_rank/svd.ipynb: _grown
-def _grown(A, tol):
-    """As many triples as an error of tol norm(A) takes, or None where the direct way is better."""
-    if tol < 64 * np.finfo(A.dtype).eps**0.5 or _direct_is_better(A.shape, 1):
-        return None
-    total = np.sum(A.column_norms().astype(np.float64)**2)
-    most = min(A.shape) // (10 if A.shape[0] * A.shape[1] <= 2**26 else 6)
-    rank, found = min(16, most), None
-    while True:
-        found = _leading(A, rank, found)
-        if found is None:
-            return None
-        left = total - np.cumsum(found.s.astype(np.float64)**2)
-        if left[-1] <= tol**2 * total:
-            r = int(np.argmax(left <= tol**2 * total)) + 1
-            return TruncatedSVD(found.U[:, :r], found.s[:r], found.Vh[:r])
-        if rank == most:
-            return None
-        rank = min(2 * rank, most)
+    fits = m * n <= 2**26 or type(getattr(A, "parent", A).A) is np.ndarray
+    smallest = 64 * _eps(A)**0.5
+    every = tol is not None and tol < smallest
+    if every and not fits:
+        raise np.linalg.LinAlgError(
+            f"{A.name} is {m} x {n}, and tol = {tol} asks for all of its singular values; allowed "
+            f"is an array, or tol >= {smallest:.1e}, or m n <= 2^26")
+    direct = fits and (every or _direct_is_better(A.shape, rank or 1))
+    return not direct and _by_iteration(A, rank, tol, fits) or _all_at_once(A, rank, tol)
 
 
 # %% book/low_rank/svd.ipynb: _stacked
@@ -266,7 +538,7 @@ def _stacked(A, rank, tol):
 
 
 # %% book/low_rank/svd.ipynb: truncated_svd
-@np.errstate(under="ignore")
+@np.errstate(all="ignore")
 def truncated_svd(A, rank=None, *, tol=None):
     r"""The best approximation of low rank: the B that minimises norm(A - B) with rank(B) <= rank.
 
@@ -299,7 +571,8 @@ def truncated_svd(A, rank=None, *, tol=None):
     TypeError
         A dtype without meaning, or a LinearOperator without adjoint.
     numpy.linalg.LinAlgError
-        No convergence, where m n is too large for all singular values to be computed.
+        No convergence, where m n is too large for all singular values to be computed; a
+        LinearOperator whose adjoint belongs to another one.
 
     See Also
     --------
@@ -313,15 +586,21 @@ def truncated_svd(A, rank=None, *, tol=None):
     matrix of rank r has a smaller one.
 
     All singular values are computed, O(m n min(m, n)), if r > min(m, n) / 6, if the matrix is
-    small (min(m, n) <= 40, or <= 200 and m n <= 2^24), and for tol < 64 eps^0.5. Otherwise a
-    block Golub-Kahan iteration, from a fixed start, multiplies by blocks of 1 (r < 24), 4
-    (r < 80) or 8 columns, each with one pass over A for A X and one for A^H Y. Typically it
-    needs 2 r to 5 r columns, and O((m + n) max(3 r, r + 48)) numbers of memory. If it needs
-    more than min(m, n) columns and m n <= 2^26, all singular values are computed. With tol
-    there is one pass more, for the norms of the columns (n products for a LinearOperator).
+    small (min(m, n) <= 40, or <= 200 and m n <= 2^24), and for tol < 64 eps^0.5, unless m n > 2^26
+    and A is no array. Otherwise chains of Golub and Kahan, from a fixed start, multiply one
+    vector at a time with A and with A^H, typically 1.5 r + 20 to 4 r + 30 times each. They keep
+    that many numbers times m + n, and are restarted beyond max(64 + 4 r, 2^25 / (m + n))
+    columns. If they need more than min(m, n) / 2 columns and A is an array or m n <= 2^26, and for
+    a sparse matrix with one short side, eigenvectors of the smaller of A^H A and A A^H are
+    taken where s_r >= 0.1 s_1, and all singular values where not. With tol there is one pass
+    more, for the norms of the columns (min(m, n) products for a LinearOperator).
+
+    A second look makes sure that no copy of a singular value was missed; its risk is 0.001.
+    The products of a LinearOperator may be less accurate than its dtype. Their accuracy is
+    measured, and then residuals are small multiples of that.
 
     Derived in :ref:`svd-truncated`: :prf:ref:`eckart-young-mirsky`, :prf:ref:`golub-kahan`,
-    :prf:ref:`residual-certificate`; after Golub and Kahan (1965).
+    :prf:ref:`residual-certificate`, :prf:ref:`no-room`; after Golub and Kahan (1965).
 
     Examples
     --------
@@ -342,11 +621,8 @@ def truncated_svd(A, rank=None, *, tol=None):
         return _stacked(A, rank, tol)
     A = linear_map(A)
     rank, tol = rank_or_tol(rank, tol, A.shape)
-    found = _grown(A, tol) if rank is None else _leading(A, rank)
-    if found is None:
-        U, s, Vh = thin_svd(A.dense())
-        r = rank_for_tol(s, tol) if rank is None else rank
-        found = U[:, :r], s[:r], Vh[:r]
-    U, s, Vh = found
+    wide = A.shape[0] < A.shape[1]
+    found = _leading(A.adjoint if wide else A, rank, tol)
+    U, s, Vh = _flipped(found) if wide else found
     U, Vh = fix_signs(U, Vh)
-    return TruncatedSVD(U, A.unscale(s), Vh)
+    return TruncatedSVD(U, A.unscale(s.astype(U.real.dtype)), Vh)

@@ -36,6 +36,8 @@ _CHAPTERS = [
     "estimators",
     "arguments",
     "arrays",
+    "autograd",
+    "derivatives",
     "linear_map",
 ]
 
@@ -131,7 +133,7 @@ _HOME = {
     "RPCholeskyFeatures": "estimators",
 }
 
-_EXTRA = {"estimators": "sklearn"}  # modules that need more than the package requires
+_EXTRA = {"estimators": "sklearn", "autograd": "torch"}  # modules that need more than the package requires
 
 __all__ = [name for name, module in _HOME.items() if module not in _EXTRA]
 

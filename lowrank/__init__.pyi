@@ -6,9 +6,11 @@ Generated from _toc.yml and the chapters; edit those.
 from lowrank import (
     arguments as arguments,
     arrays as arrays,
+    autograd as autograd,
     choosing_rank as choosing_rank,
     clipping as clipping,
     column_row as column_row,
+    derivatives as derivatives,
     embeddings as embeddings,
     equioscillation as equioscillation,
     error_estimates as error_estimates,

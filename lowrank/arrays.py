@@ -8,10 +8,11 @@ by itself.
 Generated from book/foundations/arrays.ipynb; edit the chapter.
 """
 
-from functools import reduce
+import sys
+from functools import reduce, wraps
 
 import numpy as np
-from array_api_compat import array_namespace, is_array_api_obj, is_numpy_array
+from array_api_compat import array_namespace, device, is_array_api_obj, is_numpy_array
 from scipy import linalg
 
 from lowrank.arguments import check_number, check_tol
@@ -83,9 +84,17 @@ def wide(A):
     return (adjoint(A), adjoint) if A.shape[-2] > A.shape[-1] else (A, lambda X: X)
 
 
-# %% book/foundations/arrays.ipynb: may_hold
+# %% book/foundations/arrays.ipynb: compiling
+def compiling():
+    """Whether PyTorch compiles the calling function: then arrays have no values."""
+    torch = sys.modules.get("torch")
+    return torch is not None and torch.compiler.is_compiling()
+
+
 def may_hold(condition):
     """Whether a condition may hold: bool(condition), and True where a tracer has no value."""
+    if compiling() and not isinstance(condition, bool):
+        return True
     try:
         return bool(condition)
     except (TypeError, RuntimeError):           # JAX raises the first, PyTorch the second
@@ -111,6 +120,8 @@ def _not_finite(x, name):
 
 def check_finite(x, name):
     """Refuse NaN and Inf, where there are values to look at."""
+    if compiling():
+        return
     xp = array_namespace(x)
     with np.errstate(all="ignore"):
         finite = may_hold(is_bounded(x)) or may_hold(xp.all(xp.isfinite(x)))
@@ -161,15 +172,30 @@ def matching(G, name, A, other="A"):
 
 # %% book/foundations/arrays.ipynb: check_parameter
 def check_parameter(value, name, allowed, holds):
-    """check_number, but a number without a value, or to be differentiated, stays as it is."""
+    """check_number, but a number that is traced, or a tensor, stays as it is."""
+    foreign = is_array_api_obj(value) and not is_numpy_array(value) and not value.ndim
+    if foreign and compiling():
+        return value
     seen = value.detach() if hasattr(value, "detach") else value
     try:
         number = check_number(seen, name, allowed, holds)
     except (TypeError, RuntimeError):
-        if is_numpy_array(value) or not is_array_api_obj(value) or value.ndim:
-            raise
-        return value
-    return value if getattr(value, "requires_grad", False) else number
+        if foreign:                                         # without a value
+            return value
+        raise
+    return value if hasattr(value, "requires_grad") else number
+
+
+# %% book/foundations/arrays.ipynb: quiet
+def quiet(function):
+    """The function, without the floating-point warnings and errors of NumPy."""
+    @wraps(function)
+    def silent(*args, **kwargs):
+        if compiling():
+            return function(*args, **kwargs)
+        with np.errstate(all="ignore"):
+            return function(*args, **kwargs)
+    return silent
 
 
 # %% book/foundations/arrays.ipynb: peak_of
@@ -177,7 +203,7 @@ def peak_of(A):
     """Largest absolute real or imaginary part of each matrix, of shape (..., 1, 1)."""
     xp = array_namespace(A)
     if 0 in A.shape[-2:]:
-        A = xp.zeros((*A.shape[:-2], 1, 1), dtype=A.dtype, device=A.device)
+        A = xp.zeros((*A.shape[:-2], 1, 1), dtype=A.dtype, device=device(A))
     is_complex = xp.isdtype(A.dtype, "complex floating")
     parts = (xp.real(A), xp.imag(A)) if is_complex else (A,)
     ends = [(xp.max(part, axis=(-2, -1), keepdims=True),

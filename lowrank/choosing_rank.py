@@ -18,6 +18,7 @@ from lowrank.arrays import (
     adjoint,
     as_matrix,
     cut_off,
+    double_norm,
     exponent_of,
     finite_peak,
     peak_of,
@@ -45,10 +46,9 @@ __all__ = [
 def _curves(s, C, rest):
     """norm(b - A x_r) and norm(x_r), r = 0, ..., len(s), from C = U^H b and norm(b - U C)."""
     C, s = np.abs(C).astype(float), s[:, None].astype(float)
-    with np.errstate(over="ignore", under="ignore"):
-        energies = np.concatenate([C**2, np.asarray(rest, float)[None]**2])
-        residuals = np.sqrt(np.cumsum(energies[::-1], axis=0)[::-1])
-        norms = np.sqrt(np.cumsum((C / s)**2, axis=0))
+    energies = np.concatenate([C**2, np.asarray(rest, float)[None]**2])
+    residuals = np.sqrt(np.cumsum(energies[::-1], axis=0)[::-1])
+    norms = np.sqrt(np.cumsum((C / s)**2, axis=0))
     return residuals, np.concatenate([np.zeros_like(norms, shape=(1, C.shape[1])), norms])
 
 
@@ -124,6 +124,7 @@ def _rank_limit(method, max_rank, shape, rank):
 
 
 # %% book/low_rank/choosing_rank.ipynb: choose_rank
+@np.errstate(all="ignore")
 def choose_rank(A, b, method="gcv", *, noise=None, safety=None, max_rank=None, rtol=None):
     r"""The truncated solution of A x = b whose rank fits the noise in b = A x + e.
 
@@ -200,16 +201,15 @@ def choose_rank(A, b, method="gcv", *, noise=None, safety=None, max_rank=None, r
     B = shifted(B, -f)
     C = adjoint(U) @ B
     residuals, norms = _curves(s, C, np.sqrt(squared_norms(B - U @ C, 0))[0])
-    with np.errstate(over="ignore", under="ignore"):
-        scores = _scores(method, residuals, norms * float(s.max(initial=0)), m,
-                         np.ldexp(most, -f), round_off(shape, np.finfo(C.dtype).eps))
-        rank = _chosen(method, scores[:limit + 1], noise)
-        scores[limit + 1:] = np.inf
-        terms = np.where(np.arange(len(s))[:, None] < rank, C / s[:, None], 0)
-        scores = shifted(scores, f) if method == "gcv" else scores
-        curves = shifted(residuals, f), shifted(norms, f - e), scores
-        x = unscale_inverse(adjoint(Vh) @ terms, e - f)
-        curves = [curve.astype(x.real.dtype) for curve in curves]
+    scores = _scores(method, residuals, norms * float(s.max(initial=0)), m,
+                     np.ldexp(most, -f), round_off(shape, np.finfo(C.dtype).eps))
+    rank = _chosen(method, scores[:limit + 1], noise)
+    scores[limit + 1:] = np.inf
+    terms = np.where(np.arange(len(s))[:, None] < rank, C / s[:, None], 0)
+    scores = shifted(scores, f) if method == "gcv" else scores
+    curves = shifted(residuals, f), shifted(norms, f - e), scores
+    x = unscale_inverse(adjoint(Vh) @ terms, e - f)
+    curves = [curve.astype(x.real.dtype) for curve in curves]
     if single:
         return RankChoice(x[:, 0], int(rank[0]), *(curve[:, 0] for curve in curves))
     return RankChoice(x, rank, *curves)
@@ -300,6 +300,7 @@ class SignalRank(namedtuple("SignalRank", "rank threshold noise edge s")):
     __slots__ = ()
 
 
+@np.errstate(all="ignore")
 def signal_rank(A, noise=None):
     r"""How many singular values of a matrix in white noise to keep, for the smallest error.
 
@@ -352,14 +353,13 @@ def signal_rank(A, noise=None):
     e = exponent_of(finite_peak(A, "A")).item()
     s = singular_values(shifted(A, -e))
     root = math.sqrt(max(A.shape))
-    with np.errstate(over="ignore", under="ignore"):
-        if noise is None:
-            noise = float(np.ldexp(np.median(s) / (root * _noise_median(A.shape)), e))
-        threshold = hard_threshold(A.shape, noise)
-        zero = cut_off(None, A) * float(s[0])
-        rank = int(np.sum(s > max(np.ldexp(threshold, -e), zero)))
-        edge = (1 + math.sqrt(min(A.shape) / max(A.shape))) * root * float(noise)
-        return SignalRank(rank, threshold, float(noise), edge, shifted(s, e))
+    if noise is None:
+        noise = float(np.ldexp(np.median(s) / (root * _noise_median(A.shape)), e))
+    threshold = hard_threshold(A.shape, noise)
+    zero = cut_off(None, A) * float(s[0])
+    rank = int(np.sum(s > max(np.ldexp(threshold, -e), zero)))
+    edge = (1 + math.sqrt(min(A.shape) / max(A.shape))) * root * float(noise)
+    return SignalRank(rank, threshold, float(noise), edge, shifted(s, e))
 
 
 # %% book/low_rank/choosing_rank.ipynb: SubspaceBound
@@ -381,13 +381,18 @@ class SubspaceBound(namedtuple("SubspaceBound", "bound residual gap")):
     __slots__ = ()
 
 
+def _norm(X, norm):
+    """The spectral norm, 2, or the Frobenius norm, "fro", of a matrix."""
+    return float(singular_values(X)[0]) if norm == 2 else double_norm(X)
+
+
 def _defect(Q, name, norm):
     """norm(Q^H Q - I), small."""
-    D = adjoint(Q) @ Q - np.eye(Q.shape[1])
-    if not np.abs(D).max() <= 0.01:
+    defect = _norm(adjoint(Q) @ Q - np.eye(Q.shape[1]), norm)
+    if not defect <= 0.01:
         raise ValueError(f"the columns of {name} are not orthonormal: {name}^H {name} differs "
-                         f"from I by {np.abs(D).max():.1e}; allowed is 0.01")
-    return np.linalg.norm(D, norm)
+                         f"from I by {defect:.1e}; allowed is 0.01")
+    return defect
 
 
 def _triples(svd, shape):
@@ -403,6 +408,7 @@ def _triples(svd, shape):
 
 
 # %% book/low_rank/choosing_rank.ipynb: wedin_bound
+@np.errstate(all="ignore")
 def wedin_bound(A, svd, *, rest=None, norm=2):
     r"""A bound for the angles between computed singular subspaces of A and the true ones.
 
@@ -460,15 +466,15 @@ def wedin_bound(A, svd, *, rest=None, norm=2):
     scale = A.exponent or 0
     s = shifted(s, -scale)
     if rest is None:
-        rest = float(np.linalg.norm(A.dense() - (U * s) @ adjoint(V), 2))
+        rest = _norm(A.dense() - (U * s) @ adjoint(V), 2)
     else:
         rest = check_number(rest, "rest", "a number with 0 <= rest < inf",
                             lambda value: 0 <= value < math.inf)
         rest = float(np.ldexp(rest, -scale))
     eps = float(np.finfo(AV.dtype).eps)
     defect = max(_defect(U, "U", norm), _defect(V, "V", norm)) + math.sqrt(max(A.shape)) * eps
-    residual = max(float(np.linalg.norm(X, norm)) for X in (AV - U * s, AU - V * s))
-    residual += 2 * float(defect) * (2 * float(s.max()) + rest)
+    residual = max(_norm(X, norm) for X in (AV - U * s, AU - V * s))
+    residual += 2 * defect * (2 * float(s.max()) + rest)
     gap = float(s.min()) - rest
     most = 1.0 if norm == 2 else math.sqrt(len(s))
     bound = min(most, residual / gap) if gap > 0 else most

@@ -33,8 +33,7 @@ __all__ = ["svfun", "mclip", "mstep", "svfun_jvp", "svfun_vjp"]
 # %% book/matrix_sign/clipping.ipynb: _values
 def _values(f, s, c, name="f"):
     """f(c s), which must be real, finite and of the shape of s."""
-    with np.errstate(all="ignore"):                         # Inf and NaN are refused below
-        y = f(s * c)
+    y = f(s * c)
     if getattr(y, "shape", None) != s.shape:
         raise ValueError(f"{name} maps an array of shape {tuple(s.shape)} to {y!r:.60}; "
                          "allowed is a function that acts on every entry of an array")
@@ -47,6 +46,7 @@ def _values(f, s, c, name="f"):
 
 
 # %% book/matrix_sign/clipping.ipynb: svfun
+@np.errstate(all="ignore")
 def svfun(A, f, *, rtol=None):
     r"""U f(S) V^H for A = U S V^H: the function f of the singular values of A.
 
@@ -126,8 +126,7 @@ def _block_form(A, t, sign):
 def _split(A, t, S, method, sign):
     """mstep and mclip of a wide A at t, in the units of A."""
     xp, unit = array_namespace(A), power_of_two(peak_of(A))
-    with np.errstate(over="ignore"):
-        t = xp.clip(t / unit, max=4 * math.prod(A.shape[-2:])**0.5)         # above 2 s_1 / unit
+    t = xp.clip(t / unit, max=4 * math.prod(A.shape[-2:])**0.5)         # above 2 s_1 / unit
     X = A / unit
     step, clip = _polar_form(X, t, S, sign) if method == "msign" else _block_form(X, t, sign)
     return step, clip * unit
@@ -178,6 +177,7 @@ def _by_signs(f, A, *arguments):
 
 
 # %% book/matrix_sign/clipping.ipynb: mclip
+@np.errstate(all="ignore")
 def mclip(A, lo=0.0, hi=1.0, *, method="auto", schedule=None, tol=None, rtol=None):
     r"""U min(max(S, lo), hi) V^H for A = U S V^H; with lo = 0 the nearest X, norm(X, 2) <= hi.
 
@@ -253,6 +253,7 @@ def mclip(A, lo=0.0, hi=1.0, *, method="auto", schedule=None, tol=None, rtol=Non
     return _by_signs(_clip, A, lo, hi, method, sign)
 
 
+@np.errstate(all="ignore")
 def mstep(A, threshold=1.0, *, method="auto", schedule=None, tol=None, rtol=None):
     r"""The sum of u_i v_i^H over s_i > threshold, for A = U S V^H.
 
@@ -331,6 +332,7 @@ def _of_function(f, df, s, c, rtol):
 
 
 # %% book/matrix_sign/clipping.ipynb: svfun_jvp
+@np.errstate(all="ignore")
 def svfun_jvp(A, dA, f, df, *, rtol=None):
     r"""The derivative of A -> svfun(A, f) in the direction dA, safe at equal singular values.
 
@@ -377,6 +379,7 @@ def svfun_jvp(A, dA, f, df, *, rtol=None):
     return derivative_by_multipliers(A, dA, "dA", rtol, partial(_of_function, f, df))
 
 
+@np.errstate(all="ignore")
 def svfun_vjp(A, G, f, df, *, rtol=None):
     r"""The gradient of A -> Re tr(G^H svfun(A, f)), for training through singular values.
 

@@ -12,8 +12,16 @@ from collections import namedtuple
 import numpy as np
 
 from lowrank.arguments import as_generator, check_choice, check_count, check_indices
-from lowrank.arrays import exponent_of, safe_divisor, safe_norms, shifted
+from lowrank.arrays import (
+    check_finite,
+    double_norm,
+    exponent_of,
+    safe_divisor,
+    safe_norms,
+    shifted,
+)
 from lowrank.linear_map import linear_map
+from lowrank.pseudo_inverse import best_factor
 
 __all__ = ["CRInfo", "cr_multiply", "cr_weights"]
 
@@ -31,8 +39,7 @@ def _operands(A, B):
 # %% book/low_rank/column_row.ipynb: _term_sizes
 def _term_sizes(A, B):
     """2**-e |a_i| |b_i| in double precision, the largest of them near 1, and e."""
-    with np.errstate(under="ignore"):
-        sizes = A.column_norms().astype(np.float64) * B.row_norms()
+    sizes = A.column_norms().astype(np.float64) * B.row_norms()
     e = exponent_of(sizes.max()).item()
     return shifted(sizes, -e), e + (A.exponent or 0) + (B.exponent or 0)
 
@@ -40,8 +47,7 @@ def _term_sizes(A, B):
 # %% book/low_rank/column_row.ipynb: _optimal_probabilities
 def _optimal_probabilities(sizes):
     """In proportion to the sizes; uniform where all of them are 0."""
-    with np.errstate(under="ignore"):
-        return sizes / sizes.sum() if sizes.any() else np.full(len(sizes), 1 / len(sizes))
+    return sizes / sizes.sum() if sizes.any() else np.full(len(sizes), 1 / len(sizes))
 
 
 # %% book/low_rank/column_row.ipynb: _check_probabilities
@@ -53,9 +59,8 @@ def _check_probabilities(p, sizes):
     if p.shape != sizes.shape or not (np.isfinite(p) & (p >= 0)).all() or not p.any():
         raise ValueError(f"p is {p!r:.60}; "
                          f"allowed are {len(sizes)} finite numbers >= 0, not all of them 0")
-    with np.errstate(under="ignore"):
-        p = p.astype(np.float64) / p.max()
-        p /= p.sum()
+    p = p.astype(np.float64) / p.max()
+    p /= p.sum()
     biased = np.flatnonzero((p == 0) & (sizes > 0))
     if biased.size:
         raise ValueError(f"p is 0 for {biased.size} terms that are not 0, the first of them "
@@ -92,9 +97,10 @@ def _product_norm2(A, B, e):
         slices = _slices(n, max(m, n, q))
         columns_of_AhA = (shifted(A.adjoint_apply(A.columns(J)), shift) for J in slices)
         columns_of_BBh = (shifted(B.apply(B.rows(J).conj().T), shift) for J in slices)
-        return sum(np.vdot(X, Y).real for X, Y in zip(columns_of_BBh, columns_of_AhA))
+        return sum(np.sum(X.conj() * Y, dtype=np.result_type(X, np.float64)).real
+                   for X, Y in zip(columns_of_BBh, columns_of_AhA))
     slices = _slices(q, max(m, n))
-    return sum(np.linalg.norm(shifted(A.apply(B.columns(J)), shift))**2 for J in slices)
+    return sum(double_norm(shifted(A.apply(B.columns(J)), shift))**2 for J in slices)
 
 
 def _rms_error(A, B, e, sizes, p, k):
@@ -110,7 +116,7 @@ def _distance(A, B, P, e):
     shift = (A.exponent or 0) + (B.exponent or 0) - e
     blocks = (shifted(A.apply(B.columns(J)), shift) - shifted(P[:, J], -e)
               for J in _slices(B.shape[1], max(A.shape)))
-    return np.sqrt(sum(np.linalg.norm(D)**2 for D in blocks))
+    return np.sqrt(sum(double_norm(D)**2 for D in blocks))
 
 
 # %% book/low_rank/column_row.ipynb: CRInfo
@@ -124,6 +130,7 @@ class CRInfo(namedtuple("CRInfo", "indices weights rms_error")):
 
 
 # %% book/low_rank/column_row.ipynb: cr_multiply
+@np.errstate(all="ignore")
 def cr_multiply(A, B, k, *, method="sample", p=None, return_info=False, rng=None):
     r"""Approximate A B by k of its terms, sum over i in J of d_i A[:, i] B[i, :].
 
@@ -174,8 +181,8 @@ def cr_multiply(A, B, k, *, method="sample", p=None, return_info=False, rng=None
 
     Notes
     -----
-    One pass over each matrix for the norms (n products with unit vectors for a
-    LinearOperator A, q for B), at most one more for the chosen columns and rows;
+    One pass over each matrix for the norms (for a LinearOperator, min(m, n) products
+    with unit vectors for A, min(n, q) for B), at most one more for the chosen columns and rows;
     O(n log n) work for the choice, then a product with inner dimension at most
     min(k, n). ``rms_error`` costs as much as A B, or about n**2 (m + q)
     multiplications if those are fewer ("sample"), in blocks: one more pass over
@@ -214,17 +221,17 @@ def cr_multiply(A, B, k, *, method="sample", p=None, return_info=False, rng=None
     else:
         p = _optimal_probabilities(sizes) if p is None else _check_probabilities(p, sizes)
         J, weights = _draw(p, k, as_generator(rng))
-    with np.errstate(under="ignore"):
-        C, R = A._columns(J), B._rows(J)            # the norms have seen and checked every entry
-        product = (C if method == "topk" else C * weights.astype(C.real.dtype)) @ R
-        if not return_info:
-            return product
-        error = (_distance(A, B, product, e) if method == "topk" else
-                 _rms_error(A, B, e, sizes, p, k))
-        return product, CRInfo(J, weights, float(shifted(np.float64(error), e)))
+    C, R = A._columns(J), B._rows(J)            # the norms have seen and checked every entry
+    product = (C if method == "topk" else C * weights.astype(C.real.dtype)) @ R
+    if not return_info:
+        return product
+    error = (_distance(A, B, product, e) if method == "topk" else
+             _rms_error(A, B, e, sizes, p, k))
+    return product, CRInfo(J, weights, float(shifted(np.float64(error), e)))
 
 
 # %% book/low_rank/column_row.ipynb: cr_weights
+@np.errstate(all="ignore")
 def cr_weights(A, B, indices):
     r"""The weights d that minimise norm(A B - A[:, indices] diag(d) B[indices], "fro").
 
@@ -247,8 +254,8 @@ def cr_weights(A, B, indices):
     Raises
     ------
     ValueError
-        Shapes that do not fit, NaN or Inf, or indices that are empty, repeated
-        or out of range.
+        Shapes that do not fit, NaN or Inf, also in A B; or indices that are empty,
+        repeated or out of range.
     TypeError
         A dtype without meaning, or indices that are no integers.
 
@@ -275,5 +282,5 @@ def cr_weights(A, B, indices):
     C, R = C / c, R / r
     G = (C.conj().T @ C) * (R.conj().T @ R).conj()
     h = np.sum(A.adjoint_apply(C).conj() * B.apply(R), axis=0)
-    cut = max(*A.shape, *B.shape) * np.finfo(G.dtype).eps
-    return np.linalg.lstsq(G, h, rcond=cut)[0] / (c * r)[0]
+    check_finite(h, "the product of A and B, on the chosen terms,")
+    return best_factor(h[:, None], left=G)[:, 0] / (c * r)[0]

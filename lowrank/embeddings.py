@@ -27,6 +27,7 @@ from lowrank.arrays import (
     peak_of,
     safe_divisor,
     shifted,
+    singular_values,
     thin_svd,
     work_dtype,
 )
@@ -157,7 +158,7 @@ def embedding_distortion(S, A):
     0.5
     """
     W = _range_basis(A)
-    s = np.linalg.svd(S @ W, compute_uv=False)
+    s = singular_values(S @ W)
     lost = W.shape[1] > len(s)
     return max(np.abs(s - 1).max(initial=0).item(), float(lost))
 

@@ -20,7 +20,7 @@ from lowrank.arguments import (
     gaussian_matrix,
     rank_or_tol,
 )
-from lowrank.arrays import shifted
+from lowrank.arrays import double_norm, safe_norms, shifted, singular_values
 from lowrank.linear_map import OperatorMap, linear_map
 from lowrank.sketching import lu_basis, orthonormal_basis, sketch_range, within_range
 from lowrank.svd import combine, orthogonalise, project
@@ -62,7 +62,7 @@ def bound_over_estimate(n_probe, dtype, delta):
 def _frobenius(D, Y, delta):
     """Estimate and bound of norm(D, "fro")."""
     probes = Y.shape[1]
-    estimate = np.linalg.norm(Y) / np.sqrt(probes)
+    estimate = double_norm(Y) / np.sqrt(probes)
     return estimate, estimate * bound_over_estimate(probes, D.dtype, delta)
 
 
@@ -72,8 +72,8 @@ def _spectral(D, Y, delta):
     tau = np.sqrt(-np.log1p(-p)) if D.dtype.kind == "c" else np.sqrt(2) * erfinv(p)
     Q, R = np.linalg.qr(Y)
     B = D.adjoint_apply(Q)
-    lower = np.linalg.norm(B, 2)
-    return lower, max(lower, np.sqrt(np.linalg.norm(B @ R, axis=0).max() / tau))
+    lower = singular_values(B)[0]
+    return lower, max(lower, np.sqrt(safe_norms(B @ R, 0).max() / tau))
 
 
 # %% book/low_rank/error_estimates.ipynb: ErrorEstimate
@@ -83,6 +83,7 @@ class ErrorEstimate(namedtuple("ErrorEstimate", "estimate bound confidence")):
     __slots__ = ()
 
 
+@np.errstate(over="ignore", under="ignore")
 def estimate_error(A, approx, *, n_probe=10, norm="fro", confidence=0.999, rng=None):
     r"""Estimate and bound norm(A - approx) from a few products.
 
@@ -108,7 +109,7 @@ def estimate_error(A, approx, *, n_probe=10, norm="fro", confidence=0.999, rng=N
         Named tuple of three floats. For ``norm="fro"`` the square of
         ``estimate`` is unbiased; for ``norm=2`` ``estimate`` is a lower bound
         that always holds. ``bound`` is an upper bound that fails with
-        probability at most ``1 - confidence``.
+        probability at most ``1 - confidence``; inf where it overflows.
 
     Raises
     ------
@@ -149,16 +150,21 @@ def estimate_error(A, approx, *, n_probe=10, norm="fro", confidence=0.999, rng=N
     return ErrorEstimate(float(D.unscale(estimate)), float(D.unscale(bound)), confidence)
 
 
-# %% book/low_rank/error_estimates.ipynb: _EnergyMeter
+# %% book/low_rank/error_estimates.ipynb: _blind_energy
+def _blind_energy(M):
+    """The part 2 N u = N eps of the energy by which rounding may move the captured one."""
+    return M.terms * float(np.finfo(M.dtype).eps)
+
+
 class _EnergyMeter:
     """error = norm(A - Q Q^H A, "fro") as a difference of energies, a bound for it, norm(A)."""
 
     def __init__(self, M):
         self.total = float(np.linalg.norm(M.column_norms()))
-        self.round_off = (max(M.shape) * float(np.finfo(M.dtype).eps))**0.5 * self.total
+        self.round_off = _blind_energy(M)**0.5 * self.total
 
     def __call__(self, Q, Bh):
-        captured = float(np.linalg.norm(Bh))
+        captured = double_norm(Bh)
         error = max(self.total - captured, 0)**0.5 * (self.total + captured)**0.5
         return error, float(np.hypot(error, self.round_off)), self.total
 
@@ -171,8 +177,8 @@ class _ProbeMeter:
         self.size, self.factor = probes**0.5, bound_over_estimate(probes, M.dtype, delta)
 
     def __call__(self, Q, Bh):
-        error = float(np.linalg.norm(self.Y - combine(Q, project(Q, self.Y)))) / self.size
-        return error, self.factor * error, float(np.hypot(np.linalg.norm(Bh), error))
+        error = double_norm(self.Y - combine(Q, project(Q, self.Y))) / self.size
+        return error, self.factor * error, float(np.hypot(double_norm(Bh), error))
 
 
 # %% book/low_rank/error_estimates.ipynb: _grow
@@ -200,6 +206,7 @@ class RangeBasis(namedtuple("RangeBasis", "Q error bound passes")):
 
 
 # %% book/low_rank/error_estimates.ipynb: range_finder
+@np.errstate(over="ignore", under="ignore")
 def range_finder(A, *, rank=None, tol=None, rng=None):
     r"""Orthonormal Q with few columns and norm(A - Q Q^H A, "fro") small.
 
@@ -236,9 +243,10 @@ def range_finder(A, *, rank=None, tol=None, rng=None):
     With `rank`: 10 columns more and two power iterations, 7 passes over A, one of them for 30
     probes. With `tol`: 2 passes a round, with 16 columns in the first and as many as there are
     already in each other; 1 for the norm of A or the probes; 2 for a power iteration.
-    If tol^2 > 10 max(m, n) eps the error is a difference of energies, and the bound exceeds it
-    by no more than rounding may have taken: nothing depends on chance (but the norm of a
-    LinearOperator costs n products). Below, both come from the probes.
+    If tol^2 > 10 N eps the error is a difference of energies, and the bound adds N eps norm(A)^2
+    to its square for rounding: nothing depends on chance (but the norm of a LinearOperator
+    costs min(m, n) products). Below, both come from the probes. Here N is max(m, n), and at
+    most 2048 in single precision unless A is a LinearOperator.
     O((m + n) k) numbers of memory for k columns. Derived in :ref:`error-estimates-tolerance`:
     :prf:ref:`best-in-subspace`, :prf:ref:`pass-never-loses`, :prf:ref:`frobenius-bound`.
 
@@ -260,7 +268,7 @@ def range_finder(A, *, rank=None, tol=None, rng=None):
         meter, passes = _ProbeMeter(M, rng), 7
         Q = orthonormal_basis(sketch_range(M, min(rank + 10, *M.shape), 2, rng))
     else:
-        meter = _EnergyMeter(M) if tol**2 > 10 * max(M.shape) * eps else _ProbeMeter(M, rng)
+        meter = _EnergyMeter(M) if tol**2 > 10 * _blind_energy(M) else _ProbeMeter(M, rng)
         tol = max(tol, 50 * eps)
         Q, Bh, rounds = _grow(M, tol, meter, rng)
         Q, passes = orthonormal_basis(M.apply(lu_basis(Bh))), 2 * rounds + 3

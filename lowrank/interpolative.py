@@ -18,7 +18,7 @@ from lowrank.arguments import (
     gaussian_matrix,
     rank_or_tol,
 )
-from lowrank.arrays import adjoint
+from lowrank.arrays import adjoint, double_norm, round_off, squared_norms
 from lowrank.error_estimates import ErrorEstimate, bound_over_estimate
 from lowrank.linear_map import DenseMap, Factored, linear_map
 from lowrank.sketching import orthonormal_basis, sketch_range
@@ -33,7 +33,7 @@ class ChosenColumns:
     T = S[:, J] is upper triangular; `left` holds the squared distances of columns from range(Q).
     """
 
-    def __init__(self, A, capacity=16, squares=None, size=None):
+    def __init__(self, A, capacity=16, squares=None):
         eps = float(np.finfo(A.dtype).eps)
         self.A, self.J, self.accuracy = A, [], 2 * eps**(1 / 3)             # of `left`
         self.Qh = np.empty((capacity, A.shape[0]), A.dtype)
@@ -42,7 +42,7 @@ class ChosenColumns:
             squares = A.column_norms().astype(np.float64)**2
         self.squares = self.left = squares
         self.known = self.left                              # what `left` was when last measured
-        self.floor = ((size or max(A.shape)) * eps)**2 * self.left.max()      # below: round-off
+        self.floor = round_off(A.shape, eps)**2 * self.left.max()   # below it: round-off
 
 
 # %% book/low_rank/interpolative.ipynb: _add
@@ -54,7 +54,7 @@ def _add(chosen, j):
     Qh, q = chosen.Qh[:k], A.columns([j])[:, 0]
     for _ in range(2):
         q = q - ((Qh @ q).conj() @ Qh).conj()
-    q = q / np.linalg.norm(q)
+    q = q / q.dtype.type(double_norm(q[:, None]))
     s = A.adjoint_apply(q[:, None])[:, 0].conj()
     s[chosen.J] = 0
     chosen.Qh[k], chosen.S[k] = q.conj(), s
@@ -73,7 +73,7 @@ def _set_left(chosen, left):
     spoilt = np.flatnonzero((chosen.accuracy * left < 2 * noise) & (known > chosen.floor))
     for J in np.split(spoilt, range(step, len(spoilt), step)):
         E = A.columns(J) - adjoint(adjoint(chosen.S[:k, J]) @ chosen.Qh[:k])
-        left[J] = np.linalg.norm(E, axis=0)**2
+        left[J] = squared_norms(E, 0)[0]
     known[spoilt] = left[spoilt]
     chosen.left, chosen.known = left, known
 
@@ -99,7 +99,7 @@ def _take(chosen, J):
     chosen.Qh, chosen.S = adjoint(Q), adjoint(chosen.A.adjoint_apply(Q))
     chosen.S[:, chosen.J] = T
     chosen.known = chosen.squares
-    _set_left(chosen, chosen.squares - np.sum(np.abs(chosen.S)**2, axis=0))
+    _set_left(chosen, chosen.squares - squared_norms(chosen.S, 0)[0])
 
 
 # %% book/low_rank/interpolative.ipynb: _drop
@@ -218,20 +218,19 @@ def choose_on_sketch(M, width, rng):
     """An empty choice of columns of B = Q^H A, which has `width` rows."""
     Q = orthonormal_basis(sketch_range(M, width, 0, rng))
     B = adjoint(M.adjoint_apply(Q))
-    squares = np.sum(np.abs(B)**2, axis=0, dtype=np.float64)
-    return ChosenColumns(DenseMap(B, "the sketch", 0), width, squares, max(M.shape))
+    return ChosenColumns(DenseMap(B, "the sketch", 0), width, squared_norms(B, 0)[0])
 
 
 def pivot(chosen, rank, goal=-1.0):
     """Take the farthest columns of a small array, as `_grow` would."""
     Q, R, P = linalg.qr(chosen.A.A, mode="economic", pivoting=True, check_finite=False)
-    squares = np.abs(R)**2
+    squares = np.abs(R).astype(np.float64)**2
     tails = np.append(np.cumsum(squares.sum(axis=1)[::-1])[::-1], 0)
     k = min(rank, np.count_nonzero(np.diagonal(squares) > chosen.floor),
             np.count_nonzero(tails > goal))
     chosen.J, chosen.Qh, chosen.S = P[:k].tolist(), adjoint(Q), np.empty_like(R)
     chosen.S[:, P] = R
-    chosen.left = np.sum(np.abs(chosen.S[k:])**2, axis=0, dtype=np.float64)
+    chosen.left = squared_norms(chosen.S[k:], 0)[0]
 
 
 # %% book/low_rank/interpolative.ipynb: _fitted
@@ -256,7 +255,7 @@ def _by_sketch(M, rank, f, rng):
     S = adjoint(M.adjoint_apply(np.hstack([Q, G])))
     Z = with_identity(_fitted(T, S[:k], Z, f), J, f)
     D = S[k:] - (adjoint(G) @ C) @ Z
-    return J, C, Z, float(np.linalg.norm(D)) / _PROBES**0.5, None
+    return J, C, Z, double_norm(D) / _PROBES**0.5, None
 
 
 # %% book/low_rank/interpolative.ipynb: _sketch_to_tol
@@ -277,7 +276,7 @@ def _sketch_to_tol(M, tol, f, rng):
             _take(true, chosen.J)
             T = true.S[:, chosen.J]
             Z = _fitted(T, true.S, Z, f)
-            error = math.hypot(math.sqrt(true.left.sum()), np.linalg.norm(T @ Z - true.S))
+            error = math.hypot(math.sqrt(true.left.sum()), double_norm(T @ Z - true.S))
             if error**2 <= target or not _wants(chosen, limit):
                 J = filled(chosen.J, 1, M.shape[1])
                 return J, M.columns(J), with_identity(Z, J, f), error, None
@@ -296,6 +295,7 @@ def check_f(f, dtype, name="f"):
 _SMALL = 2**22                                    # entries of a small matrix
 
 
+@np.errstate(all="ignore")
 def interp_decomp(A, rank=None, *, tol=None, f=2.0, method="auto", rng=None):
     r"""Columns and Z with A ~ A[:, columns] @ Z and max abs(Z) <= f: interpolative decomposition.
 
@@ -353,7 +353,7 @@ def interp_decomp(A, rank=None, *, tol=None, f=2.0, method="auto", rng=None):
 
     Z is the least-squares solution; for "sketch", columns of Z in which that has an
     entry above f come from the sketch. If `rank` exceeds the numerical rank (heights
-    below max(m, n) * eps times the longest column), the surplus columns are the first ones
+    below 4 sqrt(min(m, n)) eps times the longest column), the surplus columns are the first ones
     not chosen, with identity entries only, and ``suboptimality`` is None. For rows,
     decompose A^H. Derived in :ref:`interpolative-swap` and :ref:`interpolative-sketch`:
     :prf:ref:`swap-growth`, :prf:ref:`strong-choice`, :prf:ref:`sketched-columns`.
@@ -379,18 +379,17 @@ def interp_decomp(A, rank=None, *, tol=None, f=2.0, method="auto", rng=None):
     if method == "auto":
         in_memory = isinstance(getattr(M, "parent", M), DenseMap)
         method = "qr" if in_memory and math.prod(M.shape) <= _SMALL else "sketch"
-    with np.errstate(under="ignore"):
-        if method == "qr":
-            found = _by_qr(M, rank, tol, f)
-        elif tol is None:
-            found = _by_sketch(M, rank, f, rng)
-        else:
-            found = _sketch_to_tol(M, tol, f, rng)
-        J, C, Z, error, suboptimality = found
-        factor, confidence = 1 + 2 * float(np.finfo(M.dtype).eps)**(1 / 3), 1.0
-        if method == "sketch" and tol is None:
-            confidence = 0.999
-            factor = bound_over_estimate(_PROBES, M.dtype, 1 - confidence)
-        error, bound = (float(M.unscale(np.float64(x))) for x in (error, factor * error))
-        return InterpolativeDecomposition(J, Z, C=M.unscale(C), suboptimality=suboptimality,
-                                          error=ErrorEstimate(error, bound, confidence))
+    if method == "qr":
+        found = _by_qr(M, rank, tol, f)
+    elif tol is None:
+        found = _by_sketch(M, rank, f, rng)
+    else:
+        found = _sketch_to_tol(M, tol, f, rng)
+    J, C, Z, error, suboptimality = found
+    factor, confidence = 1 + 2 * float(np.finfo(M.dtype).eps)**(1 / 3), 1.0
+    if method == "sketch" and tol is None:
+        confidence = 0.999
+        factor = bound_over_estimate(_PROBES, M.dtype, 1 - confidence)
+    error, bound = (float(M.unscale(np.float64(x))) for x in (error, factor * error))
+    return InterpolativeDecomposition(J, Z, C=M.unscale(C), suboptimality=suboptimality,
+                                      error=ErrorEstimate(error, bound, confidence))

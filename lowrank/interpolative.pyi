@@ -23,13 +23,7 @@ class ChosenColumns:
     A: Any
     J: Any
     accuracy: Any
-    def __init__(
-        self,
-        A: Any,
-        capacity: Any = 16,
-        squares: Any = None,
-        size: Any = None,
-    ) -> None: ...
+    def __init__(self, A: Any, capacity: Any = 16, squares: Any = None) -> None: ...
 
 
 def swap(chosen: Any, f: Any) -> Any: ...

@@ -8,6 +8,7 @@ Generated from book/foundations/linear_map.ipynb; edit the chapter.
 """
 
 import math
+from contextlib import contextmanager
 from functools import reduce
 from inspect import signature
 
@@ -23,6 +24,7 @@ from lowrank.arrays import (
     peak_of,
     safe_norms,
     shifted,
+    squared_norms,
     work_dtype,
 )
 
@@ -215,13 +217,19 @@ class LinearMap:
     @_QUIET
     def dense(self):
         """2**-e A as an array, to be read only: one pass, m n numbers."""
-        try:
+        with self.in_memory():
             return self._scaled(self._dense())
+
+    @contextmanager
+    def in_memory(self):
+        """For what needs A as an array: a MemoryError says which A, and how large it is."""
+        try:
+            yield
         except MemoryError as error:
             size = math.prod(self.shape) * self.dtype.itemsize / 2**30
             raise MemoryError(f"{self.name} has shape {tuple(self.shape)}: as an array of "
-                              f"{self.dtype} it takes {size:.3g} GiB, more than is free"
-                              ) from error
+                              f"{self.dtype} it takes {size:.3g} GiB, which with what is computed "
+                              "from it is more than is free") from error
 
     @property
     def adjoint(self):
@@ -231,6 +239,11 @@ class LinearMap:
     def unscale(self, X):
         """2**e X: back in the units of A."""
         return shifted(X, self.exponent or 0)
+
+    @property
+    def terms(self):
+        """How many terms a product adds, at most, in the precision of its dtype."""
+        return max(self.shape)
 
     @property
     def _half(self):
@@ -261,15 +274,6 @@ def _in_double(X):
     return X.astype(np.result_type(X.dtype, np.float64), copy=False)
 
 
-def _squared_norms(X, axis):
-    """Sums of |x|^2 along an axis as they come, for X in double precision."""
-    if X.strides[axis] == X.itemsize:                       # dot products
-        return np.vecdot(X, X, axis=axis).real
-    parts = (X.real, X.imag) if np.iscomplexobj(X) else (X,)
-    kept = "ij,ij->j" if axis == 0 else "ij,ij->i"
-    return sum(np.einsum(kept, part, part) for part in parts)
-
-
 def _doubtful(squares, terms):
     """Where a sum of so many squares may have lost some of them, or overflowed."""
     limits = np.finfo(np.float64)
@@ -294,6 +298,10 @@ def _product(A, X):
 # %% book/foundations/linear_map.ipynb: DenseMap
 class DenseMap(LinearMap):
     """An array in memory."""
+
+    @property
+    def terms(self):
+        return min(max(self.shape), _PIECE) if self.dtype.char in "fF" else max(self.shape)
 
     def _times(self, X):
         return _product(self.A, X)
@@ -330,7 +338,7 @@ class DenseMap(LinearMap):
         squares = np.zeros(self.shape[1 - axis])
         for rows, columns, block in self._blocks(2**19):
             kept = columns if axis == 0 else rows
-            squares[kept] += _squared_norms(shifted(_in_double(block), -half), axis)
+            squares[kept] += squared_norms(shifted(block, -half), axis).ravel()
         norms, again = np.sqrt(squares), np.flatnonzero(_doubtful(squares, self.shape[axis]))
         if again.size:
             lines = _in_double(self.A[:, again] if axis == 0 else self.A[again])
@@ -399,6 +407,8 @@ class _SparseMap(DenseMap):
 
     def __init__(self, A, name):
         super().__init__(_summed(A, name), name)
+        peak = peak_of(self.A.data[None]).item()
+        self.exponent = _unit(peak, self.dtype) if np.isfinite(peak) else None
         single = self.dtype.char in "fF"
         self.B = _in_double(self.A) if single and _longest_line(self.A) > _PIECE else self.A
 
@@ -535,7 +545,7 @@ class _AdjointMap(LinearMap):
         self.shape, self.dtype = parent.shape[::-1], parent.dtype
         self.apply, self.adjoint_apply = parent.adjoint_apply, parent.apply
         self.column_norms, self.row_norms = parent.row_norms, parent.column_norms
-        self.unscale = parent.unscale
+        self.unscale, self.in_memory = parent.unscale, parent.in_memory
 
     adjoint = property(lambda self: self.parent)
     exponent = property(lambda self: self.parent.exponent)

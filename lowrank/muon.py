@@ -61,6 +61,7 @@ class MuonUpdate(namedtuple("MuonUpdate", "update momentum")):
     __slots__ = ()
 
 
+@np.errstate(all="ignore")
 def muon_update(grad, momentum=None, *, beta=0.95, nesterov=True, scale="rms", schedule=5,
                 normalize="schatten8", dtype=None):
     r"""c msign((1 - beta) G + beta M) for M <- beta M + (1 - beta) G: Muon's step for a matrix.
@@ -295,6 +296,7 @@ class Muon(Result):
         sizes = [abs(Z) if kind == "adamw" else None for Z, kind in zip(zeros, kinds)]
         return MuonState(0, zeros, sizes)
 
+    @np.errstate(all="ignore")
     def step(self, params, grads, state, *, factor=1.0):
         """(params, state) after a step; a schedule of learning rates multiplies by `factor`."""
         params, kinds = _with_kinds(params, self.kinds)

@@ -104,6 +104,7 @@ def normalized(X, normalize):
 
 
 # %% book/matrix_sign/newton_schulz.ipynb: schatten_norm
+@np.errstate(all="ignore")
 def schatten_norm(A, p=4):
     r"""The Schatten norm (s_1^p + s_2^p + ...)^(1/p) by products: a bound of s_1 = norm(A, 2).
 
@@ -152,8 +153,7 @@ def schatten_norm(A, p=4):
         X = X @ adjoint(X)
         c = safe_divisor(frobenius_norm(X))
         X, b = X / c, b * c**(0.5**k)
-    with np.errstate(over="ignore"):
-        return (b * unit)[..., 0, 0]
+    return (b * unit)[..., 0, 0]
 
 
 # %% book/matrix_sign/newton_schulz.ipynb: linear_combination
@@ -258,6 +258,7 @@ def check_schedule(schedule):
 
 
 # %% book/matrix_sign/newton_schulz.ipynb: apply_schedule
+@np.errstate(all="ignore")
 def apply_schedule(A, schedule, *, normalize="frobenius", form="auto", restart=3):
     r"""U p(S) V^H, where A / b = U S V^H with b >= norm(A, 2), and p = p_T o ... o p_1 is odd.
 
@@ -322,12 +323,11 @@ def apply_schedule(A, schedule, *, normalize="frobenius", form="auto", restart=3
     X, back = wide(X)
     if form == "auto" and long >= 3 * short and len(schedule) > 2:
         form = "gram" if xp.finfo(X.dtype).bits > 16 else "plain"
-    with np.errstate(all="ignore"):                         # divergence is reported below
-        X, powers = normalized(X, normalize)
-        if form == "gram":
-            X = gram_form(X, schedule, powers, restart)
-        else:
-            X = plain_form(X, schedule, powers)
+    X, powers = normalized(X, normalize)
+    if form == "gram":
+        X = gram_form(X, schedule, powers, restart)
+    else:
+        X = plain_form(X, schedule, powers)
     if not may_hold(xp.all(xp.isfinite(X))):
         raise ValueError(f"schedule diverges on A: with normalize={normalize!r} a singular "
                          "value left the range in which its steps stay bounded")
@@ -364,6 +364,7 @@ def _lowest(S):
     return xp.where(finite, xp.astype(values, S.dtype) if half else values, -math.inf)
 
 
+@np.errstate(all="ignore")
 def polar_residuals(A, X):
     r"""How far X is from the polar factor of A: norm(I - X X^H), norm(A - H X), and H = A X^H.
 
@@ -410,14 +411,13 @@ def polar_residuals(A, X):
     X = matching(X, "X", A)
     A = xp.astype(A, X.dtype, copy=False)
     A, X = wide(A)[0], wide(X)[0]
-    with np.errstate(all="ignore"):                         # X may be far off
-        A = A / power_of_two(peak_of(A))
-        size = safe_divisor(frobenius_norm(A))
-        H = A @ adjoint(X)
-        S = (H + adjoint(H)) / 2
-        relative = [frobenius_norm(E) / size for E in (H - adjoint(H), A - S @ X)]
-        relative = [xp.where(xp.isnan(r), math.inf, r) for r in relative]
-        results = *identity_defect(X @ adjoint(X)), *relative, _lowest(S) / size
+    A = A / power_of_two(peak_of(A))
+    size = safe_divisor(frobenius_norm(A))
+    H = A @ adjoint(X)
+    S = (H + adjoint(H)) / 2
+    relative = [frobenius_norm(E) / size for E in (H - adjoint(H), A - S @ X)]
+    relative = [xp.where(xp.isnan(r), math.inf, r) for r in relative]
+    results = *identity_defect(X @ adjoint(X)), *relative, _lowest(S) / size
     return PolarResiduals(*(r[..., 0, 0] for r in results))
 
 
@@ -468,6 +468,7 @@ class NewtonSchulzRoot(namedtuple("NewtonSchulzRoot", "root inverse residual ste
     __slots__ = ()
 
 
+@np.errstate(all="ignore")
 def sqrtm_newton_schulz(A, schedule=None):
     r"""The R >= 0 with R R = A for Hermitian A >= 0, and R^(-1), by products alone.
 
@@ -532,19 +533,18 @@ def sqrtm_newton_schulz(A, schedule=None):
     if steps == []:
         raise ValueError("schedule is empty; allowed is at least one step")
     unit = power_of_two(peak_of(A))
-    with np.errstate(all="ignore"):                         # divergence is reported
-        X = A / unit
-        check_hermitian(X)
-        size = safe_divisor(frobenius_norm(X))
-        X = (X + adjoint(X)) / (2 * size)
-        b = safe_divisor(frobenius_norm(X @ adjoint(X)))**0.5     # the Schatten norm of order 4
-        X = X / b
-        Y, Z, count, converged = _coupled_until(X) if steps is None else _coupled(X, steps)
-        R, inverse = (Y + adjoint(Y)) / 2, (Z + adjoint(Z)) / 2
-        residual = frobenius_norm(R @ adjoint(R) - X) / safe_divisor(frobenius_norm(X))
-        if steps is not None and not may_hold(xp.all(xp.isfinite(Y + Z))):
-            raise ValueError("schedule diverges on A: A has a negative eigenvalue, or a step is "
-                             "not bounded on its range")
-        scale = (b * size)**0.5 * unit**0.5
-        return NewtonSchulzRoot(R * scale, inverse / scale, residual[..., 0, 0], count,
-                                converged[..., 0, 0])
+    X = A / unit
+    check_hermitian(X)
+    size = safe_divisor(frobenius_norm(X))
+    X = (X + adjoint(X)) / (2 * size)
+    b = safe_divisor(frobenius_norm(X @ adjoint(X)))**0.5     # the Schatten norm of order 4
+    X = X / b
+    Y, Z, count, converged = _coupled_until(X) if steps is None else _coupled(X, steps)
+    R, inverse = (Y + adjoint(Y)) / 2, (Z + adjoint(Z)) / 2
+    residual = frobenius_norm(R @ adjoint(R) - X) / safe_divisor(frobenius_norm(X))
+    if steps is not None and not may_hold(xp.all(xp.isfinite(Y + Z))):
+        raise ValueError("schedule diverges on A: A has a negative eigenvalue, or a step is "
+                         "not bounded on its range")
+    scale = (b * size)**0.5 * unit**0.5
+    return NewtonSchulzRoot(R * scale, inverse / scale, residual[..., 0, 0], count,
+                            converged[..., 0, 0])

@@ -245,6 +245,7 @@ def _certify(A, X, isometry, tol):
 
 
 # %% book/matrix_sign/polar_factor.ipynb: msign
+@np.errstate(all="ignore")
 def msign(A, *, method="auto", schedule=None, tol=None, rtol=None, normalize="schatten8",
           return_info=False):
     r"""U_r V_r^H for A = U S V^H of rank r: every singular value above zero becomes 1.
@@ -331,17 +332,16 @@ def msign(A, *, method="auto", schedule=None, tol=None, rtol=None, normalize="sc
         tol = 4 * goal if steps is None else 0.5
 
     (A, back), count = wide(A), (0, 0)
-    with np.errstate(all="ignore"):                         # what is not finite is reported
-        if 0 in A.shape:
-            X = xp.zeros_like(A)
-        elif method == "svd":
-            X = _by_svd(A / power_of_two(peak_of(A)), cut_off(rtol, A))
-        elif method == "qdwh":
-            X, *count = _by_qdwh(normalized(A, normalize)[0])
-        elif steps is None:
-            X, *count = _by_certificate(*normalized(A, normalize), goal)
-        else:
-            X, *count = _by_steps(*normalized(A, normalize), steps, method)
+    if 0 in A.shape:
+        X = xp.zeros_like(A)
+    elif method == "svd":
+        X = _by_svd(A / power_of_two(peak_of(A)), cut_off(rtol, A))
+    elif method == "qdwh":
+        X, *count = _by_qdwh(normalized(A, normalize)[0])
+    elif steps is None:
+        X, *count = _by_certificate(*normalized(A, normalize), goal)
+    else:
+        X, *count = _by_steps(*normalized(A, normalize), steps, method)
     if not may_hold(xp.all(xp.isfinite(X))):
         raise ValueError(f"the iteration diverged: with normalize={normalize!r} A has a "
                          "singular value above 1")
@@ -385,6 +385,7 @@ def _of_the_sign(s, c, rtol):
     return 0.0, 2 / (s[..., None] + s[..., None, :]), 1 / s
 
 
+@np.errstate(all="ignore")
 def msign_jvp(A, dA, *, rtol=None):
     r"""X with msign(A + t dA) = msign(A) + t X + O(t^2): the derivative in the direction dA.
 
@@ -429,6 +430,7 @@ def msign_jvp(A, dA, *, rtol=None):
     return derivative_by_multipliers(A, dA, "dA", rtol, _of_the_sign)
 
 
+@np.errstate(all="ignore")
 def msign_vjp(A, G, *, rtol=None):
     r"""The gradient of Re tr(G^H msign(A)) with respect to A: the derivative pulled back.
 

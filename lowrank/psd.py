@@ -17,10 +17,14 @@ from lowrank.arrays import (
     adjoint,
     as_matrix,
     check_shape,
+    double_norm,
     exponent_of,
     finite_peak,
+    round_off,
     shifted,
+    squared_norms,
     thin_svd,
+    work_dtype,
 )
 from lowrank.linear_map import Factored, linear_map
 
@@ -57,26 +61,35 @@ def _check_square(A):
 
 
 # %% book/low_rank/psd.ipynb: _Entries
+_FORGIVEN = 1e5                                             # times eps; more is no rounding
+
+
 class _Entries:
     """The diagonal of a Hermitian matrix, and columns when called, over 2**exponent, a square."""
 
     def __init__(self, A):
         diagonal, self.read = _open(A)
+        self.errors = np.geterr()                           # as the caller wants it in `read`
         diagonal = as_matrix(diagonal[None], "the diagonal of A")[0]
         self.n, self.dtype = len(diagonal), diagonal.dtype
         exponent = exponent_of(np.abs(diagonal).max()).item()
         self.exponent = exponent - exponent % 2
         diagonal = shifted(diagonal, -self.exponent)
-        self.zero = self.n * np.finfo(self.dtype).eps * np.abs(diagonal).max()
-        self.roundoff = 100 * self.zero                     # what exceeds this is no rounding
+        self.eps, self.largest = np.finfo(self.dtype).eps, np.abs(diagonal).max()
         self.diagonal = diagonal.real.astype(np.float64)
         imaginary = np.abs(diagonal.imag).max()
         if imaginary > self.roundoff:
             self._refuse("Hermitian: its diagonal has an imaginary part of", imaginary)
 
+    @property
+    def roundoff(self):
+        """What exceeds this is no rounding."""
+        return _FORGIVEN * self.eps * self.largest
+
     def __call__(self, J, *I):
         """2**-exponent A[:, J], or A[I][:, J]."""
-        C = np.asarray(self.read(J, *I))
+        with np.errstate(**self.errors):
+            C = np.asarray(self.read(J, *I))
         allowed = (len(I[0]) if I else self.n, len(J))
         if C.shape != allowed:
             raise ValueError(f"columns of A have shape {C.shape}; allowed is {allowed}")
@@ -84,14 +97,14 @@ class _Entries:
             raise TypeError(f"columns of A have dtype {C.dtype}; "
                             f"allowed is {self.dtype}, as the diagonal")
         finite_peak(C, "what was read of A")
+        self.eps = max(self.eps, np.finfo(work_dtype(C.dtype, "what was read of A")).eps)
         return shifted(C.astype(self.dtype, copy=False), -self.exponent)
 
-    def nonnegative(self, d, k):
-        """The diagonal d after k pivots, without round-off; refuse what is clearly negative."""
+    def check_left(self, d, k):
+        """Refuse a diagonal d after k pivots that is clearly negative."""
         if d.min() < -self.roundoff:
             self._refuse(f"positive semidefinite: after {k} pivots its diagonal has, "
                          f"at index {d.argmin()}, the entry", d.min())
-        return np.where(d < self.zero, 0, d)
 
     def compare(self, residual, L, before):
         """Refuse a residual that is not 0 at the pivots before and (L L^H)^T at the new ones."""
@@ -107,10 +120,11 @@ class _Entries:
 
 
 # %% book/low_rank/psd.ipynb: _keep
-def _keep(H, J, d, draws, most, zero):
+def _keep(H, J, d, draws, most, floor):
     """Which proposals J are kept, and L with L L^H = H[kept][:, kept].
 
-    H is what is left of A[J][:, J] at the beginning of the round, d its diagonal.
+    H is what is left of A[J][:, J] at the beginning of the round, d its diagonal. What falls
+    below the floor is no pivot.
     """
     now, L, kept = d.copy(), np.zeros_like(H), []
     while len(kept) < most and (below := np.flatnonzero(draws * d < now)).size:
@@ -118,21 +132,30 @@ def _keep(H, J, d, draws, most, zero):
         L[:, k] = (H[:, i] - L[:, :k] @ L[i, :k].conj()) / np.sqrt(now[i])
         L[i, k] = np.sqrt(now[i])
         now -= np.abs(L[:, k])**2
-        now[(now < zero) | (J == J[i])] = 0                 # nothing left, or taken
+        now[(now <= floor) | (J == J[i])] = 0               # nothing left, or taken
         now[:i] = 0                                         # walked past
         kept.append(i)
     return kept, np.tril(L[kept, :len(kept)])
 
 
 # %% book/low_rank/psd.ipynb: _round
-def _round(entries, rows, d, block, most, rng):
+def _round(entries, rows, d, floor, block, most, rng):
     """The pivots of a round, and L with L L^H = their block of what F F^H leaves, F = rows^T."""
     J = rng.choice(entries.n, block, p=d / d.sum())
     if block == 1:
         return J, np.sqrt(d[J])[:, None]                    # always kept: no block to read
     H = entries(J, J) - rows[:, J].T @ rows[:, J].conj()
-    kept, L = _keep(H, J, d[J], rng.random(block), most, entries.zero)
+    kept, L = _keep(H, J, d[J], rng.random(block), most, floor[J])
     return J[kept], L
+
+
+def _eliminate(entries, rows, pivots, J, L):
+    """The new rows of F^T, from the columns of A at the new pivots J."""
+    residual = entries(J).T - adjoint(rows[:, J]) @ rows
+    entries.compare(residual[:, [*pivots, *J]], L, len(pivots))
+    new = solve_triangular(L.conj(), residual, lower=True, check_finite=False)
+    new[:, pivots], new[:, J] = 0, L.T                      # exact zeros
+    return new
 
 
 # %% book/low_rank/psd.ipynb: RPCholesky
@@ -146,7 +169,8 @@ class RPCholesky(Factored):
     pivots : int array, shape (k,)
         Indices of the chosen columns, in order of choice.
     trace_error : float or None
-        tr(A - F F^H), which bounds the nuclear, Frobenius and 2-norm of A - F F^H.
+        Sum of the absolute values of the diagonal of A - F F^H. It is its trace and
+        bounds its nuclear, Frobenius and 2-norm, up to rounding.
     """
 
     _measured = ("trace_error",)
@@ -158,6 +182,30 @@ class RPCholesky(Factored):
     def factors(self):
         """F and its conjugate transpose."""
         return self.F, adjoint(self.F)
+
+
+# %% book/low_rank/psd.ipynb: _factor
+@np.errstate(all="ignore")
+def _factor(entries, rank, block, tol, rng):
+    """The loop of `rpcholesky`: rounds until enough columns are found or little enough is left."""
+    d, rows = entries.diagonal, np.empty((rank, entries.n), entries.dtype)      # F is rows^T
+    unit, stop = np.abs(d) + np.abs(d).mean(), tol * np.abs(d).sum()
+    k, pivots = 0, np.empty(rank, int)
+    floor = np.zeros(entries.n)
+    entries.check_left(d, k)
+    while k < rank and np.abs(d).sum() > stop:
+        tau = max(round_off(rows.shape, entries.eps), np.max(-d / unit))
+        floor = np.maximum(floor, tau * unit)
+        likely = np.where(d > floor, d, 0)
+        if not likely.any():
+            break                                           # the rank is exhausted
+        J, L = _round(entries, rows[:k], likely, floor, block, rank - k, rng)
+        new = slice(k, k + len(J))
+        rows[new], pivots[new] = _eliminate(entries, rows[:k], pivots[:k], J, L), J
+        d, floor[J], k = d - squared_norms(rows[new], 0)[0], np.inf, k + len(J)
+        entries.check_left(d, k)
+    e, left = entries.exponent, np.abs(d).sum()
+    return RPCholesky(shifted(rows[:k].T, e // 2), pivots[:k], trace_error=float(shifted(left, e)))
 
 
 # %% book/low_rank/psd.ipynb: rpcholesky
@@ -172,14 +220,16 @@ def rpcholesky(A, rank, *, block=None, tol=0.0, rng=None):
         (n, len(J)). With ``block > 1`` it is also called as ``columns(J, I)``
         and returns ``A[I][:, J]`` of shape (len(I), len(J)).
     rank : int, 1 <= rank <= n
-        Number of columns; fewer are returned when nothing is left of A.
+        Number of columns; fewer are returned when nothing is left of A but rounding errors.
     block : int >= 1, optional
         Proposals in a round. 1 takes one column at a time. The law of the
         pivots does not depend on it, their values for a given seed do.
         Default: ``min(rank, max(10, ceil(rank / 10)))``, and 1 for a pair.
     tol : float, 0 <= tol < 1, default 0
-        Stop after the round in which tr(A - F F^H) <= tol tr(A). It is relative
+        Stop after the round in which ``trace_error <= tol tr(A)``. It is relative
         in the trace, the norm of the error that diagonal and columns determine.
+        A tol below the rounding errors of A and F is not reached; then
+        ``trace_error`` says what is left.
     rng : None, int or numpy.random.Generator
         Source of the pivots.
 
@@ -188,13 +238,14 @@ def rpcholesky(A, rank, *, block=None, tol=0.0, rng=None):
     RPCholesky
         Unpacks as ``F, pivots``: F of shape (n, k), k <= rank, and its k
         different pivots. ``F[pivots]`` is lower triangular, the Cholesky factor
-        of ``A[pivots][:, pivots]``. Also ``.trace_error``, tr(A - F F^H), which
-        bounds the nuclear, Frobenius and 2-norm of A - F F^H (to round-off).
+        of ``A[pivots][:, pivots]``. Also ``.trace_error``, the sum of the absolute
+        values of the diagonal of A - F F^H, in double precision. This is tr(A - F F^H),
+        which bounds the nuclear, Frobenius and 2-norm of A - F F^H, up to rounding.
 
     Raises
     ------
     ValueError
-        What was read of A is not finite, or shows by more than 100 n eps max(diag A)
+        What was read of A is not finite, or shows by more than 10^5 eps max(diag A)
         that A is not Hermitian or not positive semidefinite; shape, rank, block
         or tol out of range. Entries that were not read are not checked.
     TypeError
@@ -203,10 +254,11 @@ def rpcholesky(A, rank, *, block=None, tol=0.0, rng=None):
     Notes
     -----
     Reads (k + 1) n entries of A, and block^2 more a round if block > 1; O(k^2 n)
-    work, k n numbers of memory. Diagonal entries of what is left below
-    n eps max(diag A) count as zero.
+    work, k n numbers of memory. Pivots have a diagonal entry d_i of what is left above
+    4 sqrt(rank) eps (a_ii + tr(A) / n), or above rounding errors that negative ones show.
     Derived in :ref:`psd-random` and :ref:`psd-rejection`: :prf:ref:`random-pivot-bound`,
-    :prf:ref:`rejection-keeps-law`, :prf:ref:`residual-bounds`; after Chen, Epperly,
+    :prf:ref:`rejection-keeps-law`, :prf:ref:`residual-bounds`,
+    :prf:ref:`computed-diagonal`; after Chen, Epperly,
     Tropp and Webber (2025) and Epperly, Tropp and Webber (2024).
 
     Examples
@@ -223,29 +275,10 @@ def rpcholesky(A, rank, *, block=None, tol=0.0, rng=None):
     True
     """
     entries = _Entries(A)
-    d, n = entries.diagonal, entries.n
-    rank, tol, rng = check_rank(rank, (n, n)), check_tol(tol), as_generator(rng)
+    rank, tol = check_rank(rank, (entries.n, entries.n)), check_tol(tol)
     if block is None:
         block = 1 if _is_pair(A) else min(rank, max(10, -(-rank // 10)))
-    block = check_count(block, "block", 1)
-
-    k, pivots = 0, np.empty(rank, int)
-    rows = np.empty((rank, n), entries.dtype)               # F is its transpose
-    stop = tol * d.sum()
-    d = entries.nonnegative(d, k)
-    while k < rank and d.sum() > stop:
-        J, L = _round(entries, rows[:k], d, block, rank - k, rng)
-        new, old = slice(k, k + len(J)), pivots[:k]
-        pivots[new] = J
-        residual = entries(J).T - adjoint(rows[:k, J]) @ rows[:k]
-        entries.compare(residual[:, pivots[:k + len(J)]], L, k)
-        rows[new] = solve_triangular(L.conj(), residual, lower=True, check_finite=False)
-        rows[new, old], rows[new, J] = 0, L.T               # exact zeros
-        k += len(J)
-        d = entries.nonnegative(d - np.sum(np.abs(rows[new])**2, axis=0), k)
-        d[J] = 0
-    unit, left = entries.exponent, float(shifted(d.sum(), entries.exponent))
-    return RPCholesky(shifted(rows[:k].T, unit // 2), pivots[:k], trace_error=left)
+    return _factor(entries, rank, check_count(block, "block", 1), tol, as_generator(rng))
 
 
 # %% book/low_rank/psd.ipynb: Nystrom
@@ -282,6 +315,7 @@ def _lowest_eigenvalue(B, roundoff, unit):
 
 
 # %% book/low_rank/psd.ipynb: nystrom
+@np.errstate(all="ignore")
 def nystrom(A, rank, *, oversample=10, rng=None):
     r"""Approximate a positive semidefinite A by F F^H from one product A Omega, Omega random.
 
@@ -301,12 +335,12 @@ def nystrom(A, rank, *, oversample=10, rng=None):
     Nystrom
         The product F F^H with its factor ``.F`` of shape (n, rank). The columns
         of F are orthogonal, their squared norms approximate the largest
-        eigenvalues of A from below and decrease; past the numerical rank they are zero.
+        eigenvalues of A from below and decrease; past the numerical rank they are rounding.
 
     Raises
     ------
     ValueError
-        A contains NaN or Inf, or the sketch shows by more than n eps norm(A Omega)
+        A contains NaN or Inf, or the sketch shows by more than 10^5 eps norm(A Omega)
         that A is not Hermitian or not positive semidefinite; shape, rank or
         oversample out of range.
     TypeError
@@ -317,7 +351,7 @@ def nystrom(A, rank, *, oversample=10, rng=None):
     One pass over A, O(n l^2) work besides and n l numbers of memory, l columns of
     Omega. The expected trace error is at most 1 + rank / (oversample - 1) times
     the tail of the eigenvalues, and the smallest eigenvalue of A - F F^H is at
-    least -n eps norm(A) up to rounding.
+    least -eps norm(A Omega), both up to rounding.
     Derived in :ref:`psd-sketch` and :ref:`psd-shift`: :prf:ref:`sketched-trace-bound`,
     :prf:ref:`shift-certificate`; after Tropp, Yurtsever, Udell and Cevher (2017).
 
@@ -339,12 +373,12 @@ def nystrom(A, rank, *, oversample=10, rng=None):
     odd = (M.exponent or 0) % 2                             # an even power of two has a root
     Y, unit = shifted(Y, odd), (M.exponent or 0) - odd
 
-    B, norm = adjoint(Omega) @ Y, np.linalg.norm(Y)
-    roundoff = n * np.finfo(Y.dtype).eps * norm
-    lowest = _lowest_eigenvalue(B, roundoff, unit)
+    B, norm = adjoint(Omega) @ Y, double_norm(Y)
+    roundoff = np.finfo(Y.dtype).eps * norm
+    lowest = _lowest_eigenvalue(B, _FORGIVEN * roundoff, unit)
     if not norm:
         return Nystrom(np.zeros((n, rank), Y.dtype))
-    nu = max(roundoff / n**0.5, -2 * lowest)
+    nu = max(roundoff, -2 * lowest)
     L = np.linalg.cholesky(B + nu * np.eye(size, dtype=B.dtype))
     F = adjoint(solve_triangular(L, adjoint(Y + nu * Omega), lower=True, check_finite=False))
     U, s, _ = thin_svd(F)

@@ -17,6 +17,7 @@ from lowrank.arrays import (
     as_matrix,
     check_hermitian,
     cut_off,
+    double_norm,
     exponent_of,
     finite_peak,
     peak_of,
@@ -46,11 +47,23 @@ class PenroseResiduals(namedtuple("PenroseResiduals", "AXA XAX AX XA")):
 
 def _relative(D, whole):
     """norm(D) / norm(whole), where 0 / 0 = 0, and inf where both overflow."""
-    size = np.linalg.norm(whole)
-    value = float(np.linalg.norm(D) / size) if size else 0.0
+    size = double_norm(whole)
+    value = double_norm(D) / size if size else 0.0
     return math.inf if math.isnan(value) else value
 
 
+# %% book/low_rank/pseudo_inverse.ipynb: penrose_residuals
+def _asymmetry(B, C):
+    """norm(P^H - P) / norm(P) for P = B C, which is small or, where B is tall, taken as small."""
+    k = B.shape[1]
+    if len(B) > 2 * k:
+        R = np.linalg.qr(np.hstack([B, adjoint(C)]), mode="r")
+        B, C = R[:, :k], adjoint(R[:, k:])
+    P = B @ C
+    return _relative(adjoint(P) - P, P)
+
+
+@np.errstate(all="ignore")
 def penrose_residuals(A, X):
     r"""How far X is from A^+: norm(A X A - A) / norm(A) and its three companions.
 
@@ -77,7 +90,7 @@ def penrose_residuals(A, X):
 
     Notes
     -----
-    One pass over A, which is stored as an array; O(m n (m + n)) operations.
+    One pass over A, which is stored as an array; O(m n min(m, n)) operations, O(m n) numbers.
     Derived in :ref:`pseudo-inverse-penrose`, :prf:ref:`penrose-conditions`; Penrose (1955).
 
     Examples
@@ -96,11 +109,14 @@ def penrose_residuals(A, X):
     A, unit = A.dense(), A.unscale
     f = exponent_of(peak_of(X)).item()
     X = shifted(X, -f)
-    AX, XA = A @ X, X @ A
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):    # X may be far off
-        AXA, XAX = shifted(unit(AX), f) @ A, shifted(unit(XA), f) @ X
-        return PenroseResiduals(_relative(AXA - A, A), _relative(XAX - X, X),
-                                _relative(adjoint(AX) - AX, AX), _relative(adjoint(XA) - XA, XA))
+    if A.shape[0] <= A.shape[1]:
+        AX = shifted(unit(A @ X), f)
+        AXA, XAX = AX @ A, X @ AX
+    else:
+        XA = shifted(unit(X @ A), f)
+        AXA, XAX = A @ XA, XA @ X
+    return PenroseResiduals(_relative(AXA - A, A), _relative(XAX - X, X),
+                            _asymmetry(A, X), _asymmetry(X, A))
 
 
 # %% book/low_rank/pseudo_inverse.ipynb: orthogonal_parts
@@ -116,8 +132,7 @@ def orthogonal_parts(A, name, rtol):
 # %% book/low_rank/pseudo_inverse.ipynb: unscale_inverse
 def unscale_inverse(X, e, name="A"):
     """2**-e X for the pseudo-inverse X of 2**-e A, or a ValueError where it overflows."""
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        X = shifted(X, -e)
+    X = shifted(X, -e)
     if not np.isfinite(X).all():
         raise ValueError(f"{name} is so small that the result overflows {X.dtype}; "
                          f"multiply {name} by a power of two c, which divides the result by c")
@@ -149,12 +164,12 @@ def _decision(s, keep, e):
     """The PinvInfo of singular values 2**e s: kept is inf for none, dropped is 0 for none."""
     smallest = np.where(keep, s, np.inf).min(-1, initial=np.inf)
     largest = np.where(keep, 0, s).max(-1, initial=0)
-    with np.errstate(over="ignore"):
-        info = PinvInfo(keep.sum(-1), shifted(smallest, e), shifted(largest, e))
+    info = PinvInfo(keep.sum(-1), shifted(smallest, e), shifted(largest, e))
     return PinvInfo(*(x.item() for x in info)) if keep.ndim == 1 else info
 
 
 # %% book/low_rank/pseudo_inverse.ipynb: pinv
+@np.errstate(all="ignore")
 def pinv(A, *, rtol=None, atol=None, hermitian=False, return_info=False):
     r"""The pseudo-inverse: the B of smallest norm among those that minimise norm(A B - I, "fro").
 
@@ -220,16 +235,21 @@ def pinv(A, *, rtol=None, atol=None, hermitian=False, return_info=False):
     if hermitian:
         check_hermitian(A)
     U, s, Vh = (_eigen_svd if hermitian else thin_svd)(shifted(A, -e))
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        relative = cut_off(rtol, A) * s.max(-1, keepdims=True, initial=0)
-        keep = s > np.maximum(np.ldexp(atol, -e[..., 0]), relative)
-        reciprocals = np.divide(1, s, out=np.zeros_like(s), where=keep)
-        B = (adjoint(Vh) * reciprocals[..., None, :]) @ adjoint(U)
+    relative = cut_off(rtol, A) * s.max(-1, keepdims=True, initial=0)
+    keep = s > np.maximum(np.ldexp(atol, -e[..., 0]), relative)
+    reciprocals = np.divide(1, s, out=np.zeros_like(s), where=keep)
+    B = (adjoint(Vh) * reciprocals[..., None, :]) @ adjoint(U)
     B = unscale_inverse(B, e)
     return (B, _decision(s, keep, e[..., 0, 0])) if return_info else B
 
 
-# %% book/low_rank/pseudo_inverse.ipynb: _project
+# %% book/low_rank/pseudo_inverse.ipynb: _double_parts
+def _double_parts(A, name, rtol):
+    """`orthogonal_parts` in double precision, with the cut-off of the dtype that A has."""
+    A = as_matrix(A, name, finite=False)
+    return orthogonal_parts(A.astype(np.result_type(A, np.float64)), name, cut_off(rtol, A))
+
+
 def _project(M, Q, W):
     """Q^H M W in one pass over M, with the thinner of the two; None stands for the identity."""
     if W is None or (Q is not None and Q.shape[1] < W.shape[1]):
@@ -247,6 +267,7 @@ def _check_fit(name, lines, given, wanted):
 
 
 # %% book/low_rank/pseudo_inverse.ipynb: best_factor
+@np.errstate(all="ignore")
 def best_factor(M, *, left=None, right=None, rtol=None):
     r"""The missing factor: the smallest U that minimises norm(left @ U @ right - M, "fro").
 
@@ -284,7 +305,8 @@ def best_factor(M, *, left=None, right=None, rtol=None):
     One pass over M, with min(c, r) vectors if both factors are given, and the
     SVD of each factor, O(m c^2 + n r^2). The condition numbers of the factors
     are never squared, and the product left @ U @ right is as close to M
-    as round-off allows if it is evaluated as :ref:`pseudo-inverse-breaks` says.
+    as round-off allows if it is evaluated as :ref:`pseudo-inverse-breaks` says. The factors
+    are decomposed and applied in double precision; the result has the dtype of the input.
     Derived in :ref:`pseudo-inverse-factor`, from :prf:ref:`least-squares-solutions`
     and :prf:ref:`two-sided`.
 
@@ -303,11 +325,13 @@ def best_factor(M, *, left=None, right=None, rtol=None):
     if left is None and right is None:
         raise ValueError("left and right are both None; give at least one of them")
     M, Q, W = linear_map(M, "M"), None, None
+    given = [as_matrix(F, name, finite=False) for F, name in ((left, "left"), (right, "right"))
+             if F is not None]
     if left is not None:
-        Q, s, Vh, e = orthogonal_parts(left, "left", rtol)
+        Q, s, Vh, e = _double_parts(left, "left", rtol)
         _check_fit("left", "rows", Q.shape[0], M.shape[0])
     if right is not None:
-        P, t, Wh, f = orthogonal_parts(right, "right", rtol)
+        P, t, Wh, f = _double_parts(right, "right", rtol)
         _check_fit("right", "columns", Wh.shape[1], M.shape[1])
         W = adjoint(Wh)
     U = _project(M, Q, W)
@@ -316,13 +340,15 @@ def best_factor(M, *, left=None, right=None, rtol=None):
         U, shift = adjoint(Vh) @ (U / s[:, None]), shift - e
     if right is not None:
         U, shift = (U / t) @ adjoint(P), shift - f
-    return unscale_inverse(U, -shift, "left or right")
+    dtype = np.result_type(M.dtype, *(F.dtype for F in given))
+    return unscale_inverse(U.astype(dtype, copy=False), -shift, "left or right")
 
 
 # %% book/low_rank/pseudo_inverse.ipynb: _first_iterate
 def _first_iterate(A):
     """alpha A^H, with 1 / alpha an upper bound of s_1^2."""
-    bound = min(np.linalg.norm(A)**2, np.linalg.norm(A, 1) * np.linalg.norm(A, np.inf))
+    sums = (np.abs(A).sum(axis, dtype=np.float64).max().item() for axis in (0, 1))
+    bound = min(double_norm(A)**2, math.prod(sums))
     return adjoint(A) / (bound or 1)
 
 
@@ -354,6 +380,7 @@ class NewtonSchulzInverse(namedtuple("NewtonSchulzInverse", "X rank residual ste
     __slots__ = ()
 
 
+@np.errstate(all="ignore")
 def pinv_newton_schulz(A, *, steps=None, tol=None, order=3):
     r"""The pseudo-inverse by products: X <- X + X E + ... + X E^(order - 1) with E = I - A X.
 
@@ -419,7 +446,7 @@ def pinv_newton_schulz(A, *, steps=None, tol=None, order=3):
     for k in range(limit + 1):
         AX = A @ X
         R = X - X @ AX
-        residual = float(np.linalg.norm(R) / (np.linalg.norm(X) or 1))
+        residual = double_norm(R) / (double_norm(X) or 1)
         if not residual < 1:                                # only rounding errors are left
             break
         if steps is None and best and best.converged and residual > best.residual / 2:

@@ -13,7 +13,7 @@ from collections import namedtuple
 import numpy as np
 
 from lowrank.arguments import as_generator, check_count, check_indices, check_tol
-from lowrank.arrays import as_matrix, exponent_of, peak_of, shifted
+from lowrank.arrays import as_matrix, exponent_of, peak_of, round_off, shifted, singular_values
 from lowrank.interpolative import interp_decomp
 from lowrank.linear_map import Result
 from lowrank.pseudo_inverse import orthogonal_parts, unscale_inverse
@@ -40,14 +40,15 @@ def _left_out_errors(U, t, L, ridges):
     """norm(errors of rows of L, each predicted from the others) / norm(L), for every ridge."""
     if not L.any():
         return np.zeros(len(ridges))
-    q, eps = len(U), float(np.finfo(L.dtype).eps)
+    least = round_off(U.shape, np.finfo(L.dtype).eps)
+    U, t, L = (X.astype(np.float64, copy=False) for X in (U, t, L))
     N = U.T @ L
     rest, free = L - U @ N, 1 - np.sum(U**2, axis=1)
-    determined = free <= q * eps
+    determined = free <= least
     rest[determined], free[determined] = 0, 0
     errors = []
     for ridge in ridges:
-        gone = 1 / (1 + (t / max(ridge, q * eps))**2)           # lambda^2 / (t^2 + lambda^2)
+        gone = 1 / (1 + (t / max(ridge, least))**2)             # lambda^2 / (t^2 + lambda^2)
         E = (rest + (U * gone) @ N) / (free + U**2 @ gone)[:, None]
         errors.append(np.linalg.norm(E) / np.linalg.norm(L))
     return np.array(errors)
@@ -111,6 +112,12 @@ def _item_scores(scores, count):
     return r
 
 
+@np.errstate(all="ignore")
+def _product(X, Y):
+    """X @ Y, which may underflow."""
+    return X @ Y
+
+
 def _ask(score, items):
     """The scores of some items by the user's function."""
     x = np.asarray(score(items))
@@ -121,6 +128,7 @@ def _ask(score, items):
 
 
 # %% book/low_rank/retrieval.ipynb: _fit
+@np.errstate(all="ignore")
 def _fit(R, J, ridge, queries):
     """Z, the two factors of the core, the ridge, the left-out error and the amplification."""
     others = np.setdiff1d(np.arange(R.shape[1]), J)
@@ -133,7 +141,7 @@ def _fit(R, J, ridge, queries):
     left = unscale_inverse(Vh.T / (s * (1 + (ridges[best] / t)**2)), f, "scores[:, anchors]")
     Z = np.zeros((len(J), R.shape[1]), R.dtype)
     Z[:, J], Z[:, others] = np.eye(len(J)), left @ (U.T @ B)
-    size = np.linalg.norm(left @ (U.T @ L), 2) if L.size else 0.0
+    size = singular_values(left @ (U.T @ L)).max(initial=0)
     core = (left, U.T) if queries is None else _core(Z, R, queries)
     return Z, *core, ridges[best], errors[best], math.hypot(1, size)
 
@@ -230,7 +238,7 @@ class CURIndex(_Index):
     Notes
     -----
     Derived in :ref:`retrieval-completion`, :ref:`retrieval-ridge` and :ref:`retrieval-later`:
-    :prf:ref:`retrieval-exact`, :prf:ref:`retrieval-amplification`,
+    :prf:ref:`cross-exact`, :prf:ref:`retrieval-amplification`,
     :prf:ref:`retrieval-left-out`. After Yadav et al. (2022).
 
     Examples
@@ -306,7 +314,7 @@ class CURIndex(_Index):
         array, shape (n,) or (b, n)
             Anchors keep their scores.
         """
-        x = _anchor_scores(anchor_scores, len(self.anchors)) @ self.Z
+        x = _product(_anchor_scores(anchor_scores, len(self.anchors)), self.Z)
         return x[0] if np.ndim(anchor_scores) == 1 else x
 
     def query(self, anchor_scores, k):
@@ -366,5 +374,5 @@ class CURIndex(_Index):
         CURIndex
             ``error`` and ``amplification`` remain those of the fit.
         """
-        new = self.left @ (self.right @ _item_scores(scores, self.right.shape[1]))
+        new = _product(self.left, _product(self.right, _item_scores(scores, self.right.shape[1])))
         return self._replace(Z=np.hstack([self.Z, new.astype(self.Z.dtype)]))

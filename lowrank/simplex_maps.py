@@ -11,8 +11,10 @@ import math
 import operator
 
 import numpy as np
+from array_api_compat import array_namespace
 
-from lowrank.arrays import as_floats, check_parameter, is_bounded, matching, may_hold
+from lowrank.arrays import as_floats, check_parameter, is_bounded, matching, may_hold, quiet
+from lowrank.derivatives import Rule, aligned, attached, fitted
 
 __all__ = ["softmax", "softmax_vjp", "sparsemax", "sparsemax_vjp", "entmax", "entmax_vjp"]
 
@@ -30,13 +32,11 @@ def _centred(xp, d, v):
 
 # %% book/smooth_topk/simplex_maps.ipynb: as_slices
 def _as_double(xp, B, name):
-    """Real numbers in double precision, where the library has it."""
-    if B.dtype == xp.float64:
-        return B
+    """Real numbers in double precision, where the library has it; else in single."""
     if not xp.isdtype(B.dtype, "real floating"):
         raise TypeError(f"{name} has dtype {B.dtype}; allowed are real numbers")
     here = xp.__array_namespace_info__().dtypes(kind="real floating")
-    return xp.astype(B, here.get("float64", B.dtype), copy=False)
+    return xp.astype(B, here.get("float64", here["float32"]), copy=False)
 
 
 def _check_axis(axis, shape):
@@ -107,13 +107,16 @@ def _from_peak(xp, X, T):
     return xp.where(X == peak, 0.0, (X - peak) / T)
 
 
-def _measured(x, temperature, axis, **others):
-    """(xp, back, T, Z, ...): the arguments, checked; Z are the scores from their peak."""
+def _checked(x, temperature, axis, **others):
+    """(xp, back, T, X, ...): the arguments, checked, slices last."""
     T = check_temperature(temperature)
     xp, back, finite, X, *rest = as_slices(x, axis, **others)
     if not finite or 0 in X.shape:
-        check_room(xp, X, 1, finite)
-    return xp, back, T, _from_peak(xp, X, T), *rest
+        certain, allowed = check_room(xp, X, 1, finite)
+        poor = (certain > 1) | (allowed < 1)
+        if may_hold(xp.any(poor)):                      # what nobody could see
+            X = xp.where(poor, math.nan, X)
+    return xp, back, T, X, *rest
 
 
 # %% book/smooth_topk/simplex_maps.ipynb: _softmax
@@ -130,7 +133,7 @@ def _sparsemax(xp, Z):
     support = j * S > xp.cumulative_sum(S, axis=-1) - 1
     r = count_true(xp, support, Z.dtype)
     level = (mass(xp, xp.where(support, S, 0.0)) - 1) / r
-    return xp.where(Z > level, Z - level, 0.0)
+    return xp.maximum(Z - level, xp.zeros_like(Z))
 
 
 # %% book/smooth_topk/simplex_maps.ipynb: _entmax
@@ -150,15 +153,95 @@ def _entmax(xp, Z, beta):
     return P / mass(xp, P)
 
 
+# %% book/smooth_topk/simplex_maps.ipynb: _value
+def _value(kind, X, T, alpha):
+    """(p,) of slices."""
+    xp = array_namespace(X)
+    Z = _from_peak(xp, X, T)
+    if kind == "entmax":
+        return (_entmax(xp, Z, alpha - 1),)
+    return (_softmax(xp, Z) if kind == "softmax" else _sparsemax(xp, Z),)
+
+
+# %% book/smooth_topk/simplex_maps.ipynb: _weights
+def _weights(kind, P, alpha):
+    """d, the slopes of the map at its values, and the logarithms of those that are not 0."""
+    xp = array_namespace(P)
+    inside = P > 0
+    logs = xp.log(xp.where(inside, P, 1.0))
+    if kind == "entmax":
+        return xp.where(inside, xp.exp((2 - alpha) * logs), 0.0), logs
+    return P if kind == "softmax" else xp.astype(inside, P.dtype), logs
+
+
+def _heights(X, T):
+    """x / T, from a point near the peak; 0 where x is infinite."""
+    xp = array_namespace(X)
+    finite = xp.isfinite(X)
+    near = xp.where(finite, X, float(xp.finfo(X.dtype).min))
+    return xp.where(finite, (near - xp.max(near, axis=-1, keepdims=True)) / T, 0.0)
+
+
+def _by_order(X, T, alpha, P, d, logs):
+    """dp / d alpha, of entmax."""
+    xp, beta = array_namespace(P), alpha - 1
+    return _centred(xp, d, _heights(X, T) - xp.exp(beta * logs) * logs) / beta
+
+
 # %% book/smooth_topk/simplex_maps.ipynb: _pull
-def _pull(xp, T, Z, d, G):
-    """(gx, gT) for the weights d of a map and the cotangent G."""
-    GX = _centred(xp, d, G) / T
-    return GX, -xp.sum(xp.where(d > 0, Z * GX, 0.0))
+def _pull(kind, ins, outs, cotangents):
+    """From p to scores, temperature and order."""
+    (X, T, alpha), (P,), (g,) = ins, outs, cotangents
+    xp, (d, logs) = array_namespace(P), _weights(kind, P, alpha)
+    gx = _centred(xp, d, g) / T
+    gT = fitted(-mass(xp, _heights(X, T) * gx), T)
+    if kind != "entmax":
+        return gx, gT, None
+    return gx, gT, fitted(mass(xp, g * _by_order(X, T, alpha, P, d, logs)), alpha)
+
+
+def _push(kind, ins, outs, changes):
+    """From scores, temperature and order to p."""
+    (X, T, alpha), (P,), (dx, dT, dalpha) = ins, outs, changes
+    xp, (d, logs), v = array_namespace(P), _weights(kind, P, alpha), 0 * P
+    v = v if dx is None else v + xp.where(xp.isfinite(X), dx, 0.0) / T
+    v = v if dT is None else v - _heights(X, T) * dT / T
+    dp = _centred(xp, d, v)
+    if kind == "entmax" and dalpha is not None:
+        dp = dp + dalpha * _by_order(X, T, alpha, P, d, logs)
+    return (dp,)
+
+
+# %% book/smooth_topk/simplex_maps.ipynb: _kind
+_MAP = Rule(_value, _pull, _push)
+
+
+def _kind(alpha):
+    """Which of the maps it is, as far as the order has a value."""
+    kinds = {1: "softmax", 2: "sparsemax"}
+    return next((kinds[order] for order in kinds if not may_hold(alpha != order)), "entmax")
+
+
+def _mapped(x, temperature, axis, alpha):
+    """The map of this order."""
+    _, back, T, X = _checked(x, temperature, axis)
+    if 0 in X.shape:
+        return back(X)
+    return back(attached(_MAP, X, T, alpha, static=(_kind(alpha),))[0])
+
+
+def _gradients(x, g, temperature, axis, alpha):
+    """(gx, gT) for the map of this order."""
+    xp, back, T, X, G = _checked(x, temperature, axis, g=g)
+    if 0 in X.shape:
+        return back(X), xp.sum(X)
+    ins, kind = aligned(X, T, alpha), _kind(alpha)
+    gx, gT, _ = _pull(kind, ins, attached(_MAP, *ins, static=(kind,)), (G,))
+    return back(gx), xp.reshape(gT, ())
 
 
 # %% book/smooth_topk/simplex_maps.ipynb: softmax
-@np.errstate(all="ignore")
+@quiet
 def softmax(x, *, temperature=1.0, axis=-1):
     r"""Maximise <p, x> + T H(p) over the simplex: p_i = exp(x_i / T) / sum_j exp(x_j / T).
 
@@ -198,11 +281,10 @@ def softmax(x, *, temperature=1.0, axis=-1):
     >>> softmax(np.array([2.0, 1.0, -np.inf])).round(4).tolist()
     [0.7311, 0.2689, 0.0]
     """
-    xp, back, _, Z = _measured(x, temperature, axis)
-    return back(_softmax(xp, Z))
+    return _mapped(x, temperature, axis, 1)
 
 
-@np.errstate(all="ignore")
+@quiet
 def softmax_vjp(x, g, *, temperature=1.0, axis=-1):
     r"""Pull g back through softmax: gx = J^T g and gT = <dp/dT, g>.
 
@@ -238,13 +320,11 @@ def softmax_vjp(x, g, *, temperature=1.0, axis=-1):
     >>> gx.tolist()
     [0.1875, -0.0625, -0.0625, -0.0625]
     """
-    xp, back, T, Z, G = _measured(x, temperature, axis, g=g)
-    gx, gT = _pull(xp, T, Z, _softmax(xp, Z), G)
-    return back(gx), gT
+    return _gradients(x, g, temperature, axis, 1)
 
 
 # %% book/smooth_topk/simplex_maps.ipynb: sparsemax
-@np.errstate(all="ignore")
+@quiet
 def sparsemax(x, *, temperature=1.0, axis=-1):
     r"""Project on the simplex: the p in it with the smallest norm(p - x / T).
 
@@ -276,11 +356,10 @@ def sparsemax(x, *, temperature=1.0, axis=-1):
     >>> sparsemax(np.array([1.0, 0.5, -1.0])).tolist()
     [0.75, 0.25, 0.0]
     """
-    xp, back, _, Z = _measured(x, temperature, axis)
-    return back(_sparsemax(xp, Z))
+    return _mapped(x, temperature, axis, 2)
 
 
-@np.errstate(all="ignore")
+@quiet
 def sparsemax_vjp(x, g, *, temperature=1.0, axis=-1):
     r"""Pull g back through sparsemax: on the support, g minus its mean, over T.
 
@@ -312,10 +391,7 @@ def sparsemax_vjp(x, g, *, temperature=1.0, axis=-1):
     >>> gx.tolist(), float(gT)
     ([0.5, -0.5, 0.0], -0.25)
     """
-    xp, back, T, Z, G = _measured(x, temperature, axis, g=g)
-    d = xp.astype(_sparsemax(xp, Z) > 0, Z.dtype)
-    gx, gT = _pull(xp, T, Z, d, G)
-    return back(gx), gT
+    return _gradients(x, g, temperature, axis, 2)
 
 
 # %% book/smooth_topk/simplex_maps.ipynb: entmax
@@ -325,14 +401,7 @@ def _check_alpha(alpha):
                            lambda alpha: 1 <= alpha <= 2)
 
 
-def _entmax_of_order(xp, Z, alpha):
-    """Entmax of slices that are measured from their peak."""
-    if alpha == 1:
-        return _softmax(xp, Z)
-    return _sparsemax(xp, Z) if alpha == 2 else _entmax(xp, Z, alpha - 1)
-
-
-@np.errstate(all="ignore")
+@quiet
 def entmax(x, *, alpha=1.5, temperature=1.0, axis=-1):
     r"""Maximise <p, x> - T sum_i (p_i^alpha - p_i) / (alpha (alpha - 1)) over the simplex.
 
@@ -367,12 +436,10 @@ def entmax(x, *, alpha=1.5, temperature=1.0, axis=-1):
     >>> entmax(np.array([1.0, 0.5, -1.5])).round(4).tolist()
     [0.674, 0.326, 0.0]
     """
-    alpha = _check_alpha(alpha)
-    xp, back, _, Z = _measured(x, temperature, axis)
-    return back(_entmax_of_order(xp, Z, alpha))
+    return _mapped(x, temperature, axis, _check_alpha(alpha))
 
 
-@np.errstate(all="ignore")
+@quiet
 def entmax_vjp(x, g, *, alpha=1.5, temperature=1.0, axis=-1):
     r"""Pull g back through entmax, with the weights d_i = p_i^(2 - alpha) on the support.
 
@@ -406,9 +473,4 @@ def entmax_vjp(x, g, *, alpha=1.5, temperature=1.0, axis=-1):
     >>> gx.tolist()
     [0.375, -0.125, -0.125, -0.125]
     """
-    alpha = _check_alpha(alpha)
-    xp, back, T, Z, G = _measured(x, temperature, axis, g=g)
-    P = _entmax_of_order(xp, Z, alpha)
-    d = xp.where(P > 0, xp.exp((2 - alpha) * xp.log(P)), 0.0)
-    gx, gT = _pull(xp, T, Z, d, G)
-    return back(gx), gT
+    return _gradients(x, g, temperature, axis, _check_alpha(alpha))

@@ -22,7 +22,16 @@ from lowrank.arguments import (
     gaussian_matrix,
     rank_or_tol,
 )
-from lowrank.arrays import adjoint, as_matrix, exponent_of, safe_norms, shifted
+from lowrank.arrays import (
+    adjoint,
+    as_matrix,
+    double_norm,
+    exponent_of,
+    round_off,
+    safe_norms,
+    shifted,
+    squared_norms,
+)
 from lowrank.error_estimates import ErrorEstimate, bound_over_estimate
 from lowrank.interpolative import (
     ChosenColumns,
@@ -50,7 +59,7 @@ def _draw(weights, count, rng):
 def _scores(M, rule, count, s, V):
     """Leverage, ridge-leverage or squared norm of every column; s and V are leading ones."""
     if rule == "leverage":
-        kept = s > max(M.shape) * np.finfo(s.dtype).eps * s[0]
+        kept = s > round_off(M.shape, np.finfo(s.dtype).eps) * s[0]
         return np.sum(np.abs(V[:, kept])**2, axis=1)
     squares = M.column_norms().astype(np.float64)**2
     if rule == "norm":
@@ -74,7 +83,7 @@ def _independent_basis(C):
     C = shifted(C, -exponent_of(safe_norms(C, 0)))
     Q, T = linalg.qr(C, mode="economic", check_finite=False)
     heights = np.abs(np.diagonal(T))
-    dependent = np.flatnonzero(heights <= max(C.shape) * np.finfo(C.dtype).eps)
+    dependent = np.flatnonzero(heights <= round_off(C.shape, np.finfo(C.dtype).eps))
     if dependent.size:
         raise ValueError(f"column {dependent[0]} of C depends on those before it, to "
                          "round-off; allowed are independent columns: see interp_decomp")
@@ -99,6 +108,7 @@ def _exchange(Z, rows, tol, seen):
 
 
 # %% book/low_rank/skeleton.ipynb: maxvol
+@np.errstate(all="ignore")
 def maxvol(C, *, tol=1.05):
     r"""Rows with C = B C[rows] and max abs(B) <= tol: a block of nearly largest volume.
 
@@ -155,13 +165,12 @@ def maxvol(C, *, tol=1.05):
     if m < r:
         raise ValueError(f"C has shape {C.shape}; allowed are at least as many rows as columns")
     tol = check_f(tol, C.dtype, "tol")
-    with np.errstate(under="ignore"):
-        Q = _independent_basis(C)
-        rows = np.argsort(linalg.lu(Q, p_indices=True, check_finite=False)[0])[:r].tolist()
-        seen, steps = set(), 1
-        while steps:
-            Z = np.ascontiguousarray(linalg.solve(Q[rows].T, Q.T, check_finite=False))
-            steps = _exchange(Z, rows, tol, seen)
+    Q = _independent_basis(C)
+    rows = np.argsort(linalg.lu(Q, p_indices=True, check_finite=False)[0])[:r].tolist()
+    seen, steps = set(), 1
+    while steps:
+        Z = np.ascontiguousarray(linalg.solve(Q[rows].T, Q.T, check_finite=False))
+        steps = _exchange(Z, rows, tol, seen)
     rows = np.array(rows)
     return MaxVolume(rows, with_identity(Z, rows, tol).T)
 
@@ -193,7 +202,7 @@ def _rows_of_basis(W, rule, f):
     if rule != "id":
         return maxvol(W, tol=math.inf if rule == "deim" else f).rows
     B = DenseMap(adjoint(W), "the basis", 0)
-    return _pivots(ChosenColumns(B, count, np.sum(np.abs(W)**2, axis=1)), count, f)
+    return _pivots(ChosenColumns(B, count, squared_norms(W, 1)[:, 0]), count, f)
 
 
 # %% book/low_rank/skeleton.ipynb: _choose
@@ -229,7 +238,7 @@ def _best_core(C, R, rng):
     X = shifted((Y[:len(s)] @ P / t) @ Wh, -f)              # Q^H A R^+
     CU = Q @ X
     D = Y[len(s):] - (adjoint(G) @ CU) @ adjoint(R.C)
-    estimate = np.linalg.norm(D) / _PROBES**0.5
+    estimate = double_norm(D) / _PROBES**0.5
     bound = estimate * bound_over_estimate(_PROBES, M.dtype, 0.001)
     error = ErrorEstimate(*(float(M.unscale(np.float64(x))) for x in (estimate, bound)), 0.999)
     return CU, unscale_inverse(adjoint(Vh) @ (X / s[:, None]), e + (M.exponent or 0)), error
@@ -289,6 +298,7 @@ _CORES = "optimal", "cross"
 _RULES = "id", "deim", "maxvol", "leverage", "ridge", "norm"
 
 
+@np.errstate(all="ignore")
 def cur(A, rank=None, *, rows=None, columns=None, core="optimal", select="id", f=2.0, rng=None):
     r"""Columns, rows and a core with A ~ A[:, columns] @ U @ A[rows]: skeleton decomposition.
 
@@ -369,22 +379,21 @@ def cur(A, rank=None, *, rows=None, columns=None, core="optimal", select="id", f
     check_choice(core, "core", _CORES)
     check_choice(select, "select", _RULES)
     f, rng = check_f(f, M.dtype), as_generator(rng)
-    with np.errstate(under="ignore"):
-        C = R = None
-        if columns is not None:
-            C = _Chosen(M, check_indices(columns, M.shape[1], "columns"))
-        if rows is not None:
-            R = _Chosen(M.adjoint, check_indices(rows, M.shape[0], "rows"))
-        svd = cache(lambda: randomized_svd(M, rank, rng=rng))
-        how = rank, select, f, rng
-        C = C or _choose(M, *how, lambda: (svd().s, adjoint(svd().Vh)), R)
-        R = R or _choose(M.adjoint, *how, lambda: (svd().s, svd().U), C)
-        if core == "optimal":
-            CU, U, error = _best_core(C, R, rng)
-        else:
-            CU, U = _cross_core(C.C, C.C[R.J], M.exponent or 0)
-            error = None
-        return CUR(C.J, U, R.J, C=M.unscale(C.C), CU=CU, R=M.unscale(adjoint(R.C)), error=error)
+    C = R = None
+    if columns is not None:
+        C = _Chosen(M, check_indices(columns, M.shape[1], "columns"))
+    if rows is not None:
+        R = _Chosen(M.adjoint, check_indices(rows, M.shape[0], "rows"))
+    svd = cache(lambda: randomized_svd(M, rank, rng=rng))
+    how = rank, select, f, rng
+    C = C or _choose(M, *how, lambda: (svd().s, adjoint(svd().Vh)), R)
+    R = R or _choose(M.adjoint, *how, lambda: (svd().s, svd().U), C)
+    if core == "optimal":
+        CU, U, error = _best_core(C, R, rng)
+    else:
+        CU, U = _cross_core(C.C, C.C[R.J], M.exponent or 0)
+        error = None
+    return CUR(C.J, U, R.J, C=M.unscale(C.C), CU=CU, R=M.unscale(adjoint(R.C)), error=error)
 
 
 # %% book/low_rank/skeleton.ipynb: _Functions
@@ -428,7 +437,7 @@ class _Elimination:
 
     def __init__(self, M):
         self.M, self.I, self.J, self.R, self.C = M, [], [], [], []
-        self.norm2 = self.largest = 0.0                     # |L V|_F^2, largest entry read
+        self.norm2 = self.largest = 0.0         # |L V|_F^2, largest entry read or of a term
 
     def rows(self, I):
         """Rows I of A, and of A - L V."""
@@ -444,7 +453,7 @@ class _Elimination:
     @property
     def noise(self):
         """What a residual may be by rounding alone."""
-        return max(self.M.shape) * self.eps * self.largest
+        return round_off(self.M.shape, self.eps) * self.largest
 
     def keep(self, i, j, row, column):
         """Row i and column j of A, as they were read."""
@@ -464,7 +473,8 @@ def _eliminate(found, i):
     column = found.M.columns(np.array([j]))[:, 0]
     w = (column - found.L @ found.V[:, j]) / v[j]
     w[found.I], w[i] = 0, 1
-    found.last = float(np.linalg.norm(w) * np.linalg.norm(v))
+    found.last = double_norm(w[:, None]) * double_norm(v[:, None])
+    found.largest = max(found.largest, (np.abs(w).max() * np.abs(v[j])).item())
     overlap = np.sum((adjoint(found.L) @ w) * (found.V.conj() @ v)).real
     found.norm2 = max(found.norm2 + 2 * float(overlap) + found.last**2, 0.0)
     found.L, found.V = np.column_stack([found.L, w]), np.vstack([found.V, v])
@@ -490,10 +500,11 @@ def _probe(found, count, rng):
         return others, None, 0.0
     I = rng.choice(others, min(count, others.size), replace=False)
     E = found.rows(I)[1]
-    return I, E, np.linalg.norm(E) * math.sqrt(others.size / len(I))
+    return I, E, double_norm(E) * math.sqrt(others.size / len(I))
 
 
 # %% book/low_rank/skeleton.ipynb: aca
+@np.errstate(all="ignore")
 def aca(A, rank=None, *, tol=None, shape=None, n_probe=10, rng=None):
     r"""A ~ C A[rows][:, columns]^-1 R from few entries: adaptive cross approximation.
 
@@ -560,17 +571,16 @@ def aca(A, rank=None, *, tol=None, shape=None, n_probe=10, rng=None):
     rank, tol = rank_or_tol(rank, tol, M.shape)
     n_probe, rng = check_count(n_probe, "n_probe", 1), as_generator(rng)
     limit, tol, found = rank or min(M.shape), tol or 0.0, _Elimination(M)
-    with np.errstate(under="ignore"):
-        while True:
-            I, E, error = _probe(found, n_probe, rng)
-            enough = error <= tol * math.sqrt(found.norm2) or np.abs(E).max() <= found.noise
-            if enough or len(found.I) == limit:
-                break
-            _follow(found, I[np.abs(E).max(axis=1).argmax()], limit, tol)
-        if not found.I:                                     # all that was read is zero
-            zero = np.array([0])
-            found.keep(0, 0, M.rows(zero)[0], M.columns(zero)[:, 0])
-        C, R, I = np.stack(found.C, axis=1), np.stack(found.R), np.array(found.I)
-        CU, U = _cross_core(C, C[I], M.exponent or 0)
-        error = ErrorEstimate(float(M.unscale(np.float64(error))), math.inf, 1.0)
-        return CUR(np.array(found.J), U, I, C=M.unscale(C), CU=CU, R=M.unscale(R), error=error)
+    while True:
+        I, E, error = _probe(found, n_probe, rng)
+        enough = error <= tol * math.sqrt(found.norm2) or np.abs(E).max() <= found.noise
+        if enough or len(found.I) == limit:
+            break
+        _follow(found, I[np.abs(E).max(axis=1).argmax()], limit, tol)
+    if not found.I:                                     # all that was read is zero
+        zero = np.array([0])
+        found.keep(0, 0, M.rows(zero)[0], M.columns(zero)[:, 0])
+    C, R, I = np.stack(found.C, axis=1), np.stack(found.R), np.array(found.I)
+    CU, U = _cross_core(C, C[I], M.exponent or 0)
+    error = ErrorEstimate(float(M.unscale(np.float64(error))), math.inf, 1.0)
+    return CUR(np.array(found.J), U, I, C=M.unscale(C), CU=CU, R=M.unscale(R), error=error)

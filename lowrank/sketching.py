@@ -65,6 +65,7 @@ def _krylov(M, width, n_iter, rng):
 
 
 # %% book/low_rank/sketching.ipynb: randomized_svd
+@np.errstate(all="ignore")
 def randomized_svd(A, rank, *, oversample=None, n_iter=2, method="subspace", rng=None):
     r"""A nearly best U diag(s) Vh of given rank, from a random sketch: min norm(A - U diag(s) Vh).
 

@@ -515,7 +515,8 @@ def _flipped(result):
 
 def _all_at_once(A, rank, tol):
     """The leading triples of an array, by LAPACK."""
-    U, s, Vh = thin_svd(A.dense())
+    with A.in_memory():
+        U, s, Vh = thin_svd(A.dense())
     r = rank_for_tol(s, tol) if rank is None else rank
     return TruncatedSVD(U[:, :r], s[:r], Vh[:r])
 
@@ -641,7 +642,7 @@ def truncated_svd(A, rank=None, *, tol=None):
     have needed min(m, n) / 8 columns (a quarter if A is sparse). After min(m, n) / 2 columns
     all singular values are computed. Both only if A is an array or m n <= 2^26; else there is
     an error after 4 min(m, n) columns. With tol there is one pass more, for the norms of the
-    columns (n products for a LinearOperator).
+    columns (min(m, n) products for a LinearOperator).
 
     A second look makes sure that no copy of a singular value was missed; its risk is 0.001.
     The products of a LinearOperator may be less accurate than its dtype. Their accuracy is

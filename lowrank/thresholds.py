@@ -10,6 +10,7 @@ import math
 from collections import namedtuple
 
 import numpy as np
+from array_api_compat import array_namespace
 
 from lowrank.arrays import may_hold
 from lowrank.simplex_maps import count_true, mass
@@ -38,21 +39,24 @@ def border_scores(S):
     """The ceil(k)-th and the (floor(k) + 1)-th largest of each slice."""
     xp, X = S.xp, S.X
     ordered = xp.sort(X, axis=-1, descending=True, stable=False)
+    index = xp.__array_namespace_info__().default_dtypes()["indexing"]
     at = [xp.clip(i, 0, X.shape[-1] - 1) for i in (xp.ceil(S.k) - 1, xp.floor(S.k))]
-    places = [xp.broadcast_to(xp.astype(i, xp.int64), (*X.shape[:-1], 1)) for i in at]
+    places = [xp.broadcast_to(xp.astype(i, index), (*X.shape[:-1], 1)) for i in at]
     return [xp.take_along_axis(ordered, i, axis=-1) for i in places]
 
 
-# %% book/smooth_topk/thresholds.ipynb: _in_units
-_FAR = 1e300                                         # in units of T; beyond all that matters
+# %% book/smooth_topk/thresholds.ipynb: _far
+def _far(X):
+    """A distance in units of T beyond all that matters, whose sums are finite."""
+    return float(array_namespace(X).finfo(X.dtype).max) / 2.0**64
 
 
 def _in_units(S):
     """(S from a centre in units of T, its border scores there, the centre)."""
-    xp, (first, last) = S.xp, border_scores(S)
+    xp, (first, last), far = S.xp, border_scores(S), _far(S.X)
     centre = first if S.method == "expclip" else first / 2 + last / 2
     centre = xp.where(xp.isfinite(centre), centre, 0.0)
-    Z, *borders = [xp.clip((A - centre) / S.T, -_FAR, _FAR) for A in (S.X, first, last)]
+    Z, *borders = [xp.clip((A - centre) / S.T, -far, far) for A in (S.X, first, last)]
     return Slices(xp, Z, S.k, 1.0, S.method, S.certain, S.allowed), borders, centre
 
 
@@ -152,9 +156,9 @@ def _sparse_root(S, borders):
 # %% book/smooth_topk/thresholds.ipynb: _outside
 def _outside(S, Z):
     """A level above all finite scores Z where none is to be chosen, below them where all are."""
-    xp, finite = S.xp, S.xp.isfinite(S.X)
-    highest = xp.max(xp.where(finite, Z, -_FAR), axis=-1, keepdims=True)
-    lowest = xp.min(xp.where(finite, Z, _FAR), axis=-1, keepdims=True)
+    xp, finite, far = S.xp, S.xp.isfinite(S.X), _far(S.X)
+    highest = xp.max(xp.where(finite, Z, -far), axis=-1, keepdims=True)
+    lowest = xp.min(xp.where(finite, Z, far), axis=-1, keepdims=True)
     below = lowest - (0 if S.method == "expclip" else 100)
     return xp.where(S.k <= S.certain, highest + 100, below)
 

@@ -10,9 +10,11 @@ Generated from book/smooth_topk/topk.ipynb; edit the chapter.
 import math
 
 import numpy as np
+from array_api_compat import array_namespace
 
 from lowrank.arguments import check_choice, check_number
-from lowrank.arrays import NUMPY, may_hold
+from lowrank.arrays import NUMPY, may_hold, quiet, safe_divisor
+from lowrank.derivatives import Rule, attached, converted, fitted, summed
 from lowrank.simplex_maps import as_slices, check_room, check_temperature, mass
 from lowrank.thresholds import (
     Slices,
@@ -84,8 +86,7 @@ def _covariance_times(S, items, V):
     """Cov(1_i, 1_j) of the subset law times V, block by block."""
     xp, nodes, sums = S.xp, _circle(S, items), []
     moment = sum(mass(xp, p * q * v) for (p, q), v in zip(items, V))
-    level = moment / sum(mass(xp, p * q) for p, q in items)
-    level = xp.where(xp.isfinite(level), level, 0.0)        # Cov 1 = 0: less to cancel
+    level = moment / safe_divisor(sum(mass(xp, p * q) for p, q in items))
     for *_, h, sine in nodes:
         sum_re = sum_im = 0.0
         for item, v in zip(items, V):
@@ -94,7 +95,7 @@ def _covariance_times(S, items, V):
         sums.append((sum_re, sum_im))
     mean = sum(re * a - im * b for (re, im, *_), (a, b) in zip(nodes, sums))         # <p, V>
     for item, v in zip(items, V):
-        v = v - level
+        v = v - level                                       # Cov 1 = 0: less to cancel
         result = _marginals(xp, item, nodes) * (v - mean)
         for (re, im, h, sine), (sum_re, sum_im) in zip(nodes, sums):
             rho_re, rho_im = _rho(item, h, sine)
@@ -175,8 +176,7 @@ def _check_k(xp, X, k, method):
     allowed = lambda: f"{kind} from 0 to {n}, one or an array of shape {shape}"
     try:
         K = {} if k is None or isinstance(k, (str, bytes)) else k
-        alike = isinstance(k, type(X))
-        K = xp.astype(K, X.dtype) if alike else xp.asarray(K, dtype=X.dtype, device=X.device)
+        K = converted(K, X)
     except (TypeError, ValueError, OverflowError) as error:
         wrong = ValueError if isinstance(error, OverflowError) else TypeError
         raise wrong(f"k is {k!r}; allowed are {allowed()}") from None
@@ -206,7 +206,7 @@ def _threshold_form(S):
 
 
 def _general_values(S):
-    """p for arrays of any library."""
+    """(p, t) for arrays of any library; t are the scores from the threshold."""
     xp, t = S.xp, from_threshold(_threshold_form(S))
     if S.method == "subset":
         item = _mean_field(xp, t)
@@ -214,7 +214,8 @@ def _general_values(S):
     else:
         P = curve(S, t)
     ends = (S.X == math.inf) | ((S.X > -math.inf) & (S.k >= S.allowed))
-    return xp.where(S.edge, xp.astype(ends, P.dtype), P)
+    ends = xp.where((S.certain > S.k) | (S.allowed < S.k), math.nan, xp.astype(ends, P.dtype))
+    return xp.where(S.edge, ends, P), t
 
 
 # %% book/smooth_topk/topk.ipynb: _long_values
@@ -236,17 +237,17 @@ def _long_values(S, out):
 
 
 def _numpy_values(S):
-    """The same for NumPy."""
+    """p for NumPy."""
     P = np.empty(S.X.shape)
     for rows, out in row_blocks(S, P):
         one = one_slice(rows)
         if one is None or not _long_values(one, out[0]):
-            out[...] = _general_values(rows)
+            out[...] = _general_values(rows)[0]
     return P
 
 
 # %% book/smooth_topk/topk.ipynb: soft_topk
-@np.errstate(all="ignore")
+@quiet
 def soft_topk(x, k, *, temperature=1.0, method="laplace", axis=-1):
     r"""Soften the indicator of the k largest: p in [0, 1]^n with sum k, hard for T -> 0.
 
@@ -304,7 +305,7 @@ def soft_topk(x, k, *, temperature=1.0, method="laplace", axis=-1):
     S, back = _slices(x, k, temperature, method, axis)
     if 0 in S.X.shape:
         return back(S.X)
-    return back(_numpy_values(S) if S.xp is NUMPY else _general_values(S))
+    return back(_numpy_values(S) if S.xp is NUMPY else _with_derivative(S)[0])
 
 
 # %% book/smooth_topk/topk.ipynb: _densities
@@ -341,9 +342,10 @@ def _next_to_move(xp, t):
 # %% book/smooth_topk/topk.ipynb: _products
 def _products(S, t, V):
     """(T J V, dp/dk times V) for scores t from the threshold; the second is what J subtracts."""
+    if S.method == "subset":
+        return next(_subset_products(S, [t], [V])), None
     xp, (d, peak) = S.xp, _densities(S, t)
-    total = mass(xp, d)
-    mean = xp.where(total > 0, mass(xp, d * V) / total, 0.0)
+    mean = mass(xp, d * V) / safe_divisor(mass(xp, d))
     return (V - mean) * d * peak, mean
 
 
@@ -355,17 +357,40 @@ def _subset_products(S, ts, vs):
     return _covariance_times(S._replace(k=xp.where(many, n - S.k, S.k)), items, vs)
 
 
-# %% book/smooth_topk/topk.ipynb: _general_gradients
+# %% book/smooth_topk/topk.ipynb: _weights
+def _weights(S, t):
+    """(w, s): dp/dk, and the sum of the densities, for scores t from the threshold."""
+    xp, (d, peak) = S.xp, _densities(_threshold_form(S), t)
+    total = mass(xp, d)
+    return d / safe_divisor(total), total * peak
+
+
+def _level_products(S, t, V):
+    """(T (dt/dx)^T V, (dt/dk)^T V): the same for t itself; 0 for k where s underflows."""
+    w, s = _weights(S, t)
+    total = mass(S.xp, V)
+    by_k = None if S.method == "subset" else S.xp.where(s > 0, total / safe_divisor(s), 0.0)
+    return V - w * total, by_k
+
+
+# %% book/smooth_topk/topk.ipynb: _slice_gradients
+def _slice_gradients(S, t, gp, gt=None):
+    """The gradients of <gp, p> + <gt, t> in x, k and T, of each slice; None for k of a subset."""
+    xp, finite = S.xp, S.xp.isfinite(S.X)
+    t = xp.where(finite, t, S.X)                    # a mask is at infinity
+    parts = [] if gp is None else [_products(S, t, gp)]
+    if gt is not None:
+        parts.append(_level_products(S, t, xp.where(finite, gt, 0.0)))
+    products, means = zip(*parts)
+    gx = xp.where(S.edge, 0.0, summed(*products)) / S.T
+    return gx, summed(*means), -mass(xp, xp.where(finite, t, 0.0) * gx)
+
+
 def _general_gradients(S, V):
     """(J V, dp/dk times V, dp/dT times V) of each slice, for arrays of any library."""
-    xp, t = S.xp, from_threshold(_threshold_form(S))
-    if S.method == "subset":
-        (product,), mean = _subset_products(S, [t], [V]), 0 * S.k
-    else:
-        product, mean = _products(S, xp.where(xp.isfinite(S.X), t, S.X), V)
-    product = xp.where(S.edge, 0.0, product)
-    weighted = xp.where(product == 0, 0.0, t * product)             # a mask is at infinity
-    return product / S.T, mean, -mass(xp, weighted) / S.T
+    t = from_threshold(_threshold_form(S)) if S.xp is NUMPY else _with_derivative(S)[1]
+    gx, gk, gT = _slice_gradients(S, t, V)
+    return gx, 0 * gT if gk is None else gk, gT
 
 
 # %% book/smooth_topk/topk.ipynb: _long_gradients
@@ -406,7 +431,7 @@ def _gradients(S, V):
     return _numpy_gradients(S, V) if S.xp is NUMPY else _general_gradients(S, V)
 
 
-@np.errstate(all="ignore")
+@quiet
 def soft_topk_vjp(x, k, g, *, temperature=1.0, method="laplace", axis=-1):
     r"""Pull g back through `soft_topk`: the gradients of <g, p> in x, k and T.
 
@@ -453,7 +478,7 @@ def soft_topk_vjp(x, k, g, *, temperature=1.0, method="laplace", axis=-1):
 
 
 # %% book/smooth_topk/topk.ipynb: soft_topk_jvp
-@np.errstate(all="ignore")
+@quiet
 def soft_topk_jvp(x, k, dx, *, temperature=1.0, method="laplace", axis=-1):
     r"""Push dx forward through `soft_topk`: dp = J dx.
 
@@ -492,17 +517,17 @@ def soft_topk_jvp(x, k, dx, *, temperature=1.0, method="laplace", axis=-1):
 
 
 # %% book/smooth_topk/topk.ipynb: _gap_in_temperatures
-def _gap_in_temperatures(method, pairs, error):
+def _gap_in_temperatures(xp, method, pairs, error):
     """gap / T where the bound of the theorem is `error`, for pairs = k (n - k)."""
     if method == "sparse":
-        return 1.0
+        return xp.ones_like(pairs)
     if method == "subset":
-        return math.log(pairs / error)
-    return 2 * math.log(math.sqrt(pairs) / (2 if method == "laplace" else 1) / error)
+        return xp.log(pairs / error)
+    return 2 * xp.log(xp.sqrt(pairs) / (2 if method == "laplace" else 1) / error)
 
 
 # %% book/smooth_topk/topk.ipynb: topk_temperature
-@np.errstate(all="ignore")
+@quiet
 def topk_temperature(x, k, *, error=0.01, method="laplace", axis=-1):
     r"""A temperature at which the p_i outside the k largest sum to at most `error`.
 
@@ -551,5 +576,60 @@ def topk_temperature(x, k, *, error=0.01, method="laplace", axis=-1):
         raise ValueError(f"k is {k!r}; allowed is one integer from 1 to {n - 1}")
     first, last = (border[..., 0] for border in border_scores(S))
     gap = xp.where(xp.isnan(first - last), 0.0, first - last)       # inf - inf: two masks
-    k = float(K[0])
-    return gap / max(_gap_in_temperatures(method, k * (n - k), error), 1e-3)
+    return gap / xp.clip(_gap_in_temperatures(xp, method, K * (n - K), error)[0], 1e-3, None)
+
+
+# %% book/smooth_topk/topk.ipynb: _slices_of
+def _slices_of(method, X, k, T, certain, allowed):
+    """S again, from what a rule is given."""
+    return Slices(array_namespace(X), X, k, T, method, certain, allowed)
+
+
+def _value(method, *ins):
+    """(p, t); NumPy takes the fast way."""
+    S = _slices_of(method, *ins)
+    if S.xp is not NUMPY or S.T.size > 1:
+        return _general_values(S)
+    S = S._replace(T=S.T.item())
+    return _numpy_values(S), _numpy_thresholds(S)
+
+
+def _numpy_thresholds(S):
+    """t for NumPy."""
+    t = np.empty(S.X.shape)
+    for rows, out in row_blocks(_threshold_form(S), t):
+        one = one_slice(rows)
+        found = None if one is None else long_from_threshold(one)
+        out[...] = from_threshold(rows) if found is None else found
+    return t
+
+
+# %% book/smooth_topk/topk.ipynb: _pull
+def _pull(method, ins, outs, cotangents):
+    """From p and t to x, k and T."""
+    S, (_, t) = _slices_of(method, *ins), outs
+    gx, gk, gT = _slice_gradients(S, t, *cotangents)
+    return gx, None if gk is None else fitted(gk, S.k), fitted(gT, S.T), None, None
+
+
+def _push(method, ins, outs, changes):
+    """From x, k and T to p and t."""
+    S, (_, t), (dx, dk, dT, *_) = _slices_of(method, *ins), outs, changes
+    xp, finite, v = S.xp, S.xp.isfinite(S.X), 0 * S.certain
+    v = v if dx is None else v + xp.where(finite, dx, 0.0) / S.T
+    v = v if dT is None else v - xp.where(finite, t, 0.0) * dT / S.T
+    t = xp.where(finite, t, S.X)
+    (w, s), v = _weights(S, t), v + 0 * S.k
+    v = xp.broadcast_to(v, t.shape)
+    dp, dt = _products(S, t, v)[0], v - mass(xp, w * v)
+    if dk is not None and method != "subset":
+        dp, dt = dp + w * dk, dt + xp.where(s > 0, dk / safe_divisor(s), 0.0)
+    return xp.where(S.edge, 0.0, dp), xp.where(finite & ~S.edge, dt, 0.0)
+
+
+_TOPK = Rule(_value, _pull, _push)
+
+
+def _with_derivative(S):
+    """(p, t), to be differentiated by the means of their library."""
+    return attached(_TOPK, S.X, S.k, S.T, S.certain, S.allowed, static=(S.method,))

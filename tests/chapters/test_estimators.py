@@ -68,7 +68,7 @@ def test_new_rows_get_the_features_of_the_theorem():
 
 # %% book/in_use/estimators.ipynb: test_copies_know_the_same
 def test_copies_know_the_same():
-    import pickle
+    from copy import deepcopy
 
     from sklearn.base import clone
 
@@ -76,9 +76,9 @@ def test_copies_know_the_same():
     for estimator in (LowRankSVD(3, random_state=0), ColumnSelector(3, random_state=0),
                       RPCholeskyFeatures(n_components=9, random_state=0)):
         Z = estimator.fit_transform(X)
-        assert np.array_equal(pickle.loads(pickle.dumps(estimator)).transform(X), Z)
+        assert np.array_equal(deepcopy(estimator).transform(X), Z)
         again = clone(estimator)
         assert not vars(again).keys() & {"n_features_in_", "error_"}
         assert np.array_equal(again.fit_transform(X), Z)
-        assert np.array_equal(estimator.transform(X[7:9]), Z[7:9])
+        assert np.allclose(estimator.transform(X[7:9]), Z[7:9], rtol=0, atol=1e-12)
         assert len(estimator.get_feature_names_out()) == Z.shape[1]

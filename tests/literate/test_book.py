@@ -116,6 +116,11 @@ def test_see_also_leads_to_other_chapters(built_book):
     assert expected <= set(PageReader(entry).links)
 
 
+def test_attributes_keep_the_underscore_at_their_end(built_book):
+    api = page_file(built_book, "book/reference/api/estimators").read_text()
+    assert "<strong>singular_values_</strong>" in api and "<strong>n_features_in_</strong>" in api
+
+
 def test_the_index_of_the_package_lists_every_function(built_book):
     links = set(read_page(page_file(built_book, "book/reference/api")).links)
     for chapter in BOOK.chapters:

@@ -247,6 +247,18 @@ def test_a_chapter_with_an_extra_may_build_on_its_library(book):
     assert "from some_engine import Engine" in stub and "class Car(Engine):" in stub
 
 
+def test_a_function_may_import_what_needs_an_extra(book):
+    """It runs when somebody has brought the library; what runs with the import of the module may not."""
+    source = "from lowrank.svd import norm"
+    book.settings["svd"] = {"extra": "fun"}
+    book["psd"].append(code(f"def far(A):\n    '''Far.'''\n    {source}\n    return norm(A)", "export"))
+    book.save()
+    assert book.export().status == 0 and f"    {source}\n" in book.read("lowrank/psd.py")
+    book["psd"][-1] = code(f"if ORDER:\n    {source}")
+    book.save()
+    assert "needs the extra `fun`" in book.export().err
+
+
 def test_without_the_library_a_name_says_what_to_install(book):
     with_engine(book)
     book.export()

@@ -114,6 +114,17 @@ def assert_unchanged(A, call):
     return result
 
 
+def long_matrix(m, condition, dtype, dependent=False):
+    """m x 9 with singular values from sqrt(m) down; or with a ninth column that the others give."""
+    rng = np.random.default_rng(m)
+    G = rng.standard_normal((m, 9))
+    W = np.linalg.qr(rng.standard_normal((9, 9)))[0]
+    A = G @ np.linalg.cholesky(np.linalg.inv(G.T @ G / m)) * np.geomspace(1, 1 / condition, 9) @ W
+    if dependent:
+        A[:, 8] = A[:, :8] @ rng.uniform(-1, 1, 8)
+    return A.astype(dtype)
+
+
 def stored_in_parts(form, dtype=np.float64, index=np.int32):
     """A sparse matrix with unsorted rows, duplicates and an explicit zero, and what it stands for."""
     rows, columns = np.array([0, 3, 0, 0, 2, 2, 2, 1, 3, 3]), np.array([4, 1, 1, 4, 2, 2, 2, 0, 1, 0])

@@ -263,3 +263,17 @@ def test_refusals_of_wedin_bound():
         wedin_bound(aslinearoperator(A), (U, s, Vh), rest=-1)
     with pytest.raises(ValueError, match="norm is 'nuc'; allowed are 2, 'fro'"):
         wedin_bound(A, (U, s, Vh), norm="nuc")
+
+
+@pytest.mark.parametrize("name", HARD)
+def test_whatever_seterr_says(name):
+    """np.seterr(all="raise"): nothing signals that is not an error."""
+    for A in (HARD[name], double(HARD[name]) * 2.0**-900, HARD[name].astype(np.complex64 if HARD[name].dtype.kind == "c" else np.float32)):
+        b, near = A @ np.ones((A.shape[1], 2), A.dtype), truncated_svd(A, 1)
+        with np.errstate(all="raise"):
+            for method in ("gcv", "lcurve"):
+                choose_rank(A, b, method)
+            choose_rank(A, b, "discrepancy", noise=float(np.abs(b).max()))
+            signal_rank(A)
+            signal_rank(A, 1.0)
+            wedin_bound(A, near)

@@ -68,6 +68,18 @@ def test_step_at_a_singular_value_is_zero_and_by_signs_one_half(dtype, unit):
         np.testing.assert_allclose(mstep(A, 2 * unit, method=method), np.diag([1, 0.5, 0]), rtol=0, atol=10 * eps(A))
 
 
+def test_rounding_errors_are_not_lifted_and_small_values_are_not_dropped():
+    """With lo > 0 what counts as zero stays zero; with lo = 0 nothing is dropped unless rtol says so."""
+    rng = np.random.default_rng(3)
+    B = rng.standard_normal((9, 2)) @ rng.standard_normal((2, 6))
+    s = np.linalg.svd(mclip(B, 0.5, 3.0, method="svd"), compute_uv=False)
+    assert s[1] >= 0.5 - 1e-12 and s[2] < 1e-12
+    tiny = np.diag([1.0, 1e-20])
+    assert mclip(tiny, hi=2.0, method="svd")[1, 1] == pytest.approx(1e-20)
+    assert mclip(tiny, hi=2.0, method="svd", rtol=1e-10)[1, 1] == 0
+
+
+
 @given(any_matrix(), any_matrix(), st.floats(0.01, 100))
 def test_the_projection_does_not_expand(A, B, radius):
     if A.shape != B.shape or A.dtype != B.dtype:

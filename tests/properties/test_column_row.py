@@ -179,6 +179,20 @@ def test_bad_input_is_named(A, B, k, options, kind, message):
         cr_multiply(A, B, k, **options)
 
 
+def test_equal_terms_have_no_error_in_single_precision():
+    """Their sum is exact with any draw. Sums of long columns in single precision would claim 16 %, or hide as much."""
+    A, B = np.full((200_000, 3), 0.1, np.float32), np.full((3, 4), 0.3, np.float32)
+    size = np.linalg.norm(A.astype(float) @ B)
+    for left, right in ((A, B), (B.T, A.T)):
+        product, info = cr_multiply(left, right, 2, return_info=True, rng=0)
+        assert info.rms_error <= 2e-3 * size                    # sqrt(eps) and a little, as its docstring says
+        assert np.linalg.norm(product - left.astype(float) @ right) <= 1e-5 * size
+        topk = cr_multiply(left, right, 2, method="topk", return_info=True)[1]
+        assert topk.rms_error == pytest.approx(size / 3, rel=1e-5)
+        weights = cr_weights(left, right, [0, 1, 2])
+        np.testing.assert_allclose(weights, 1, rtol=1e-4)       # dependent terms: the weights of smallest norm
+
+
 def test_the_error_of_entries_that_are_stored_in_parts():
     """The norms are those of the matrices, not of what is stored: the error reported is the error that draws have."""
     rng = np.random.default_rng(8)
@@ -199,3 +213,10 @@ def test_the_error_of_long_float32_factors():
         P, info = cr_multiply(kind(A), kind(A.T), 50, return_info=True, rng=0)
         np.testing.assert_allclose(P, 10_000, rtol=1e-5)
         assert info.rms_error < 1e-3 * 20_000
+
+
+def test_a_product_that_overflows_is_named():
+    A = np.ones((4, 3))
+    A[1, 2] = 1.5e308
+    with pytest.raises(ValueError, match="the product of A and B, on the chosen terms, contains 0 NaN and"):
+        cr_weights(A, A.T, [0, 1])

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse, stats
+from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from lowrank.error_estimates import _EnergyMeter, _ProbeMeter, estimate_error, range_finder
 from lowrank.linear_map import linear_map
@@ -180,3 +181,94 @@ def test_bounds_for_entries_that_are_stored_in_parts(options):
         expected = range_finder(A, rng=0, **options)
         assert true <= found.bound + 1e-12 * np.linalg.norm(A) and found.Q.shape == expected.Q.shape
         assert "tol" not in options or true <= options["tol"] * np.linalg.norm(A)
+
+
+def long_cases():
+    """Tall float32 matrices of low rank and noise, with long sums that drift: constant, graded and positive columns."""
+    rng, m = np.random.default_rng(14), 60_000
+    noise = rng.standard_normal((m, 12))
+    return {"constant": 0.1 + 0.02 * noise, "graded": noise * 0.5**np.arange(12),
+            "positive": rng.random((m, 12)), "flat": noise}
+
+
+@pytest.mark.parametrize("kind", [np.asarray, np.asfortranarray, sparse.csr_array])
+@pytest.mark.parametrize("name", long_cases())
+def test_tolerances_of_long_single_precision(name, kind):
+    """Rounding grows with the pieces of a sum, not with the long side: the meter is that of energies, and right."""
+    A = long_cases()[name].astype(np.float32)
+    for B in (A, A.T):
+        M = linear_map(kind(B))
+        for tol in (0.5, 0.1, 0.06):
+            assert tol**2 > 10 * M.terms * eps(A)
+            Q, error, bound, _ = range_finder(M, tol=tol, rng=0)
+            true = np.linalg.norm(double(B) - double(Q) @ (double(Q).T @ double(B)))
+            assert Q.dtype == np.float32 and true <= bound <= tol * np.linalg.norm(double(B)) or Q.shape[1] == 12
+            assert bound**2 <= error**2 + 1.01 * M.terms * eps(A) * np.linalg.norm(double(B))**2
+
+
+def test_equal_entries_and_a_long_side():
+    """One column is all there is: 300 000 x 3 of one number, of which a running sum in float32 loses a percent."""
+    A = np.full((300_000, 3), 0.1, np.float32)
+    for B in (A, np.asfortranarray(A), sparse.csr_array(A), sparse.csc_array(A), A.T):
+        found = range_finder(B, tol=0.05, rng=0)
+        assert found.Q.shape[1] == 1 and found.bound <= 0.05 * 95
+        assert range_finder(B, tol=0.01, rng=0).bound <= 0.01 * 95
+        assert estimate_error(B, B, rng=0).bound == 0
+
+
+@pytest.mark.parametrize("norm", ["fro", 2])
+def test_an_estimate_of_a_long_single_precision_error(norm):
+    A = np.full((200_000, 2), 0.1, np.float32)
+    estimates = [estimate_error(A, 0 * A, norm=norm, n_probe=10, rng=k).estimate for k in range(2 if norm == 2 else 40)]
+    size = float(np.float32(0.1)) * 400_000**0.5
+    if norm == 2:
+        np.testing.assert_allclose(estimates, size, rtol=1e-4)          # of rank one the lower bound is the norm
+    else:
+        assert abs(np.sqrt(np.mean(np.square(estimates))) / size - 1) < 0.1
+
+
+def test_the_spectral_norm_when_lapack_gives_up(monkeypatch):
+    """gesdd fails for some matrices; then the older routine answers, as everywhere in the package."""
+    A, expected = random_matrix(6, (30, 20), 20, np.float64, 1.0), None
+    expected = estimate_error(A, 0 * A, norm=2, rng=0)
+
+    def fails(*args, **kwargs):
+        raise np.linalg.LinAlgError("SVD did not converge")
+
+    monkeypatch.setattr(np.linalg, "svd", fails)
+    monkeypatch.setattr(np.linalg._linalg, "svd", fails)                # what norm(A, 2) calls
+    np.testing.assert_allclose(estimate_error(A, 0 * A, norm=2, rng=0), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, np.asfortranarray, sparse.csr_array, aslinearoperator])
+def test_strict_arithmetic(kind):
+    """np.seterr(all="raise"): nothing signals that is not an error."""
+    graded = np.ldexp(np.random.default_rng(15).standard_normal((14, 9)), -110 * np.arange(9))
+    small = (graded * (np.abs(graded) > 1e-30)).astype(np.float32)
+    matrices = [graded, graded.T.copy(), np.zeros((4, 3)), np.eye(5), graded + 0j, np.ldexp(graded, -300), small]
+    with np.errstate(all="raise"):
+        for A in matrices:
+            for options in ({"rank": 2}, {"tol": 0.1}, {"tol": 1e-10}, {"tol": 0}):
+                range_finder(kind(A), rng=0, **options)
+            for norm in ("fro", 2):
+                estimate_error(kind(A), np.zeros_like(A), norm=norm, rng=0)
+
+
+def test_a_wide_operator_costs_products_of_its_short_side():
+    A, calls = random_matrix(7, (6, 3000), 6, np.float64, 1.0), []
+    operator = LinearOperator(A.shape, dtype=float, matvec=lambda v: A @ v, rmatvec=lambda v: A.T @ v,
+                              matmat=lambda X: calls.append(X.shape[1]) or A @ X,
+                              rmatmat=lambda Y: calls.append(Y.shape[1]) or A.T @ Y)
+    found = range_finder(operator, tol=0.2, rng=0)
+    assert sum(calls) <= 60 and found.bound <= 0.2 * np.linalg.norm(A) * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array])
+def test_one_entry_at_the_end_of_the_range(kind):
+    A = random_matrix(8, (12, 9), 9, np.float64, 1.0)
+    A[3, 4] = 1.5e308
+    for norm in ("fro", 2):
+        estimate, bound, _ = estimate_error(kind(A), np.zeros_like(A), norm=norm, rng=0)
+        assert estimate > 1e307 and bound >= 1.5e308 * (1 - 1e-14)
+    found = range_finder(kind(A), tol=0.1, rng=0)
+    assert found.Q.shape == (12, 1) and abs(found.Q[3, 0]) == 1 and found.bound < 1.5e302

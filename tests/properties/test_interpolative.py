@@ -14,7 +14,18 @@ from scipy.sparse.linalg import LinearOperator
 
 from lowrank.interpolative import choose_on_sketch, interp_decomp, pivot, swap
 from lowrank.linear_map import linear_map
-from tests.properties.matrices import HARD, KINDS, any_matrix, assert_unchanged, eps, in_parts, kahan, random_matrix
+from tests.properties.matrices import (
+    HARD,
+    KINDS,
+    any_matrix,
+    assert_unchanged,
+    double,
+    eps,
+    in_parts,
+    kahan,
+    long_matrix,
+    random_matrix,
+)
 
 METHODS = ["qr", "sketch"]
 
@@ -198,6 +209,29 @@ def test_the_bound_fails_with_the_probability_that_is_stated(dtype, terms):
 def test_bad_input_is_named(call, kind, message):
     with pytest.raises(kind, match=message):
         call()
+
+
+@pytest.mark.parametrize("method", ["qr", "sketch"])
+@pytest.mark.parametrize("m", [300, 100_000])
+def test_long_columns_of_single_precision(m, method):
+    """A tolerance far above round-off is met, and no more columns are taken than there are independent ones."""
+    for dependent, rank in ((False, 9), (True, 8)):
+        A = long_matrix(m, 500, np.float32, dependent)
+        for X in (A, A.T) if method == "sketch" else (A,):
+            result = interp_decomp(X, tol=1e-4, method=method, rng=0)
+            error = np.linalg.norm(double(X) - double(result.C) @ double(result.Z))
+            assert error <= 1e-4 * np.linalg.norm(double(X)) and error <= result.error.bound + 2e-6 * np.linalg.norm(double(X))
+            assert len(result.columns) <= rank
+        assert len(interp_decomp(A, tol=0, method=method, rng=0).columns) <= rank
+
+
+@pytest.mark.parametrize("method", ["qr", "sketch"])
+def test_a_constant_matrix_has_one_column_and_no_error(method):
+    """Sums of a million equal squares, the worst case in single precision."""
+    A = np.full((1_000_000, 3), 0.1, np.float32)
+    result = interp_decomp(A, tol=0.01, method=method, rng=0)
+    assert len(result.columns) == 1 and np.allclose(result.Z, 1, atol=1e-5)
+    assert result.error.bound <= 1e-4 * np.sqrt(A.size) * 0.1
 
 
 @pytest.mark.parametrize("method", METHODS)

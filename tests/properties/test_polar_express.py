@@ -1,5 +1,6 @@
 """Schedules: the reference errors to nine digits, promises kept under margins, and every bad input named."""
 
+import itertools
 import copy
 import pickle
 
@@ -108,6 +109,19 @@ def test_errors_far_below_the_smallest_float():
     assert schedule.errors[9] == pytest.approx(0.625 * schedule.errors[8]**3, rel=1e-12)
     assert schedule.errors[10:] == (0.0,) * 4 and schedule[-1] == pade_step(5)
     assert optimal_msign_schedule(9, 5, dps=200) == optimal_msign_schedule(9, 5)
+
+
+@pytest.mark.parametrize("degree, constant", [(3, 3 / 4), (5, 5 / 8), (7, 35 / 64), (9, 63 / 128)])
+def test_small_errors_fall_by_the_constant_of_pade(degree, constant):
+    """Also below 1e-40, where no coefficients are designed any more; a margin asks for at most 2^q times as much."""
+    q, tiny = degree // 2, []
+    for lower in np.linspace(0.3, 0.95, 8):
+        exact, safe = (optimal_msign_schedule(6, degree, float(lower), safety=s).errors for s in (0, 1e-30))
+        tiny += [(E, F) for E, F in itertools.pairwise(exact) if E < 1e-12 and F > 1e-300]
+        for E, F in itertools.pairwise(safe):
+            assert not 1e-300 < F or E > 1e-12 or constant * 0.99 <= F / E**(q + 1) <= constant * 2**q * 1.01
+    assert sum(E < 1e-40 for E, _ in tiny) >= 1
+    np.testing.assert_allclose([F for _, F in tiny], [constant * E**(q + 1) for E, _ in tiny], rtol=1e-9)
 
 
 @settings(max_examples=25, deadline=None)

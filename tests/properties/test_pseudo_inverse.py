@@ -1,5 +1,7 @@
 """Pseudo-inverse: Penrose's conditions, agreement of all routes, and units, on every hard matrix."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -9,7 +11,7 @@ from scipy import sparse
 from scipy.sparse.linalg import aslinearoperator
 
 from lowrank.pseudo_inverse import PinvInfo, best_factor, penrose_residuals, pinv, pinv_newton_schulz
-from tests.properties.matrices import HARD, any_matrix, assert_unchanged, double, eps
+from tests.properties.matrices import HARD, any_matrix, assert_unchanged, double, eps, long_matrix, random_matrix
 
 
 def kept_condition(A, rank):
@@ -161,3 +163,53 @@ def test_the_default_cut_off_follows_the_shorter_side(shape, hermitian, dtype):
         assert info.rank == rank and info.kept == (A[1, 1].real if rank == 2 else 1)
         best = best_factor(np.eye(shape[0], dtype=dtype), left=A)
         assert np.count_nonzero(best) == rank
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("m", [200, 100_000])
+def test_the_long_side_does_not_decide_what_is_zero(m, dtype):
+    """A condition of 2000 is no reason to drop anything, at any length; a column that depends on others is."""
+    for dependent, rank in ((False, 9), (True, 8)):
+        A = long_matrix(m, 2000, dtype, dependent)
+        for B in (A, A.T):
+            assert pinv(B, return_info=True)[1].rank == rank
+        X = best_factor(A @ np.ones((9, 1), dtype), left=A)
+        assert np.linalg.norm(A @ X - A @ np.ones((9, 1), dtype)) <= 200 * eps(A) * np.linalg.norm(A)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.complex64])
+def test_single_precision_is_fitted_as_well_as_in_double(kind):
+    """The factors are decomposed and applied in double; the exact answer for what is stored comes back in the dtype given."""
+    t = np.arange(20_000)
+    left = np.stack([np.ones(len(t)), t], axis=1).astype(kind)                 # condition 2e4
+    M = (double(left) @ [[3], [7]]).astype(kind)
+    expected = scipy.linalg.lstsq(double(left), double(M))[0]
+    for factor in (best_factor(M, left=left), best_factor(M.T, right=left.T).T, best_factor(aslinearoperator(M), left=left)):
+        assert factor.dtype == kind
+        np.testing.assert_allclose(factor, expected, rtol=4 * eps(left))
+
+
+@pytest.mark.parametrize("shape", [(5, 40), (40, 5), (7, 13), (9, 18), (9, 19), (6, 6)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
+def test_penrose_residuals_are_those_of_the_products(shape, dtype):
+    """The larger of A X and X A is never formed; its asymmetry is the same."""
+    A = random_matrix(3, shape, min(shape), dtype, 1.0)
+    for X in (random_matrix(4, shape[::-1], min(shape), dtype, 1.0), A.conj().T, np.linalg.pinv(A) * dtype(1.1)):
+        P, R = double(A) @ double(X), double(X) @ double(A)
+        norm = np.linalg.norm
+        expected = (norm(P @ A - A) / norm(A), norm(R @ X - X) / norm(X), norm(P.conj().T - P) / norm(P), norm(R.conj().T - R) / norm(R))
+        np.testing.assert_allclose(penrose_residuals(A, X), expected, rtol=100 * eps(A), atol=1e4 * eps(A))
+
+
+def test_penrose_residuals_of_a_very_wide_operator():
+    """3 x 100 000: X A would have 10^10 entries."""
+    A = random_matrix(5, (3, 100_000), 3, np.float64, 1.0)
+    X = np.linalg.pinv(A)
+    for B, Y in ((A, X), (A.T, X.T)):
+        tracemalloc.start()
+        good = penrose_residuals(aslinearoperator(B), Y)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert max(good) < 1e-13 and peak < 30 * A.nbytes
+        Y = Y + 0.1 * random_matrix(6, Y.shape, 1, np.float64, 1.0) / 300
+        assert min(penrose_residuals(B, Y)) > 1e-3

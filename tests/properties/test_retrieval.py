@@ -324,3 +324,108 @@ def test_bad_input_is_named(call, kind, message):
 def test_scores_of_anchors_too_small_for_the_others():
     with pytest.raises(ValueError, match=r"scores\[:, anchors\] is so small"):
         CURIndex.fit(np.array([[1e-160, 1e155, 1.0]] * 3), anchors=[0])
+
+
+@pytest.mark.parametrize("case", ["small singular values", "a query that stands out", "fewer queries than anchors"])
+def test_left_out_errors_in_single_precision_are_those_in_double(case):
+    """With 100 000 queries n eps is .012: neither a ridge nor what a query leaves free may count as zero below it."""
+    rng = np.random.default_rng(0)
+    q = 5 if case.startswith("fewer") else 100_000
+    W = rng.standard_normal((q, 8)) * ([1, 1, 1e-2, 1, 1, 1e-3, 1, 1] if case.startswith("small") else 1)
+    A = np.hstack([W, W @ rng.standard_normal((8, 6)) + 0.05 * rng.standard_normal((q, 6)) * np.abs(W).max(axis=0).min() / 4])
+    if case.startswith("a query"):
+        A[7, :8] = 0
+        A[7, 0], A[7, 8:] = 1e4, 3e4
+    for ridge in (None, 0.0, 1e-4, 0.01):
+        single, double = (CURIndex.fit(A.astype(dtype), anchors=np.arange(8), ridge=ridge) for dtype in REALS)
+        assert np.isclose(single.error, double.error, rtol=2e-3), ridge
+        assert single.ridge == double.ridge
+        assert np.isclose(single.amplification, double.amplification, rtol=1e-3)
+
+
+def test_a_core_in_two_factors_keeps_the_digits():
+    """Singular values down to round-off: completed to 1e-11, by Z and by the factors, and foretold."""
+    rng = np.random.default_rng(10)
+    Q, V = (np.linalg.qr(rng.standard_normal((size, 120)))[0] for size in (300, 500))
+    smooth = (Q * 10.0 ** (-np.arange(120) / 5)) @ V.T
+    R, rows = smooth[:200], smooth[200:]
+    index = CURIndex.fit(R, 100)
+    for Z in (index.Z, index.left @ (index.right @ R)):
+        assert np.linalg.norm(rows[:, index.anchors] @ Z - rows) < 1e-11 * np.linalg.norm(rows)
+    assert index.error < 1e-11
+    explicit = np.linalg.pinv(R[:, index.anchors]) @ R
+    assert np.linalg.norm(rows[:, index.anchors] @ explicit - rows) > 1e-7 * np.linalg.norm(rows)
+
+
+DEMANDING = {
+    "underflow": np.exp(-np.subtract.outer(np.linspace(0, 30, 20), np.linspace(0, 30, 25))**2),
+    "units": np.diag(10.0 ** -np.arange(30)),
+    "single": np.exp(-np.subtract.outer(np.arange(9), np.arange(12))**2).astype(np.float32),
+    "zero": np.zeros((3, 4)),
+}
+
+
+@pytest.mark.parametrize("name", DEMANDING)
+def test_nothing_depends_on_how_errors_of_floats_are_treated(name):
+    A = DEMANDING[name]
+    for count in (1, 3):
+        for ridge in (0.0, None):
+            usual = CURIndex.fit(A, count, ridge=ridge)
+            with np.errstate(all="raise"):
+                index = CURIndex.fit(A, count, ridge=ridge)
+                x = A[:, index.anchors]
+                found = index.scores(x), index.query(x, 2).items, index.add(A[:, :2]).Z
+                index.search(lambda J: A[0, J], 2, budget=A.shape[1])
+            assert all(np.array_equal(a, b) for a, b in zip(index, usual))
+            assert all(np.array_equal(a, b) for a, b in zip(found, (usual.scores(x), usual.query(x, 2).items, usual.add(A[:, :2]).Z)))
+
+
+def test_a_user_function_keeps_the_treatment_of_errors_of_its_caller():
+    index, seen = CURIndex.fit(noisy_scores(), 3), []
+    with np.errstate(all="raise"):
+        index.search(lambda J: seen.append(np.geterr()) or np.zeros(len(J)), 2, budget=10)
+    assert all(set(state.values()) == {"raise"} for state in seen) and len(seen) == 2
+
+
+def test_a_fast_svd_that_does_not_converge_is_replaced(monkeypatch):
+    A = noisy_scores(n=30)
+    usual = CURIndex.fit(A, 4)
+
+    def failing(*arguments, **options):
+        raise np.linalg.LinAlgError("SVD did not converge")
+
+    monkeypatch.setattr(np.linalg, "svd", failing)
+    monkeypatch.setattr(np.linalg._linalg, "svd", failing)     # what np.linalg.norm calls
+    index = CURIndex.fit(A, 4)
+    assert np.allclose(index.Z, usual.Z) and np.isclose(index.amplification, usual.amplification)
+
+
+@pytest.mark.parametrize("q, n", [(20, 200), (60, 200), (200, 60)])
+def test_chosen_anchors_amplify_as_little_as_stated(q, n):
+    """norm(Z) <= sqrt(1 + 4 c (n - c)) whatever the shape of the block; random anchors of a square block exceed it."""
+    for seed in range(5):
+        A = noisy_scores(q=q, n=n, rank=8, noise=1e-9, seed=seed)
+        for c in (3, 10, 20):
+            limit = (1 + 4 * c * (n - c)) ** 0.5
+            assert CURIndex.fit(A, c, ridge=0.0).amplification <= limit
+    square = noisy_scores(q=20, n=n, rank=8, noise=1e-9)
+    worst = max(CURIndex.fit(square, anchors=np.random.default_rng(seed).choice(n, 20, replace=False), ridge=0.0).amplification
+                for seed in range(20))
+    assert worst > (1 + 4 * 20 * (n - 20)) ** 0.5
+
+
+def test_the_ridge_is_one_of_those_stated():
+    stated = [0, *10.0 ** np.arange(-6, -0.9, 0.25)]
+    found = {CURIndex.fit(noisy_scores(noise=noise, seed=seed), 12).ridge for noise in (0, 0.01, 1, 10) for seed in range(4)}
+    assert all(np.isclose(ridge, stated).any() for ridge in found) and 0 in found and max(found) == 0.1
+
+
+def test_later_items_of_a_square_core():
+    """The peak is there for items added to a square block too, and the ridge lifts it."""
+    A = noisy_scores(q=240, n=400, rank=30, noise=0.1)
+    new, errors = A[200:], {}
+    for q, ridge in ((40, 0.0), (40, None), (200, None)):
+        index = CURIndex.fit(A[:q, :300], anchors=np.arange(40), ridge=ridge).add(A[:q, 300:])
+        errors[q, ridge] = np.linalg.norm((index.scores(new[:, :40]) - new)[:, 300:]) / np.linalg.norm(new[:, 300:])
+    assert errors[40, 0.0] > 10 * errors[40, None] and errors[40, None] < 2.5 * errors[200, None]
+

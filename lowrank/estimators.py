@@ -99,7 +99,7 @@ class LowRankSVD(_Rows, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         The largest number r of components; min(X.shape) if that is smaller, or by default.
     tol : float, 0 <= tol < 1, default 0
         As few components as give norm(X - X V V^T, "fro") <= tol norm(X, "fro"),
-        and at most `n_components`. 0 does not count.
+        and at most `n_components`. With 0 that number alone decides.
     algorithm : {"exact", "randomized"}, default "exact"
         V from `truncated_svd`, or from a random sketch: by `randomized_svd`, with tol by
         `range_finder` of X^T.

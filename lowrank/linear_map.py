@@ -8,6 +8,7 @@ Generated from book/foundations/linear_map.ipynb; edit the chapter.
 """
 
 import math
+from contextlib import contextmanager
 from functools import reduce
 from inspect import signature
 
@@ -216,13 +217,19 @@ class LinearMap:
     @_QUIET
     def dense(self):
         """2**-e A as an array, to be read only: one pass, m n numbers."""
-        try:
+        with self.in_memory():
             return self._scaled(self._dense())
+
+    @contextmanager
+    def in_memory(self):
+        """For what needs A as an array: a MemoryError says which A, and how large it is."""
+        try:
+            yield
         except MemoryError as error:
             size = math.prod(self.shape) * self.dtype.itemsize / 2**30
             raise MemoryError(f"{self.name} has shape {tuple(self.shape)}: as an array of "
-                              f"{self.dtype} it takes {size:.3g} GiB, more than is free"
-                              ) from error
+                              f"{self.dtype} it takes {size:.3g} GiB, which with what is computed "
+                              "from it is more than is free") from error
 
     @property
     def adjoint(self):
@@ -538,7 +545,7 @@ class _AdjointMap(LinearMap):
         self.shape, self.dtype = parent.shape[::-1], parent.dtype
         self.apply, self.adjoint_apply = parent.adjoint_apply, parent.apply
         self.column_norms, self.row_norms = parent.row_norms, parent.column_norms
-        self.unscale = parent.unscale
+        self.unscale, self.in_memory = parent.unscale, parent.in_memory
 
     adjoint = property(lambda self: self.parent)
     exponent = property(lambda self: self.parent.exponent)

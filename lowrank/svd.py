@@ -483,7 +483,8 @@ def _flipped(result):
 
 def _all_at_once(A, rank, tol):
     """The leading triples of an array, by LAPACK."""
-    U, s, Vh = thin_svd(A.dense())
+    with A.in_memory():
+        U, s, Vh = thin_svd(A.dense())
     r = rank_for_tol(s, tol) if rank is None else rank
     return TruncatedSVD(U[:, :r], s[:r], Vh[:r])
 
@@ -592,7 +593,7 @@ def truncated_svd(A, rank=None, *, tol=None):
     columns. If they need more than min(m, n) / 2 columns and A is an array or m n <= 2^26, and for
     a sparse matrix with one short side, eigenvectors of the smaller of A^H A and A A^H are
     taken where s_r >= 0.1 s_1, and all singular values where not. With tol there is one pass
-    more, for the norms of the columns (n products for a LinearOperator).
+    more, for the norms of the columns (min(m, n) products for a LinearOperator).
 
     A second look makes sure that no copy of a singular value was missed; its risk is 0.001.
     The products of a LinearOperator may be less accurate than its dtype. Their accuracy is

@@ -28,6 +28,13 @@ def test_style():
     assert done.returncode == 0, done.stdout
 
 
+def test_the_bibliography_can_be_read():
+    """A merge can cut an entry open, and then no page is built."""
+    entries = re.findall(r"(?m)^@\w+\{(\w+),", text_of("book/references.bib"))
+    closed = re.findall(r"(?m)^@\w+\{(\w+),\n(?:  .*\n)+\}$", text_of("book/references.bib"))
+    assert sorted(closed) == sorted(set(entries)), set(entries) ^ set(closed)
+
+
 def test_one_list_of_pythons():
     first, last = PYTHONS[0], PYTHONS[-1]
     assert PROJECT["requires-python"] == f">={first}"

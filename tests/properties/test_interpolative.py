@@ -231,7 +231,7 @@ def test_a_constant_matrix_has_one_column_and_no_error(method):
     A = np.full((1_000_000, 3), 0.1, np.float32)
     result = interp_decomp(A, tol=0.01, method=method, rng=0)
     assert len(result.columns) == 1 and np.allclose(result.Z, 1, atol=1e-5)
-    assert result.error.bound <= 1e-5 * np.sqrt(A.size) * 0.1
+    assert result.error.bound <= 1e-4 * np.sqrt(A.size) * 0.1
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -183,3 +183,14 @@ def test_a_tolerance_for_entries_that_are_stored_in_parts():
             found = truncated_svd(B, tol=tol)
             assert found.rank == truncated_svd(A, tol=tol).rank
             assert np.linalg.norm(A - found.reconstruct()) <= tol * np.linalg.norm(A)
+
+
+def test_what_does_not_fit_into_memory_is_named(monkeypatch):
+    """LAPACK needs several arrays of the size of A; whichever is missing, the message says which A it was."""
+    def no_room(A):
+        raise MemoryError("Unable to allocate 4.47 GiB")
+
+    monkeypatch.setattr("lowrank.svd.thin_svd", no_room)
+    for A in (np.eye(40, 30, dtype=np.float32), np.eye(30, 40), sparse.csr_array(np.eye(30, 40))):
+        with pytest.raises(MemoryError, match=rf"A has shape \({A.shape[0]}, {A.shape[1]}\): as an array of {A.dtype}"):
+            truncated_svd(A, 20)

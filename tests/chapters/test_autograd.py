@@ -16,12 +16,12 @@ def test_a_cubic_in_pytorch():
         return (y,)
 
     def push(ins, outs, changes):
-        (x, c), (y,), (dx, dc) = ins, outs, changes
+        (_, c), (y,), (dx, dc) = ins, outs, changes
         moved = (0 if dx is None else dx) - (0 if dc is None else y * dc)
         return (moved / (c + 3 * y**2),)
 
     def pull(ins, outs, cotangents):
-        (x, c), (y,), (g,) = ins, outs, cotangents
+        (_, c), (y,), (g,) = ins, outs, cotangents
         gx = g / (c + 3 * y**2)
         return gx, -(y * gx).sum((-2, -1), keepdim=True)
 

@@ -17,14 +17,14 @@ def cubic_value(x, c):
 
 def cubic_push(ins, outs, changes):
     """dx and dc to dy: 3 y^2 dy + c dy + y dc = dx."""
-    (x, c), (y,), (dx, dc) = ins, outs, changes
+    (_, c), (y,), (dx, dc) = ins, outs, changes
     pushed = summed(dx, None if dc is None else -y * dc)
     return (pushed / (c + 3 * y**2),)
 
 
 def cubic_pull(ins, outs, cotangents):
     """The transpose of that."""
-    (x, c), (y,), (g,) = ins, outs, cotangents
+    (_, c), (y,), (g,) = ins, outs, cotangents
     gx = g / (c + 3 * y**2)
     return gx, fitted(-y * gx, c)
 

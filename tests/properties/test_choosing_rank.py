@@ -8,8 +8,18 @@ from hypothesis import strategies as st
 from scipy import integrate, sparse
 from scipy.sparse.linalg import aslinearoperator
 
-from lowrank import (RankChoice, SignalRank, SubspaceBound, choose_rank, estimate_error, hard_threshold, pinv, signal_rank,
-                     truncated_svd, wedin_bound)
+from lowrank import (
+    RankChoice,
+    SignalRank,
+    SubspaceBound,
+    choose_rank,
+    estimate_error,
+    hard_threshold,
+    pinv,
+    signal_rank,
+    truncated_svd,
+    wedin_bound,
+)
 from lowrank.choosing_rank import _mass_above, _noise_median
 from tests.properties.matrices import FLOATS, HARD, KINDS, any_matrix, assert_unchanged, double, eps
 

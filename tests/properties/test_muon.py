@@ -429,3 +429,10 @@ def test_five_steps_promise_what_the_chapter_says():
         X = muon_update(G, schedule=schedule, normalize="frobenius", scale=1).update
         e, tau = schedule.errors[-1], s[s < 1e-3 * np.linalg.norm(G)].sum() / s.sum()
         assert sizes(X)[0] <= 1 + e + 1e-12 and np.vdot(G, X) >= (1 - e) * (1 - tau) * s.sum() - 1e-12
+
+
+def test_what_muon_takes_by_itself():
+    """The defaults that its docstring names."""
+    made = Muon()
+    assert (made.lr, made.weight_decay, made.adam_lr, made.betas, made.kinds) == (1e-3, 0.1, 1e-3, (0.9, 0.95), None)
+    assert Muon(2e-3).adam_lr == 2e-3

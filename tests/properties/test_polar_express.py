@@ -1,7 +1,7 @@
 """Schedules: the reference errors to nine digits, promises kept under margins, and every bad input named."""
 
-import itertools
 import copy
+import itertools
 import pickle
 
 import mpmath

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import special
 
-from lowrank.simplex_maps import entmax, entmax_vjp, softmax, softmax_vjp, sparsemax, sparsemax_vjp
+from lowrank.simplex_maps import check_room, entmax, entmax_vjp, softmax, softmax_vjp, sparsemax, sparsemax_vjp
 from tests.properties.libraries import LIBRARIES
 
 ALPHAS = (1, 1 + 1e-10, 1.2, 1.5, 1.9, 2)
@@ -199,3 +199,23 @@ def test_empty_slices_and_stacks():
 def test_bad_input_is_named(call, kind, message):
     with pytest.raises(kind, match=message):
         call()
+
+
+@pytest.mark.parametrize("f", [softmax, sparsemax, entmax])
+def test_the_first_slice_without_a_solution_is_described(f):
+    x = np.zeros((2, 3, 4))
+    x[1, 0, :2] = np.inf
+    x[1, 2] = -np.inf
+    with pytest.raises(ValueError, match=r"^x has a slice of length 4 with 2 entries \+inf and 4 above -inf; "
+                                         "allowed are masks with 1 between these numbers$"):
+        f(x)
+    x[1, 0] = 0
+    with pytest.raises(ValueError, match=r"^x has a slice of length 4 with 0 entries \+inf and 0 above -inf; "):
+        f(x)
+
+
+def test_room_without_masks_is_the_length():
+    X = np.zeros((2, 5))
+    for finite in (True, False):
+        certain, allowed = check_room(np, X, 3, finite)
+        assert certain.tolist() == [[0], [0]] and allowed.tolist() == [[5], [5]]

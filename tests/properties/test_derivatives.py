@@ -161,7 +161,7 @@ def test_transforms_of_torch():
 
 
 @torch_only
-@pytest.mark.parametrize("name, f", [*MAPS.items(), ("laplace", lambda x: soft_topk(x, 2)), ("expclip", lambda x: soft_topk(x, 2, method="expclip"))])
+@pytest.mark.parametrize("name, f", [*MAPS.items(), *((method, lambda x, method=method: soft_topk(x, 2, method=method)) for method in METHODS)])
 def test_one_graph_of_torch(name, f):
     import torch
     x = torch.tensor(np.random.default_rng(6).standard_normal((3, 6)), requires_grad=True)
@@ -249,3 +249,21 @@ def test_a_slice_without_a_solution_is_nan_where_nobody_can_look(f):
         close(p[row], f(x[row]), 1e-15)
     with pytest.raises(ValueError, match="x has a slice of length 3 with 0 entries"):
         f(x)
+
+
+@jax_only
+def test_sixteen_bits_without_double_precision():
+    """JAX as it is by default: computed in single precision, rounded once, and no warning about int64."""
+    import jax
+    import jax.numpy as jnp
+    with getattr(jax, "enable_x64", lambda on: jax.experimental.disable_x64())(False):
+        many = softmax(jnp.zeros(70_000, jnp.float16))
+        assert many.dtype == jnp.float16 and abs(float(many.astype(jnp.float32).sum()) - 1) < 2e-3
+        scores = np.random.default_rng(2).standard_normal(4096).astype(np.float32)
+        x = jnp.asarray(scores, jnp.bfloat16)
+        exact = soft_topk(np.asarray(x.astype(jnp.float32)), 100)
+        for f in (soft_topk, jax.jit(soft_topk, static_argnums=1)):
+            p = f(x, 100)
+            assert p.dtype == jnp.bfloat16 and np.abs(np.asarray(p.astype(jnp.float32)) - exact).max() <= 2**-9
+            gradient = jax.grad(lambda x: f(x, 100)[0].astype(jnp.float32))(x)
+            assert gradient.dtype == jnp.bfloat16 and bool(jnp.isfinite(gradient.astype(jnp.float32)).all())

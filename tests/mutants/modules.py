@@ -13,6 +13,7 @@ from importlib.machinery import PathFinder
 import pytest
 
 from _literate.source.model import ROOT
+from tests.only import files_of
 
 from .faults import faults
 from .processes import PASSED, attempt
@@ -39,8 +40,7 @@ def try_module(name, most):
 
 def test_files(name):
     """The tests that `make test ONLY=<name>` runs, but for the notebook."""
-    files = [f"tests/{folder}/test_{name}.py" for folder in ("chapters", "properties")] + [f"lowrank/{name}.py"]
-    return [file for file in files if (ROOT / file).exists()]
+    return [file for file in files_of(name, None)[1:] if (ROOT / file).exists()]
 
 
 def choose(source, name, most):

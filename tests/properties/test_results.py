@@ -327,3 +327,15 @@ def test_a_copy_does_the_same(way):
         assert twin(0.3) == p(0.3) and list(twin.powers()) == list(p.powers()) and twin.interval == p.interval
     muon = lowrank.Muon(0.1, kinds=["stack"], scale=2.0, schedule=None)
     assert same(*(one.step([A], [A], one.init([A]))[0] for one in (way(muon), muon)))
+
+
+def test_the_adjoint_of_a_result_multiplies_vectors_and_blocks():
+    rng = np.random.default_rng(4)
+    C = rng.standard_normal((7, 5)) + 1j * rng.standard_normal((7, 5))
+    result = lowrank.truncated_svd(C, 3)
+    dense, operator = result.reconstruct(), aslinearoperator(result)
+    for shape in ((7,), (7, 1), (7, 4)):
+        Y = rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
+        products = [result.rmatvec(Y), operator.H @ Y] + ([operator.rmatmat(Y)] if len(shape) == 2 else [])
+        for found in products:
+            np.testing.assert_allclose(found, dense.conj().T @ Y, atol=1e-13)

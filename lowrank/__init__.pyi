@@ -25,6 +25,7 @@ from lowrank import (
     psd as psd,
     pseudo_inverse as pseudo_inverse,
     retrieval as retrieval,
+    sampling as sampling,
     simplex_maps as simplex_maps,
     skeleton as skeleton,
     sketching as sketching,
@@ -132,6 +133,7 @@ from lowrank.pseudo_inverse import (
     pinv_newton_schulz as pinv_newton_schulz,
 )
 from lowrank.retrieval import CURIndex as CURIndex, Ranking as Ranking
+from lowrank.sampling import sample_topk as sample_topk
 from lowrank.simplex_maps import (
     entmax as entmax,
     entmax_vjp as entmax_vjp,
@@ -245,4 +247,5 @@ __all__ = [
     "soft_topk_vjp",
     "soft_topk_jvp",
     "topk_temperature",
+    "sample_topk",
 ]

@@ -136,16 +136,28 @@ def _sparsemax(xp, Z):
     return xp.maximum(Z - level, xp.zeros_like(Z))
 
 
-# %% book/smooth_topk/simplex_maps.ipynb: _entmax
-def _entmax(xp, Z, beta):
+# %% book/smooth_topk/simplex_maps.ipynb: _by_logarithms
+def _by_logarithms(xp, Z, beta, ell):
+    """p_i(ell) and minus its slope."""
+    v = xp.expm1(-beta * ell) + beta * Z
+    inside = v > -1
+    log_u = xp.log1p(xp.where(inside, v, 0.0))
+    return (xp.where(inside, xp.exp(log_u / beta), 0.0),
+            xp.where(inside, xp.exp((1 / beta - 1) * log_u - beta * ell), 0.0))
+
+
+def _by_squares(xp, Z, _beta, ell):
+    """The same for beta = 1/2."""
+    root = xp.exp(-ell / 2)
+    u = xp.maximum(root + Z / 2, xp.zeros_like(Z))
+    return u * u, u * root
+
+
+def _entmax(xp, Z, beta, entries):
     """((beta z_i - tau)_+)^(1 / beta): Newton's method for the logarithm of the largest."""
     ell, eps = xp.zeros_like(Z[..., :1]), xp.finfo(Z.dtype).eps
     for _ in range(12 + 2 * Z.shape[-1].bit_length()):          # fewer where values can be seen
-        v = xp.expm1(-beta * ell) + beta * Z
-        inside = v > -1
-        log_u = xp.log1p(xp.where(inside, v, 0.0))
-        P = xp.where(inside, xp.exp(log_u / beta), 0.0)
-        q = xp.where(inside, xp.exp((1 / beta - 1) * log_u - beta * ell), 0.0)
+        P, q = entries(xp, Z, beta, ell)
         step = (mass(xp, P) - 1) / mass(xp, q)
         if not may_hold(xp.any(step > 4 * eps)):
             break
@@ -154,12 +166,15 @@ def _entmax(xp, Z, beta):
 
 
 # %% book/smooth_topk/simplex_maps.ipynb: _value
+_ENTRIES = {"entmax": _by_logarithms, "entmax 3/2": _by_squares}
+
+
 def _value(kind, X, T, alpha):
     """(p,) of slices."""
     xp = array_namespace(X)
     Z = _from_peak(xp, X, T)
-    if kind == "entmax":
-        return (_entmax(xp, Z, alpha - 1),)
+    if kind in _ENTRIES:
+        return (_entmax(xp, Z, alpha - 1, _ENTRIES[kind]),)
     return (_softmax(xp, Z) if kind == "softmax" else _sparsemax(xp, Z),)
 
 
@@ -169,7 +184,7 @@ def _weights(kind, P, alpha):
     xp = array_namespace(P)
     inside = P > 0
     logs = xp.log(xp.where(inside, P, 1.0))
-    if kind == "entmax":
+    if kind in _ENTRIES:
         return xp.where(inside, xp.exp((2 - alpha) * logs), 0.0), logs
     return P if kind == "softmax" else xp.astype(inside, P.dtype), logs
 
@@ -195,7 +210,7 @@ def _pull(kind, ins, outs, cotangents):
     xp, (d, logs) = array_namespace(P), _weights(kind, P, alpha)
     gx = _centred(xp, d, g) / T
     gT = fitted(-mass(xp, _heights(X, T) * gx), T)
-    if kind != "entmax":
+    if kind not in _ENTRIES:
         return gx, gT, None
     return gx, gT, fitted(mass(xp, g * _by_order(X, T, alpha, P, d, logs)), alpha)
 
@@ -207,7 +222,7 @@ def _push(kind, ins, outs, changes):
     v = v if dx is None else v + xp.where(xp.isfinite(X), dx, 0.0) / T
     v = v if dT is None else v - _heights(X, T) * dT / T
     dp = _centred(xp, d, v)
-    if kind == "entmax" and dalpha is not None:
+    if kind in _ENTRIES and dalpha is not None:
         dp = dp + dalpha * _by_order(X, T, alpha, P, d, logs)
     return (dp,)
 
@@ -218,7 +233,7 @@ _MAP = Rule(_value, _pull, _push)
 
 def _kind(alpha):
     """Which of the maps it is, as far as the order has a value."""
-    kinds = {1: "softmax", 2: "sparsemax"}
+    kinds = {1: "softmax", 1.5: "entmax 3/2", 2: "sparsemax"}
     return next((kinds[order] for order in kinds if not may_hold(alpha != order)), "entmax")
 
 

@@ -349,16 +349,11 @@ def _long_threshold(S, out):
 
 
 # %% book/smooth_topk/thresholds.ipynb: long_values
-def long_values(S, out):
-    """p of one slice with a choice, written into out; whether this way succeeds."""
-    return _long_threshold(S, out) is not None
-
-
-def long_from_threshold(S):
-    """t of one slice with a choice and without masks; None where this way fails."""
-    t = np.empty(len(S.X))
-    if S.allowed - S.certain < len(S.X) or (threshold := _long_threshold(S, t)) is None:
-        return None
+def long_values(S, p, t=None):
+    """p of one slice with a choice written into p, t into t; whether this way succeeds."""
+    threshold = _long_threshold(S, p)
+    if threshold is None or t is None:
+        return threshold is not None
     for _ in _blocks_from(S, threshold, t):
-        pass                                        # t instead of p
-    return t if np.abs(t).min() < 300 and np.ptp(t) < math.inf else None
+        pass
+    return np.abs(t).min() < 300 and np.isfinite(t).sum() == S.allowed - S.certain

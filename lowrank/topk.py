@@ -22,7 +22,6 @@ from lowrank.thresholds import (
     border_scores,
     curve,
     from_threshold,
-    long_from_threshold,
     long_values,
     one_slice,
     row_blocks,
@@ -39,8 +38,8 @@ def _mean_field(xp, t):
     return xp.where(t > 0, large, small), xp.where(t > 0, small, large)
 
 
-# %% book/smooth_topk/topk.ipynb: _number_of_nodes
-def _number_of_nodes(xp, s2):
+# %% book/smooth_topk/topk.ipynb: number_of_nodes
+def number_of_nodes(xp, s2):
     """M, odd, and enough for sixteen digits."""
     return 2 * xp.ceil((12.5 + xp.sqrt(180 + 80 * s2)) / 2) + 1
 
@@ -50,7 +49,7 @@ def _circle(S, items):
     xp, nodes = S.xp, []
     total = lambda f: sum(mass(xp, f(p, q)) for p, q in items)
     s2, rest = total(lambda p, q: p * q), total(lambda p, q: p) - S.k
-    M = _number_of_nodes(xp, s2)
+    M = number_of_nodes(xp, s2)
     for j in range(29):
         w = 2 * math.pi * j / M
         h, sine = 2 * xp.sin(w / 2)**2, xp.sin(w)
@@ -82,90 +81,160 @@ def _rho(item, h, sine):
     return p * (1 - q * h) / D, p * q * sine / D
 
 
-def _covariance_times(S, items, V):
-    """Cov(1_i, 1_j) of the subset law times V, block by block."""
-    xp, nodes, sums = S.xp, _circle(S, items), []
-    moment = sum(mass(xp, p * q * v) for (p, q), v in zip(items, V))
-    level = moment / safe_divisor(sum(mass(xp, p * q) for p, q in items))
-    for *_, h, sine in nodes:
-        sum_re = sum_im = 0.0
-        for item, v in zip(items, V):
-            v, (rho_re, rho_im) = v - level, _rho(item, h, sine)
-            sum_re, sum_im = sum_re + mass(xp, rho_re * v), sum_im + mass(xp, rho_im * v)
-        sums.append((sum_re, sum_im))
-    mean = sum(re * a - im * b for (re, im, *_), (a, b) in zip(nodes, sums))         # <p, V>
-    for item, v in zip(items, V):
-        v = v - level                                       # Cov 1 = 0: less to cancel
-        result = _marginals(xp, item, nodes) * (v - mean)
-        for (re, im, h, sine), (sum_re, sum_im) in zip(nodes, sums):
-            rho_re, rho_im = _rho(item, h, sine)
-            rest_re, rest_im = sum_re - rho_re * v, sum_im - rho_im * v
-            result = result + re * (rho_re * rest_re - rho_im * rest_im)
-            result = result - im * (rho_re * rest_im + rho_im * rest_re)
-        p, q = item
-        yield xp.where(p * q > 0, result, 0.0)              # what is certain has no covariance
+def _covariance_times(S, item, v):
+    """Cov(1_i, 1_j) of the subset law times v."""
+    xp, (p, q), nodes = S.xp, item, _circle(S, [item])
+    v = v - mass(xp, p * q * v) / safe_divisor(mass(xp, p * q))     # Cov 1 = 0: less to cancel
+    result, mean = 0.0, 0.0                                         # mean: <p, v>
+    for re, im, h, sine in nodes:
+        rho_re, rho_im = _rho(item, h, sine)
+        sum_re, sum_im = mass(xp, rho_re * v), mass(xp, rho_im * v)
+        rest_re, rest_im = sum_re - rho_re * v, sum_im - rho_im * v
+        result = result + re * (rho_re * rest_re - rho_im * rest_im)
+        result = result - im * (rho_re * rest_im + rho_im * rest_re)
+        mean = mean + re * sum_re - im * sum_im
+    result = result + _marginals(xp, item, nodes) * (v - mean)
+    return xp.where(p * q > 0, result, 0.0)                 # what is certain has no covariance
 
 
 # %% book/smooth_topk/topk.ipynb: _powers
 def _powers(p):
-    """Blocks of p, each with its powers (p, p^2, p^3, p^4) and (1, p^4, p^8, p^12) as rows."""
+    """Blocks, each with the powers (p, p^2, p^3, p^4) and (1, p^4, p^8, p^12) of p as rows."""
     low, high = np.empty((4, 8192)), np.ones((4, 8192))
     for i in range(0, len(p), 8192):
-        part = p[i:i + 8192]
-        a, b = low[:, :len(part)], high[:, :len(part)]
-        a[0] = part
+        block = slice(i, min(i + 8192, len(p)))
+        a, b = low[:, :block.stop - i], high[:, :block.stop - i]
+        a[0] = p[block]
         np.multiply(a[0], a[0], out=a[1])
         np.multiply(a[1], a[0], out=a[2])
         np.multiply(a[1], a[1], out=b[1])
         a[3] = b[1]
         np.multiply(b[1], b[1], out=b[2])
         np.multiply(b[2], b[1], out=b[3])
-        yield part, a, b
+        yield block, a, b
 
 
-# %% book/smooth_topk/topk.ipynb: _long_nodes
-def _long_nodes(p):
-    """The angles w of the nodes for a long slice, and c = e^(iw) - 1."""
+# %% book/smooth_topk/topk.ipynb: power_sums
+def power_sums(p, *vectors):
+    """Rows of the sums of p^r, and of p^r v for the vectors v, r = 1, ..., 16."""
+    sums = np.zeros((1 + len(vectors), 4, 4))
+    for block, low, high in _powers(p):
+        sums[0] += high @ low.T
+        for total, v in zip(sums[1:], vectors):
+            total += high @ (low * v[block]).T
+    return sums.reshape(-1, 16)
+
+
+def _polynomials(p, *coefficients):
+    """Blocks, each with the values of sum_r c_r p^r for the given c."""
+    tables = np.reshape(coefficients, (-1, 4, 4))
+    for block, low, high in _powers(p):
+        rows = tables @ low
+        values = rows[:, 3]
+        for j in (2, 1, 0):                             # Horner's rule in p^4
+            values *= high[1]
+            values += rows[:, j]
+        yield block, values
+
+
+# %% book/smooth_topk/topk.ipynb: long_nodes
+def long_nodes(p, times=1):
+    """The angles w of the nodes for a long slice, or of 3 or 5 times as many, and e^(iw) - 1."""
     s2 = p.sum() - np.dot(p, p)
-    M = int(_number_of_nodes(NUMPY, s2))
-    w = 2 * math.pi / M * np.arange(min(29, (M + 1) // 2))
+    M = times * int(number_of_nodes(NUMPY, s2))
+    w = 2 * math.pi / M * np.arange(min(29 * times, (M + 1) // 2))
     h = 2 * np.sin(w / 2)**2
     used = s2 * h < 41
     return w[used], -h[used] + 1j * np.sin(w[used])
 
 
-def _node_by_node(S, p):
-    """The marginals of a long slice as above, written over its mean field p."""
-    items = [(p[block], 1 - p[block]) for block in blocks(len(p))]
-    nodes = _circle(S, items)
-    for block, item in zip(blocks(len(p)), items):
-        p[block] = _marginals(NUMPY, item, nodes)
+# %% book/smooth_topk/topk.ipynb: split_ends
+_R = np.arange(1, 17)
+
+
+def split_ends(p, c):
+    """The places of those p that are near 1 for the series, and of those that are between."""
+    small = min(0.1 / np.abs(c).max(), 0.5)
+    places = np.flatnonzero(p > small)
+    near = p[places] > 1 - small
+    return places[near], places[~near]
+
+
+def _log_series(w, c, sums):
+    """The sums of log(1 + c p) - i w p at the nodes, from the sums of p^r."""
+    powers = c**_R[:, None]
+    powers[0] -= 1j * w
+    return ((-1.0)**(_R + 1) / _R * sums) @ powers
+
+
+def _rho_series(c):
+    """rho at the nodes: the coefficients of p^r."""
+    return (1 + c) * (-c)**(_R[:, None] - 1)
+
+
+# %% book/smooth_topk/topk.ipynb: node_weights
+def node_weights(k, w, c, low, near_one, high, middle):
+    """phi e^(-i w k) at the nodes.
+
+    low and high are the sums of p^r of what is small, and of (1 - p)^r of what is near 1, of
+    which there are `near_one`; middle are the p between.
+    """
+    between = np.log(1 + c[:, None] * middle) - 1j * w[:, None] * middle
+    off = low[0] - high[0] + middle.sum() + (near_one - k)      # the mean, minus k
+    weights = np.exp(_log_series(w, c, low) + _log_series(w, c, high).conj()
+                     + between.sum(axis=1) + 1j * w * off)
+    weights[1:] *= 2                                            # and its conjugate
+    return weights
 
 
 # %% book/smooth_topk/topk.ipynb: _long_marginals
 def _long_marginals(S, p):
     """The marginals, written over the mean field p of a long slice."""
-    w, c = _long_nodes(p)
-    others = np.flatnonzero(p > 0.1 / np.abs(c).max())
-    if 16 * len(others) > len(p):                   # too many for the series
-        return _node_by_node(S, p)
-    large, p[others], r = p[others], 0, np.arange(1, 17)
-    sums = sum(high @ low.T for _, low, high in _powers(p))
-    series = (-1.0)**(r + 1) / r * sums.ravel() @ c**r[:, None]
-    weights = np.exp(series + np.log(1 + c[:, None] * large).sum(axis=1) - 1j * S.k * w)
-    weights[1:] *= 2
-    weights *= np.exp(1j * w) / weights.real.sum()
-    polynomial = ((-c)**(r[:, None] - 1) @ weights).real.reshape(4, 4)
-    for part, low, high in _powers(p):
-        rows = polynomial @ low
-        part[:] = rows[3]
-        for row in rows[2::-1]:
-            part *= high[1]
-            part += row
-    p[others] = large * (weights / (1 + large[:, None] * c)).sum(axis=1).real
+    w, c = long_nodes(p)
+    high, middle = split_ends(p, c)
+    q, between, rho = 1 - p[high], p[middle], _rho_series(c)
+    p[high] = p[middle] = 0
+    weights = node_weights(S.k, w, c, *power_sums(p), len(q), *power_sums(q), between)
+    weights /= weights.real.sum()
+    for ends, series in ((p, rho), (q, rho.conj())):
+        for block, (values,) in _polynomials(ends, (series @ weights).real):
+            ends[block] = values
+    p[high] = 1 - q
+    p[middle] = between * (((1 + c) / (1 + between[:, None] * c)) @ weights).real
 
 
-# %% book/smooth_topk/topk.ipynb: _check_k
+# %% book/smooth_topk/topk.ipynb: _long_covariance_times
+def _long_covariance_times(S, t, v):
+    """Cov(1_i, 1_j) of the subset law times v, for a long slice with scores t."""
+    p = np.empty_like(t)
+    for block in blocks(len(t)):
+        p[block], _ = _mean_field(NUMPY, t[block])
+    v = v - (np.dot(p, v) - np.dot(p, p * v)) / safe_divisor(p.sum() - np.dot(p, p))
+    w, c = long_nodes(p)
+    high, middle = split_ends(p, c)
+    (_, q), between, rho = _mean_field(NUMPY, t[high]), p[middle, None], _rho_series(c)
+    v_high, v_between = v[high], v[middle]
+    p[high] = p[middle] = 0
+    (low, moments), (near, moments_near) = power_sums(p, v), power_sums(q, v_high)
+    weights = node_weights(S.k, w, c, low, len(q), near, between[:, 0])
+    weights /= weights.real.sum()
+    rho_between = between * (1 + c) / (1 + between * c)
+    V = moments @ rho - moments_near @ rho.conj() + v_between @ rho_between     # and a constant
+    mean, squares = (weights @ V).real, (1 + c) * (_R[:, None] - 1) * np.roll(rho, 1, axis=0)
+
+    for ends, u, series, squares, sign in ((p, v, rho, squares, 1),
+                                           (q, v_high, rho.conj(), squares.conj(), -1)):
+        once, with_V = (series @ weights).real, (series @ (weights * V)).real
+        for block, (a, b) in _polynomials(ends, once - (squares @ weights).real,
+                                          sign * (with_V - mean * once)):
+            u[block] = a * u[block] + b
+    v[high] = v_high
+    v[middle] = ((rho_between - rho_between**2) @ weights * v_between
+                 + rho_between @ (weights * (V - mean))).real
+    return v
+
+
+# %% book/smooth_topk/topk.ipynb: checked_slices
 _METHODS = "laplace", "sparse", "subset", "sigmoid", "expclip"
 
 
@@ -190,7 +259,7 @@ def _check_k(xp, X, k, method):
     return K[..., None]
 
 
-def _slices(x, k, temperature, method, axis, **others):
+def checked_slices(x, k, temperature, method, axis, **others):
     """(S, back, others...): the arguments, checked; back undoes what was done to x."""
     check_choice(method, "method", _METHODS)
     T = check_temperature(temperature)
@@ -219,31 +288,26 @@ def _general_values(S):
 
 
 # %% book/smooth_topk/topk.ipynb: _long_values
-def _long_values(S, out):
-    """The same for one slice of NumPy with a choice, written into out; whether that succeeds."""
+def _long_values(S, p, t=None):
+    """The same for one slice of NumPy with a choice, written into p and t; whether it succeeds."""
     if S.method != "subset":
-        return long_values(S, out)
-    n, k, field = len(S.X), S.k, _threshold_form(S)
-    many = 2 * k > n
-    if many:                                        # choose those that are left out
-        field = field._replace(X=-S.X, k=n - k, certain=n - S.allowed, allowed=n - S.certain)
-    if not long_values(field, out):
+        return long_values(S, p, t)
+    if not long_values(_threshold_form(S), p, t):
         return False
-    _long_marginals(field, out)
-    np.minimum(np.maximum(out, 0, out=out), 1, out=out)             # rounding
-    if many:
-        np.subtract(1, out, out=out)
-    return abs(out.sum() - k) <= 1e-12 * k
+    _long_marginals(S, p)
+    np.minimum(np.maximum(p, 0, out=p), 1, out=p)                   # rounding
+    return abs(p.sum() - S.k) <= 1e-12 * S.k
 
 
-def _numpy_values(S):
-    """p for NumPy."""
-    P = np.empty(S.X.shape)
-    for rows, out in row_blocks(S, P):
+def _numpy_values(S, *, scores=False):
+    """(p,) for NumPy, or (p, t) with the scores from the threshold."""
+    found = [np.empty(S.X.shape) for _ in range(1 + scores)]
+    for rows, *outs in row_blocks(S, *found):
         one = one_slice(rows)
-        if one is None or not _long_values(one, out[0]):
-            out[...] = _general_values(rows)[0]
-    return P
+        if one is None or not _long_values(one, *(out[0] for out in outs)):
+            for out, A in zip(outs, _general_values(rows)):
+                out[...] = A
+    return tuple(found)
 
 
 # %% book/smooth_topk/topk.ipynb: soft_topk
@@ -302,10 +366,10 @@ def soft_topk(x, k, *, temperature=1.0, method="laplace", axis=-1):
     >>> soft_topk(x, 2, temperature=0.5, method="sparse").tolist()
     [1.0, 0.0, 1.0, 0.0]
     """
-    S, back = _slices(x, k, temperature, method, axis)
+    S, back = checked_slices(x, k, temperature, method, axis)
     if 0 in S.X.shape:
         return back(S.X)
-    return back(_numpy_values(S) if S.xp is NUMPY else _with_derivative(S)[0])
+    return back((_numpy_values if S.xp is NUMPY else _with_derivative)(S)[0])
 
 
 # %% book/smooth_topk/topk.ipynb: _densities
@@ -343,18 +407,20 @@ def _next_to_move(xp, t):
 def _products(S, t, V):
     """(T J V, dp/dk times V) for scores t from the threshold; the second is what J subtracts."""
     if S.method == "subset":
-        return next(_subset_products(S, [t], [V])), None
+        return _subset_product(S, t, V), None
     xp, (d, peak) = S.xp, _densities(S, t)
     mean = mass(xp, d * V) / safe_divisor(mass(xp, d))
     return (V - mean) * d * peak, mean
 
 
-def _subset_products(S, ts, vs):
-    """T J V for the subset law, block by block."""
+def _subset_product(S, t, V):
+    """T J V for the subset law."""
     xp, n = S.xp, S.X.shape[-1]
+    if xp is NUMPY and t.ndim == 1:
+        return _long_covariance_times(S, t, V)
     many = 2 * S.k > n                              # those left out have the same covariance
-    items = [_mean_field(xp, xp.where(many, -t, t)) for t in ts]
-    return _covariance_times(S._replace(k=xp.where(many, n - S.k, S.k)), items, vs)
+    S, t = S._replace(k=xp.where(many, n - S.k, S.k)), xp.where(many, -t, t)
+    return _covariance_times(S, _mean_field(xp, t), V)
 
 
 # %% book/smooth_topk/topk.ipynb: _weights
@@ -377,49 +443,29 @@ def _level_products(S, t, V):
 def _slice_gradients(S, t, gp, gt=None):
     """The gradients of <gp, p> + <gt, t> in x, k and T, of each slice; None for k of a subset."""
     xp, finite = S.xp, S.xp.isfinite(S.X)
-    t = xp.where(finite, t, S.X)                    # a mask is at infinity
+    masked = may_hold(~xp.all(finite))
+    without_masks = lambda A: xp.where(finite, A, 0.0) if masked else A
+    t = xp.where(finite, t, S.X) if masked else t   # a mask is at infinity
     parts = [] if gp is None else [_products(S, t, gp)]
     if gt is not None:
-        parts.append(_level_products(S, t, xp.where(finite, gt, 0.0)))
+        parts.append(_level_products(S, t, without_masks(gt)))
     products, means = zip(*parts)
-    gx = xp.where(S.edge, 0.0, summed(*products)) / S.T
-    return gx, summed(*means), -mass(xp, xp.where(finite, t, 0.0) * gx)
+    gx = xp.where(S.edge, 0.0, summed(*products) / S.T)
+    return gx, summed(*means), -mass(xp, without_masks(t) * gx)
 
 
-def _general_gradients(S, V):
-    """(J V, dp/dk times V, dp/dT times V) of each slice, for arrays of any library."""
-    t = from_threshold(_threshold_form(S)) if S.xp is NUMPY else _with_derivative(S)[1]
-    gx, gk, gT = _slice_gradients(S, t, V)
-    return gx, 0 * gT if gk is None else gk, gT
-
-
-# %% book/smooth_topk/topk.ipynb: _long_gradients
-def _long_gradients(S, v):
-    """The same for one slice of NumPy with a choice; None where that fails."""
-    t = long_from_threshold(_threshold_form(S))
-    if t is None:
-        return None
-    if S.method == "subset":
-        gx, mean, parts = np.empty_like(t), 0.0, blocks(len(t))
-        products = _subset_products(S, [t[part] for part in parts], [v[part] for part in parts])
-        for part, product in zip(parts, products):
-            gx[part] = product
-    else:
-        gx, mean = _products(S, t, v)
-    gT = -np.dot(t, gx) / S.T
-    gx /= S.T
-    return gx, mean, gT
-
-
-def _numpy_gradients(S, V):
-    """The same for NumPy."""
-    gx, gk, gT = np.empty(S.X.shape), *np.empty((2, *S.X.shape[:-1], 1))
-    for rows, v, *outs in row_blocks(S, V, gx, gk, gT):
+# %% book/smooth_topk/topk.ipynb: _numpy_gradients
+def _numpy_gradients(S, t, V):
+    """The same for NumPy and a cotangent V of p."""
+    found = np.empty(S.X.shape), *np.empty((2, *S.X.shape[:-1], 1))
+    for rows, *others in row_blocks(S, *found, t, V):
         one = one_slice(rows)
-        found = None if one is None else _long_gradients(one, v[0])
-        for out, A in zip(outs, found or _general_gradients(rows, v)):
-            out[...] = A
-    return gx, gk, gT
+        if one is not None:
+            rows, others = one, [A[0] for A in others]
+        *outs, t, v = others
+        for out, A in zip(outs, _slice_gradients(rows, t, v)):
+            out[...] = 0.0 if A is None else A
+    return found
 
 
 # %% book/smooth_topk/topk.ipynb: soft_topk_vjp
@@ -428,7 +474,12 @@ def _gradients(S, V):
     if 0 in S.X.shape:
         nothing = mass(S.xp, 0 * V)
         return V, nothing, nothing
-    return _numpy_gradients(S, V) if S.xp is NUMPY else _general_gradients(S, V)
+    if S.xp is NUMPY:
+        t = _numpy_values(_threshold_form(S), scores=True)[1]
+        return _numpy_gradients(S, t, V)
+    _, t = _with_derivative(S)
+    gx, gk, gT = _slice_gradients(S, t, V)
+    return gx, 0 * gT if gk is None else gk, gT
 
 
 @quiet
@@ -459,7 +510,8 @@ def soft_topk_vjp(x, k, g, *, temperature=1.0, method="laplace", axis=-1):
 
     Notes
     -----
-    O(n) beyond `soft_topk`; up to 29 times as much for "subset". Derived in
+    O(n) beyond `soft_topk`; for "subset" in up to 29 passes, but for single or long
+    NumPy slices, which take three times as long as the value. Derived in
     :ref:`simplex-maps-jacobian`, :ref:`topk-tilt` and :ref:`topk-gradients`:
     :prf:ref:`centred-jacobian`, :prf:ref:`subset-covariance`.
 
@@ -471,7 +523,7 @@ def soft_topk_vjp(x, k, g, *, temperature=1.0, method="laplace", axis=-1):
     >>> gx.tolist(), float(gk)
     ([0.375, -0.125, -0.125, -0.125], 0.25)
     """
-    S, back, V = _slices(x, k, temperature, method, axis, g=g)
+    S, back, V = checked_slices(x, k, temperature, method, axis, g=g)
     gx, gk, gT = _gradients(S, V)
     gk = gk[..., 0] if S.k.ndim > 1 else S.xp.sum(gk)
     return back(gx), None if method == "subset" else gk, S.xp.sum(gT)
@@ -511,7 +563,7 @@ def soft_topk_jvp(x, k, dx, *, temperature=1.0, method="laplace", axis=-1):
     >>> soft_topk_jvp(np.zeros(4), 2, np.array([1.0, 0, 0, 0]), method="sigmoid").tolist()
     [0.1875, -0.0625, -0.0625, -0.0625]
     """
-    S, back, V = _slices(x, k, temperature, method, axis, dx=dx)
+    S, back, V = checked_slices(x, k, temperature, method, axis, dx=dx)
     dp, _, _ = _gradients(S, V)
     return back(dp)
 
@@ -570,7 +622,7 @@ def topk_temperature(x, k, *, error=0.01, method="laplace", axis=-1):
         check_choice(method, "method", [name for name in _METHODS if name != method])
     error = check_number(error, "error", "a number with 0 < error < 0.5",
                          lambda value: 0 < value < 0.5)
-    S, _ = _slices(x, k, 1.0, method, axis)
+    S, _ = checked_slices(x, k, 1.0, method, axis)
     xp, K, n = S.xp, S.k, S.X.shape[-1]
     if K.ndim > 1 or not may_hold(xp.all((K > 0) & (K < n) & (xp.floor(K) == K))):
         raise ValueError(f"k is {k!r}; allowed is one integer from 1 to {n - 1}")
@@ -590,28 +642,22 @@ def _value(method, *ins):
     S = _slices_of(method, *ins)
     if S.xp is not NUMPY or S.T.size > 1:
         return _general_values(S)
-    S = S._replace(T=S.T.item())
-    return _numpy_values(S), _numpy_thresholds(S)
-
-
-def _numpy_thresholds(S):
-    """t for NumPy."""
-    t = np.empty(S.X.shape)
-    for rows, out in row_blocks(_threshold_form(S), t):
-        one = one_slice(rows)
-        found = None if one is None else long_from_threshold(one)
-        out[...] = from_threshold(rows) if found is None else found
-    return t
+    return _numpy_values(S._replace(T=S.T.item()), scores=True)
 
 
 # %% book/smooth_topk/topk.ipynb: _pull
 def _pull(method, ins, outs, cotangents):
     """From p and t to x, k and T."""
-    S, (_, t) = _slices_of(method, *ins), outs
-    gx, gk, gT = _slice_gradients(S, t, *cotangents)
-    return gx, None if gk is None else fitted(gk, S.k), fitted(gT, S.T), None, None
+    S, (_, t), (gp, gt) = _slices_of(method, *ins), outs, cotangents
+    if S.xp is NUMPY and S.T.size == 1 and gt is None:
+        gx, gk, gT = _numpy_gradients(S._replace(T=S.T.item()), t, gp)
+    else:
+        gx, gk, gT = _slice_gradients(S, t, gp, gt)
+    gk = None if method == "subset" else fitted(gk, S.k)
+    return gx, gk, fitted(gT, S.T), None, None
 
 
+# %% book/smooth_topk/topk.ipynb: _push
 def _push(method, ins, outs, changes):
     """From x, k and T to p and t."""
     S, (_, t), (dx, dk, dT, *_) = _slices_of(method, *ins), outs, changes

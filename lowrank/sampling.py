@@ -57,8 +57,7 @@ def _draw_slice(rng, x, k, T, law):
     """The mask of k of the scores x."""
     chosen, finite = x == math.inf, np.flatnonzero(np.isfinite(x))
     k = int(k) - np.count_nonzero(chosen)
-    t = x[finite] / T
-    t -= t.max(initial=-math.inf)
+    t = np.maximum((x[finite] - x[finite].max(initial=-math.inf)) / T, -1e300)
     if law == "gumbel":
         first = np.argpartition(-(t + rng.gumbel(size=len(t))), k - 1)[:k] if k else []
     else:

@@ -181,3 +181,4 @@ def use_simplex_maps() -> None:
     lowrank.soft_topk(x, 2, temperature=temperature, method="sparse", axis=np.int64(0))
     gx, gk, gT = lowrank.soft_topk_vjp(x, 2, g, method="sigmoid")
     lowrank.soft_topk_jvp(x, 2, g)
+    lowrank.sample_topk(x, 2, temperature=0.5, law="gumbel", axis=-1, rng=0)

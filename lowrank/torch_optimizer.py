@@ -109,31 +109,54 @@ def _sign_steps(pairs, group, rate):
         for part in _parts(pairs):
             W, U = zip(*part)
             X = _in_format(torch.stack(U) if len(U) > 1 else U[0], group["dtype"])
-            X = msign(X, schedule=group["schedule"], normalize=group["normalize"])
+            with torch.autocast(X.device.type, enabled=False):
+                X = msign(X, schedule=group["schedule"], normalize=group["normalize"])
             X = X.to(W[0].dtype).reshape(len(W), *W[0].shape)
             torch._foreach_add_(list(W), list(X.unbind()), alpha=-rate * c)
 
 
-# %% book/in_use/torch_optimizer.ipynb: _matrix_step
-def _matrix_step(group, kinds, params, grads, momenta):
+# %% book/in_use/torch_optimizer.ipynb: _averages
+def _averages(state, name, params, dtype):
+    """The averages of parameters, zero at first."""
+    for W in params:
+        if name not in state[W]:
+            state[W][name] = torch.zeros_like(W, dtype=dtype)
+    return [state[W][name] for W in params]
+
+
+def _by_muon(state, group, kinds, params, grads):
     """A step of Muon for parameters that hold matrices."""
     rate, beta = float(group["lr"]), group["beta"]
-    torch._foreach_lerp_(momenta, grads, 1 - beta)
-    ahead = torch._foreach_lerp(grads, momenta, beta) if group["nesterov"] else momenta
-    torch._foreach_mul_(params, 1 - rate * group["weight_decay"])
+    M = _averages(state, "momentum_buffer", params, group["state_dtype"])
+    G = [G.to(M.dtype) for G, M in zip(grads, M)]
+    torch._foreach_lerp_(M, G, 1 - beta)
+    ahead = torch._foreach_lerp(G, M, beta) if group["nesterov"] else M
+    for W in params:                                        # of 16 bits a list would round this
+        W.mul_(1 - rate * group["weight_decay"])
     pairs = []
     for kind, W, U in zip(kinds, params, ahead):
         pairs += zip(*(_blocks(X, kind, group["heads"]) for X in (W, U)))
     _sign_steps(pairs, group, rate)
 
 
-def _adamw_step(group, params, grads, averages, squares, counts):
+# %% book/in_use/torch_optimizer.ipynb: _by_adamw
+def _by_adamw(state, group, kinds, params, grads):
     """A step of AdamW, by PyTorch's function."""
-    alike = all(W.dtype == M.dtype for W, M in zip(params, averages))
-    adamw(params, grads, averages, squares, [], counts, foreach=None if alike else False,
-          has_complex=any(map(torch.is_complex, params)), amsgrad=False, maximize=False,
-          beta1=group["betas"][0], beta2=group["betas"][1], lr=group["lr"], eps=group["eps"],
-          weight_decay=group["weight_decay"])
+    M, v = (_averages(state, name, params, group["state_dtype"])
+            for name in ("exp_avg", "exp_avg_sq"))
+    counts = [state[W].setdefault("step", torch.zeros(())) for W in params]
+    alike = all(W.dtype == average.dtype for W, average in zip(params, M))
+    adamw(params, [G.to(average.dtype) for G, average in zip(grads, M)], M, v, [], counts,
+          foreach=None if alike else False, has_complex=any(map(torch.is_complex, params)),
+          amsgrad=False, beta1=group["betas"][0], beta2=group["betas"][1], lr=group["lr"],
+          weight_decay=group["weight_decay"], eps=group["eps"], maximize=False)
+
+
+# %% book/in_use/torch_optimizer.ipynb: _defaults
+def _defaults():
+    """The options of a group and their defaults."""
+    known = inspect.signature(TorchMuon.__init__).parameters
+    return {name: known[name].default for name in list(known)[2:]}
 
 
 # %% book/in_use/torch_optimizer.ipynb: _Resumed
@@ -159,7 +182,7 @@ class _Resumed(torch.optim.Optimizer):
 
     def __setstate__(self, state):
         super().__setstate__(state)
-        for name, default in self._options().items():       # what an older pickle does not have
+        for name, default in _defaults().items():           # what an older pickle does not have
             self.defaults.setdefault(name, default)
             for group in self.param_groups:
                 group.setdefault(name, self.defaults[name])
@@ -197,8 +220,8 @@ def _check_size(value, name):
 
 def _check_options(group):
     """A group with its options checked."""
-    refused = {name: group[name] for name in ("beta", "nesterov", "scale", "schedule", "normalize")}
-    muon_update(np.eye(1), **refused)                       # with its own words
+    its_own = ("beta", "nesterov", "scale", "schedule", "normalize")
+    muon_update(np.eye(1), **{name: group[name] for name in its_own})      # refuses bad ones
     for name in ("dtype", "state_dtype"):
         check_choice(group[name], name, _FORMATS)
     for name in ("capturable", "differentiable"):
@@ -208,7 +231,7 @@ def _check_options(group):
     if np.shape(group["betas"]) != (2,):
         raise ValueError(f"betas is {group['betas']!r}; allowed is a pair of numbers")
     if group["heads"] is not None and group["kind"] in ("stack", "adamw"):
-        raise ValueError(f"heads is {group['heads']!r}; the kind {group['kind']!r} does not take it")
+        raise ValueError(f"heads is {group['heads']!r}; the kind {group['kind']!r} takes None")
     betas = tuple(check_tol(b, f"betas[{i}]") for i, b in enumerate(group["betas"]))
     sizes = {name: _check_size(group[name], name) for name in ("lr", "weight_decay", "eps")}
     return {**group, **sizes, "betas": betas}
@@ -247,10 +270,6 @@ def _gradients(group):
             for name, W, G in found]
 
 
-def _like(grads, averages):
-    """The gradients in the formats of their averages."""
-    return [G.to(M.dtype) for G, M in zip(grads, averages)]
-
 
 def _kept(state_dict, groups):
     """The state dict with options that it lacks as they are in the groups, all checked."""
@@ -285,8 +304,8 @@ class TorchMuon(_Resumed):
         Whether the direction looks one step ahead.
     scale : {"rms", "operator", "jordan"} or float
         The factor c. With "rms" the learning rates of AdamW fit.
-    schedule : int, sequence of sequences of float, or None, default 5
-        The steps of the matrix sign.
+    schedule : int or sequence of sequences of float, default 5
+        The steps of the matrix sign; None for full accuracy.
     normalize : {"frobenius", "schatten4", "schatten8"}
         The bound by which `msign` divides before it multiplies. Default "schatten8".
     dtype : torch.dtype, optional
@@ -353,16 +372,10 @@ class TorchMuon(_Resumed):
                  heads=None, betas=(0.9, 0.95), eps=1e-8, state_dtype=None, maximize=False,
                  capturable=False, differentiable=False):
         given = locals()
-        super().__init__(params, {name: given[name] for name in self._options()})
-
-    @staticmethod
-    def _options():
-        """The options of a group and their defaults."""
-        known = inspect.signature(TorchMuon.__init__).parameters
-        return {name: known[name].default for name in list(known)[2:]}
+        super().__init__(params, {name: given[name] for name in _defaults()})
 
     def add_param_group(self, param_group):
-        """Add a group of parameters with its own options; a group that is refused changes nothing."""
+        """Add parameters with options of their own; a group that is refused changes nothing."""
         group = _check_options({**self.defaults, **_with_names(param_group)})
         _check_shapes(group)
         super().add_param_group(group)
@@ -375,28 +388,11 @@ class TorchMuon(_Resumed):
             with torch.enable_grad():
                 loss = closure()
         for group, found in [(group, _gradients(group)) for group in self.param_groups]:
-            for adamw, move in ((False, self._by_muon), (True, self._by_adamw)):
-                chosen = [each for each in found if (each[0] == "adamw") is adamw]
+            for move in (_by_muon, _by_adamw):
+                chosen = [each for each in found if (each[0] == "adamw") is (move is _by_adamw)]
                 if chosen:
-                    move(group, *map(list, zip(*chosen)))
+                    move(self.state, group, *map(list, zip(*chosen)))
         return loss
-
-    def _by_muon(self, group, kinds, params, grads):
-        momenta = self._averages("momentum_buffer", params, group["state_dtype"])
-        _matrix_step(group, kinds, params, _like(grads, momenta), momenta)
-
-    def _by_adamw(self, group, kinds, params, grads):
-        averages, squares = (self._averages(name, params, group["state_dtype"])
-                             for name in ("exp_avg", "exp_avg_sq"))
-        counts = [self.state[W].setdefault("step", torch.zeros(())) for W in params]
-        _adamw_step(group, params, _like(grads, averages), averages, squares, counts)
-
-    def _averages(self, name, params, dtype):
-        """The averages of parameters, zero at first."""
-        for W in params:
-            if name not in self.state[W]:
-                self.state[W][name] = torch.zeros_like(W, dtype=dtype)
-        return [self.state[W][name] for W in params]
 
 
 # %% book/in_use/torch_optimizer.ipynb: _convolution
@@ -510,6 +506,7 @@ def muon_groups(model, *, kinds=None, heads=None, adamw=None):
         elif kind == "adamw":
             vector = math.prod(W.shape) == max(W.shape, default=1)
             options |= {**adamw, "weight_decay": 0.0} if vector else adamw
-        groups.setdefault(repr(options), {"params": [], **options})["params"].append((called[0], W))
+        group = groups.setdefault(repr(options), {"params": [], **options})
+        group["params"].append((called[0], W))
     _check_patterns(heads, "heads", matrices)
     return sorted(groups.values(), key=lambda group: _KINDS.index(group["kind"]))

@@ -3,7 +3,7 @@
 Generated from book/in_use/torch_optimizer.ipynb; edit the chapter.
 """
 
-from typing import Any, Literal, SupportsFloat, SupportsIndex
+from typing import Any, Literal, SupportsFloat
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ class TorchMuon(_Resumed):
         beta: SupportsFloat = 0.95,
         nesterov: bool | np.bool_ = True,
         scale: Literal["rms", "operator", "jordan"] | SupportsFloat = 'rms',
-        schedule: SupportsIndex = 5,
+        schedule: Any = 5,
         normalize: Literal["frobenius", "schatten4", "schatten8"] = 'schatten8',
         dtype: Any = ...,
         kind: Literal["matrix", "stack", "adamw", None] = None,

@@ -11,7 +11,7 @@ import math
 import operator
 
 import numpy as np
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, is_jax_array
 
 from lowrank.arrays import as_floats, check_parameter, is_bounded, matching, may_hold, quiet
 from lowrank.derivatives import Rule, aligned, attached, fitted
@@ -76,6 +76,14 @@ def check_temperature(T):
                            lambda T: 0 < T < math.inf)
 
 
+def as_divisor(T, X):
+    """T; at least the smallest normal number where smaller ones count as 0, as in JAX."""
+    if not is_jax_array(X):
+        return T
+    least = float(array_namespace(X).finfo(X.dtype).smallest_normal)
+    return max(T, least) if isinstance(T, float) else array_namespace(X).maximum(T, least)
+
+
 def count_true(xp, mask, dtype):
     """How many are true along the last axis, kept with length 1, as a floating-point number."""
     return xp.astype(xp.count_nonzero(mask, axis=-1, keepdims=True), dtype)
@@ -116,7 +124,7 @@ def _checked(x, temperature, axis, **others):
         poor = (certain > 1) | (allowed < 1)
         if may_hold(xp.any(poor)):                      # what nobody could see
             X = xp.where(poor, math.nan, X)
-    return xp, back, T, X, *rest
+    return xp, back, as_divisor(T, X), X, *rest
 
 
 # %% book/smooth_topk/simplex_maps.ipynb: _softmax

@@ -15,7 +15,7 @@ from array_api_compat import array_namespace
 from lowrank.arguments import check_choice, check_number
 from lowrank.arrays import NUMPY, may_hold, quiet, safe_divisor
 from lowrank.derivatives import Rule, attached, converted, fitted, summed
-from lowrank.simplex_maps import as_slices, check_room, check_temperature, mass
+from lowrank.simplex_maps import as_divisor, as_slices, check_room, check_temperature, mass
 from lowrank.thresholds import (
     Slices,
     blocks,
@@ -265,7 +265,8 @@ def checked_slices(x, k, temperature, method, axis, **others):
     T = check_temperature(temperature)
     xp, back, finite, X, *rest = as_slices(x, axis, **others)
     K = _check_k(xp, X, k, method)
-    return Slices(xp, X, K, T, method, *check_room(xp, X, K, finite)), back, *rest
+    room = check_room(xp, X, K, finite)
+    return Slices(xp, X, K, as_divisor(T, X), method, *room), back, *rest
 
 
 # %% book/smooth_topk/topk.ipynb: _threshold_form

@@ -290,3 +290,19 @@ def test_sixteen_bits_without_double_precision():
             assert p.dtype == jnp.bfloat16 and np.abs(np.asarray(p.astype(jnp.float32)) - exact).max() <= 2**-9
             gradient = jax.grad(lambda x: f(x, 100)[0].astype(jnp.float32))(x)
             assert gradient.dtype == jnp.bfloat16 and bool(jnp.isfinite(gradient.astype(jnp.float32)).all())
+
+
+@jax_only
+@pytest.mark.parametrize("name", ["softmax", "sparsemax", "entmax", "laplace", "sparse", "sigmoid", "expclip", "subset"])
+def test_temperatures_that_jax_takes_for_zero(name):
+    """Denormal numbers count as 0 there: the result is hard, as it should be, and not NaN; also in a graph."""
+    import jax
+    import jax.numpy as jnp
+    maps = {"softmax": softmax, "sparsemax": sparsemax, "entmax": entmax}
+    f = maps.get(name) or (lambda x, temperature: soft_topk(x, 1, temperature=temperature, method=name))
+    with getattr(jax, "enable_x64", lambda on: jax.experimental.disable_x64())(False):
+        x = jnp.asarray([1.0, 0, 1, -2])
+        for T in (1e-38, 1e-45):
+            assert f(x, temperature=T).tolist() == [0.5, 0, 0.5, 0]
+            traced = jax.jit(lambda T: f(x, temperature=T))(jnp.float32(T))
+            assert np.allclose(traced, [0.5, 0, 0.5, 0])

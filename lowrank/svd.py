@@ -159,7 +159,7 @@ class _Triples(_Chain):
         return B
 
     def values(self):
-        """s and Q of B = P S Q^T, and the residual of each triple."""
+        """s and Q of B = P diag(s) Q^T, and the residual of each triple."""
         if max(map(len, self.columns)) > 1:                          # after a restart
             P, s, Qt = thin_svd(self.B())
             return s, Qt.T, self.r[-1] * np.abs(P[-1])
@@ -584,11 +584,11 @@ def truncated_svd(A, rank=None, *, tol=None):
     many numbers times m + n, and are restarted beyond max(64 + 4 r, 2^25 / (m + n)) columns.
 
     Eigenvectors of the smaller of A^H A and A A^H are taken where s_r >= 0.1 s_1, for a sparse
-    matrix whose short side is at most 1000 and a quarter of the long one, and where chains
-    have needed min(m, n) / 8 columns (a quarter if A is sparse). After min(m, n) / 2 columns
-    all singular values are computed. Both only if A is an array or m n <= 2^26; else there is
-    an error after 4 min(m, n) columns. With tol there is one pass more, for the norms of the
-    columns (min(m, n) products for a LinearOperator).
+    matrix whose short side is at most 1000 and a quarter of the long one (in twice the memory of
+    the result), and where chains have needed min(m, n) / 8 columns (a quarter if A is sparse).
+    After min(m, n) / 2 columns all singular values are computed. Both only if A is an array or
+    m n <= 2^26; else there is an error after 4 min(m, n) columns. With tol there is one pass
+    more, for the norms of the columns (min(m, n) products for a LinearOperator).
 
     A second look makes sure that no copy of a singular value was missed; its risk is 0.001.
     The products of a LinearOperator may be less accurate than its dtype. Their accuracy is

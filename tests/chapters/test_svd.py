@@ -4,7 +4,17 @@ import numpy as np
 
 from lowrank.arguments import gaussian_matrix
 from lowrank.linear_map import linear_map
-from lowrank.svd import _Search, _TooSlow, _leading, fix_signs, rank_for_tol, truncated_svd
+from lowrank.svd import (
+    _Look,
+    _Rows,
+    _Search,
+    _TooSlow,
+    _leading,
+    _wanted,
+    fix_signs,
+    rank_for_tol,
+    truncated_svd,
+)
 
 
 # %% book/low_rank/svd.ipynb: test_sign_rule
@@ -31,6 +41,34 @@ def test_rank_for_tol():
     assert [rank_for_tol(decades, 2 * 10.0**-r) for r in range(1, 12)] == [*range(1, 12)]
     assert rank_for_tol(np.array([[4.0, 3.0, 0.0], [1.0, 1.0, 1.0]]), 0.1) == 3
     assert rank_for_tol(np.zeros(3), 0.1) == 1
+
+
+# %% book/low_rank/svd.ipynb: test_a_look_goes_on_after_a_restart
+def test_a_look_goes_on_after_a_restart():
+    s, start = np.r_[1, np.linspace(0.9, 0.1, 39)], np.random.default_rng(5).standard_normal(40)
+    start[0] = 1e-8                                     # hardly anything of the one that is sought
+    bases = _Rows(40, float), _Rows(40, float)
+    K = _Look(linear_map(np.diag(s)), start / np.linalg.norm(start), *bases, 0)
+    K.expect(1.0, 40, delta=1e-9)
+    first = K.basis.rows[0, 0]
+    for restart in (False, False, True, False, True):
+        for _ in range(4):
+            K.step()
+        if restart:
+            K.restart(5)
+            x, y = K.basis.rows[:, 0] / first, K.left.rows[:, 0] / first
+            assert np.allclose(K.d, y, rtol=1e-9) and np.isclose(K.c, x[-1], rtol=1e-9)
+            assert np.isclose(K.total, np.sum(x**2), rtol=1e-9) and not K.missed
+
+
+# %% book/low_rank/svd.ipynb: test_what_is_left_over_decides
+def test_what_is_left_over_decides():
+    search = _Search(linear_map(np.eye(50)), lambda s: 2, 50, 50)
+    s, Q, chain = np.array([1.0, 0.5, 0.4]), np.eye(3), search.fresh_chain()
+    for f in (0.9, 1.1):
+        residuals = np.array([0, 0, (f * (0.5**2 - 0.4**2))**0.5])
+        w, more = _wanted(search, chain, s, Q, residuals)
+        assert w == 2 and (more > 0) == (f > 1)
 
 
 # %% book/low_rank/svd.ipynb: test_exact_on_every_spectrum

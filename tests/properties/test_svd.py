@@ -364,22 +364,25 @@ def columns(monkeypatch):
 def test_a_step_costs_two_products_and_few_steps_are_in_vain(columns, kind, counts):
     A, _ = large(kind)
     for rank, most in zip((1, 6, 30, 90), counts):
-        for B in (A, A.T, sparse.csr_array(A)):
+        for B in (A, A.T):
             columns.clear()
             truncated_svd(B, rank)
-            assert 0 < sum(columns) <= 1.1 * most + 2, (rank, sum(columns))
+            slack = 1 if kind in ("fast", "slow") and rank < 90 else 0.1 * most       # no round-off is in these
+            assert abs(sum(columns) - most) <= slack or sum(columns) < most and slack > 1, (rank, sum(columns))
 
 
-def with_spectrum(m, s):
+def with_spectrum(m, s, dtype=float):
     rng = np.random.default_rng(13)
-    Q, W = (np.linalg.qr(rng.standard_normal((k, len(s))))[0] for k in (m, len(s)))
-    return (Q * s) @ W.T
+    Q, W = (np.linalg.qr(rng.standard_normal((k, len(s))) + (dtype is complex) * 1j * rng.standard_normal((k, len(s))))[0]
+            for k in (m, len(s)))
+    return (Q * s) @ W.conj().T
 
 
+@pytest.mark.parametrize("dtype", [float, complex])
 @pytest.mark.parametrize("stored, share", [(np.asarray, 1 / 8), (sparse.csr_array, 1 / 4)])
-def test_the_patience_with_a_flat_spectrum(columns, stored, share):
+def test_the_patience_with_a_flat_spectrum(columns, stored, share, dtype):
     """Steps for a share of the short side, and one product more with the eigenvectors of A^H A."""
-    A = with_spectrum(600, np.linspace(1, 0.95, 480))
+    A = with_spectrum(600, np.linspace(1, 0.95, 480), dtype)
     result = truncated_svd(stored(A), 8)
     assert 0.8 * share * 480 * 2 <= sum(columns) - 8 <= share * 480 * 2 and columns[-1] == 8
     assert_is_truncated_svd(result, A, 8)
@@ -425,6 +428,13 @@ def test_a_long_vector_is_kept_as_often_as_its_rank_asks():
     operator = LinearOperator((530_000, len(d)), apply, back, apply, float, back)
     assert np.abs(truncated_svd(operator, 36).s - d[:36]).max() <= 1e-13
     assert len(columns) <= 200
+
+
+@pytest.mark.parametrize("factor, direct", [(0.999, True), (1.001, False)])
+def test_below_which_tolerance_all_singular_values_are_computed(columns, factor, direct):
+    A = with_spectrum(300, 10.0 ** -np.arange(250.0))
+    truncated_svd(A, tol=factor * 64 * 2.0**-26)
+    assert (not columns) == direct
 
 
 def test_the_memory_is_twice_that_of_the_long_vectors():

@@ -7,6 +7,7 @@ formats, and does it change nothing on the way?
 Generated from book/in_use/torch_optimizer.ipynb; edit the chapter.
 """
 
+import cmath
 import inspect
 import math
 from difflib import get_close_matches
@@ -248,8 +249,8 @@ def _gradients(group):
         if G.is_sparse:
             raise RuntimeError(f"the gradient of {name} is sparse; allowed is a dense one, as "
                                "from nn.Embedding with sparse=False")
-        if G.device.type == "cpu":
-            check_finite(G, f"the gradient of {name}")
+        if G.device.type == "cpu" and not cmath.isfinite(complex(G.sum())):
+            check_finite(G, f"the gradient of {name}")      # a sum may overflow as well
     return [(_kind(group["kind"], W.shape, name), W, -G if group["maximize"] else G)
             for name, W, G in found]
 

@@ -435,6 +435,12 @@ def test_gradients_that_cannot_be_used_change_nothing(wrong):
         assert all(torch.equal(numbers[name], kept[name]) for name in kept)
 
 
+def test_gradients_whose_sum_overflows_are_used():
+    W, = tensors([(4, 4)])
+    start = W.detach().clone()
+    assert not torch.equal(walk(TorchMuon([W], weight_decay=0, dtype=None), [[torch.full((4, 4), 1e38)]])[0], start)
+
+
 # --- what is remembered
 
 def written(*values):

@@ -34,6 +34,7 @@ _CHAPTERS = [
     "thresholds",
     "topk",
     "estimators",
+    "optax_optimizer",
     "arguments",
     "arrays",
     "autograd",
@@ -131,9 +132,14 @@ _HOME = {
     "LowRankSVD": "estimators",
     "ColumnSelector": "estimators",
     "RPCholeskyFeatures": "estimators",
+    "muon_layouts": "optax_optimizer",
+    "muon_labels": "optax_optimizer",
+    "ScaleByMuonState": "optax_optimizer",
+    "scale_by_muon": "optax_optimizer",
+    "optax_muon": "optax_optimizer",
 }
 
-_EXTRA = {"estimators": "sklearn", "autograd": "torch"}  # modules that need more than the package requires
+_EXTRA = {"estimators": "sklearn", "optax_optimizer": "jax", "autograd": "torch"}  # modules that need more than the package requires
 
 __all__ = [name for name, module in _HOME.items() if module not in _EXTRA]
 

@@ -15,7 +15,7 @@ from functools import partial
 
 import numpy as np
 
-from lowrank.arguments import check_choice, check_count, check_number, check_tol
+from lowrank.arguments import check_count, check_number, check_tol
 from lowrank.muon import muon_update
 
 try:
@@ -189,6 +189,14 @@ def _ahead(M, G, beta, count, corrected):
     return past * M + newest * G.astype(M.dtype)
 
 
+def _start(path, W, layouts, dtype):
+    """The average before the first step: zero, in 32 bits at least unless a dtype is given."""
+    if _layout(name := _name(path), W, layouts) == "adamw":
+        raise ValueError(f"{name} of shape {W.shape} goes to AdamW; hand scale_by_muon the "
+                         "matrices alone, as optax_muon does")
+    return jnp.zeros_like(W, jnp.promote_types(W.dtype, jnp.float32) if dtype is None else dtype)
+
+
 # %% book/in_use/optax_optimizer.ipynb: ScaleByMuonState
 @partial(jax.jit, static_argnames=("layout", "options"))
 def _direction(X, c, layout, options):
@@ -266,7 +274,7 @@ def scale_by_muon(beta=0.95, *, nesterov=True, bias_correction=False, scale="rms
     scale : {"rms", "operator", "jordan"} or float
         As for `muon_update`, where m is the number of outputs and n that of inputs. A number may
         be traced.
-    schedule : {"auto"}, int or sequence of sequences of float
+    schedule : sequence of sequences of float, int or "auto", default "auto"
         As for `muon_update`, but None is not allowed. "auto" takes five steps.
     normalize : {"frobenius", "schatten4", "schatten8"}
         As for `muon_update`.
@@ -310,14 +318,7 @@ def scale_by_muon(beta=0.95, *, nesterov=True, bias_correction=False, scale="rms
     """
     beta, layouts = _check_share(beta, "beta"), _check_layouts(layouts)
     c, options, dtype = _static(scale, schedule, normalize, dtype)
-    mu_dtype = _check_format(mu_dtype, "mu_dtype")
-
-    def zeros(path, W):
-        if _layout(name := _name(path), W, layouts) == "adamw":
-            raise ValueError(f"{name} of shape {W.shape} goes to AdamW; hand scale_by_muon the "
-                             "matrices alone, as optax_muon does")
-        return jnp.zeros_like(W, jnp.promote_types(W.dtype, jnp.float32) if mu_dtype is None
-                              else mu_dtype)
+    mu_of = partial(_start, layouts=layouts, dtype=_check_format(mu_dtype, "mu_dtype"))
 
     def direction(path, G, M, count):
         X = _ahead(M, G, beta, count, bias_correction) if nesterov else M
@@ -326,7 +327,7 @@ def scale_by_muon(beta=0.95, *, nesterov=True, bias_correction=False, scale="rms
 
     def init(params):
         return ScaleByMuonState(jnp.zeros([], jnp.int32),
-                                jax.tree_util.tree_map_with_path(zeros, params))
+                                jax.tree_util.tree_map_with_path(mu_of, params))
 
     def update(updates, state, params=None):
         count = optax.safe_increment(state.count)
@@ -343,7 +344,7 @@ def optax_muon(learning_rate, *, weight_decay=0.1, beta=0.95, nesterov=True,
                bias_correction=False, scale="rms", schedule="auto", normalize="schatten8",
                dtype=None, mu_dtype=None, layouts=None, adam_learning_rate=None, adam_b1=0.9,
                adam_b2=0.95, adam_eps=1e-8, adam_weight_decay=0.0):
-    r"""W <- (1 - lr lambda) W - lr c msign(average of gradients), and AdamW for the rest of a tree.
+    r"""W <- (1 - lr lambda) W - lr c msign(average of gradients), and AdamW for the rest.
 
     Parameters
     ----------
@@ -356,7 +357,7 @@ def optax_muon(learning_rate, *, weight_decay=0.1, beta=0.95, nesterov=True,
     nesterov : bool, default True
     bias_correction : bool, default False
     scale : {"rms", "operator", "jordan"} or float
-    schedule : {"auto"}, int or sequence of sequences of float
+    schedule : sequence of sequences of float, int or "auto", default "auto"
     normalize : {"frobenius", "schatten4", "schatten8"}
     dtype : dtype, optional
     mu_dtype : dtype, optional

@@ -240,8 +240,9 @@ def _check_schedule(schedule):
 def _check_format(dtype, name):
     """dtype as one of floats, or None."""
     try:
-        if dtype is None or jnp.issubdtype(dtype := jnp.dtype(dtype), jnp.inexact):
-            return dtype
+        if not isinstance(dtype, jax.Array):                # which has a dtype, and is none
+            if dtype is None or jnp.issubdtype(dtype := jnp.dtype(dtype), jnp.inexact):
+                return dtype
     except TypeError:
         pass
     raise TypeError(f"{name} is {dtype!r}; allowed is None or a floating-point dtype, such as "

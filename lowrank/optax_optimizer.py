@@ -276,7 +276,7 @@ def scale_by_muon(beta=0.95, *, nesterov=True, bias_correction=False, scale="rms
         As for `muon_update`, where m is the number of outputs and n that of inputs. A number may
         be traced.
     schedule : sequence of sequences of float, int or "auto", default "auto"
-        As for `muon_update`, but None is not allowed. "auto" takes five steps.
+        The steps of `msign`, or their number. "auto" takes five.
     normalize : {"frobenius", "schatten4", "schatten8"}
         As for `muon_update`.
     dtype : dtype, optional

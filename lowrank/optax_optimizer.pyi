@@ -3,7 +3,7 @@
 Generated from book/in_use/optax_optimizer.ipynb; edit the chapter.
 """
 
-from typing import Any, Literal, NamedTuple, Protocol, SupportsFloat, SupportsIndex
+from typing import Any, Literal, NamedTuple, Protocol, SupportsFloat
 
 import numpy as np
 
@@ -34,7 +34,7 @@ def scale_by_muon(
     nesterov: bool | np.bool_ = True,
     bias_correction: bool | np.bool_ = False,
     scale: Literal["rms", "operator", "jordan"] | SupportsFloat = 'rms',
-    schedule: SupportsIndex = 'auto',
+    schedule: Any = 'auto',
     normalize: Literal["frobenius", "schatten4", "schatten8"] = 'schatten8',
     dtype: Any = None,
     mu_dtype: Any = None,

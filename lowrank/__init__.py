@@ -34,6 +34,7 @@ _CHAPTERS = [
     "thresholds",
     "topk",
     "estimators",
+    "torch_optimizer",
     "optax_optimizer",
     "arguments",
     "arrays",
@@ -132,6 +133,8 @@ _HOME = {
     "LowRankSVD": "estimators",
     "ColumnSelector": "estimators",
     "RPCholeskyFeatures": "estimators",
+    "TorchMuon": "torch_optimizer",
+    "muon_groups": "torch_optimizer",
     "muon_layouts": "optax_optimizer",
     "muon_labels": "optax_optimizer",
     "ScaleByMuonState": "optax_optimizer",
@@ -139,7 +142,12 @@ _HOME = {
     "optax_muon": "optax_optimizer",
 }
 
-_EXTRA = {"estimators": "sklearn", "optax_optimizer": "jax", "autograd": "torch"}  # modules that need more than the package requires
+_EXTRA = {
+    "estimators": "sklearn",
+    "torch_optimizer": "torch",
+    "optax_optimizer": "jax",
+    "autograd": "torch",
+}  # modules that need more than the package requires
 
 __all__ = [name for name, module in _HOME.items() if module not in _EXTRA]
 

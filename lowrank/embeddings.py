@@ -263,7 +263,8 @@ def subspace_embedding(l, m, kind="sparse", *, nonzeros=None, p=None, rng=None):
     Parameters
     ----------
     l : int >= 1
-        Number of rows. The distortion for a subspace of dimension d is about sqrt(d / l).
+        Number of rows. The distortion for a subspace of dimension d is about sqrt(d / l); that of
+        "rows" only if p are leverage scores, or all leverage scores are alike.
     m : int >= 1
         Number of columns.
     kind : {"sparse", "gaussian", "cosine", "rows"}, default "sparse"

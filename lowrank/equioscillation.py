@@ -15,8 +15,9 @@ import numpy as np
 from numpy.polynomial.chebyshev import chebval, chebvander
 
 from lowrank.arguments import check_count, check_tol
+from lowrank.arrays import quiet
 
-__all__ = ["Minimax", "remez", "Alternation", "alternation_points"]
+__all__ = ["Alternation", "Minimax", "remez", "alternation_points"]
 
 
 # %% book/matrix_sign/equioscillation.ipynb: _precision
@@ -230,6 +231,15 @@ def _choose(space, points, heights, signs, level):
     return kept
 
 
+# %% book/matrix_sign/equioscillation.ipynb: _highest
+def _highest(space, points, heights, signs):
+    """Indices of alternating points above the highest threshold that leaves size + 1 of them."""
+    levels = np.sort(heights)
+    enough = lambda level: len(_alternating(heights, signs, level)) > space.size
+    k = bisect_left(levels, True, key=lambda level: not enough(level))
+    return _choose(space, points, heights, signs, levels[max(k - 1, 0)])
+
+
 # %% book/matrix_sign/equioscillation.ipynb: first_points
 def first_points(space):
     """Extrema of a Chebyshev polynomial, size + 1 of them, not symmetric to the middle of x."""
@@ -263,9 +273,11 @@ def _extrema(space, error, x, signs, level, roundoff, move, per):
 
 
 # %% book/matrix_sign/equioscillation.ipynb: _exchange
+@quiet
 def _exchange(space, f, w, x, tol, maxiter):
     """The exchange from the points x: everything that `Minimax` holds."""
     c, move, before, per = space.numbers([0] * space.size), x * 0, -1, 6
+    fine, converged = max(20, (1000 if space.dps is None else 100) // len(x)), False
     for iterations in range(1, maxiter + 1):
         fx, wx = f(x), w(x)
         signs, level, correction, spread = levelled(space, x, wx, fx - space(c, x), fx)
@@ -276,19 +288,124 @@ def _exchange(space, f, w, x, tol, maxiter):
         points, heights, signs, least = _extrema(space, error, x, signs, level, roundoff,
                                                  move, per)
         largest = heights.max()
+        if not largest < np.inf:                            # points that coincide
+            break
         converged = bool(largest - level <= max(tol * largest, roundoff))
         stalled = level <= before
-        if iterations == maxiter or per == 20 and (converged or stalled):
+        if iterations == maxiter or per == fine and (converged or stalled):
             break
         if converged or stalled:
-            per = 20
+            per = fine
         if not converged:
             kept = points[_choose(space, points, heights, signs, least)]
             s = space.position(kept)
             if len(kept) < len(x) or not all(s[1:] > s[:-1]):
                 break
             x, move, before = kept, abs(kept - x), level
-    return Minimax(c, level, x, iterations, converged and per == 20, largest, roundoff, space)
+    return Minimax(c, level, x, iterations, converged and per == fine, largest, roundoff, space)
+
+
+# %% book/matrix_sign/equioscillation.ipynb: Alternation
+class Alternation(namedtuple("Alternation", "points errors lower upper")):
+    """lower <= best error of the degree; upper is that of the approximation that was judged."""
+
+    __slots__ = ()
+
+
+def _level(space, f, w, x):
+    """L(x), up to eps * max(abs(w f)); 0 for too few points, and for points too close to tell."""
+    gaps = np.diff(space.position(x).astype(float))
+    if len(x) <= space.size or gaps.min() < 1e-9:
+        return space.numbers([0])[0]
+    dual = space.dual(x)
+    return abs((dual * f(x)).sum()) / (abs(dual) / w(x)).sum()
+
+
+def _judged(space, f, w, p, samples=None, at=()):
+    """The `Alternation` of f - p, and points and heights of all extrema; sampled at x, too."""
+    samples = samples or max(50 * (space.size + 1), 1000 if space.dps is None else 100)
+    error = lambda t: w(t) * (f(t) - p(t))
+    t = space.point(-np.cos(np.linspace(0, np.pi, samples)))
+    t = np.unique(np.concatenate([t, at]))
+    e = error(t)
+    goal = space.eps * abs(w(t) * f(t)).max()
+    points, heights, signs = _peaks(space, error, t, e, np.where(e > 0, 1, -1), goal)
+    kept = _highest(space, points, heights, signs)
+    found = Alternation(points[kept], (signs * heights)[kept],
+                        _level(space, f, w, points[kept]), abs(heights).max())
+    return found, points, heights
+
+
+# %% book/matrix_sign/equioscillation.ipynb: _weighted
+def _weighted(space, f, w, x):
+    """The basis, f and the size of f on the points x, with their weights, in float64."""
+    values = w(x) * f(x)
+    size = abs(values).max()
+    basis = chebvander(space.position(x).astype(float), space.size - 1)
+    factors = (w(x) * space.factor(x)).astype(float)
+    return basis * factors[:, None], (values / size).astype(float), size
+
+
+def _least_squares(space, f, w, x):
+    """Coefficients of the p with the smallest mean square of w (f - p) on the points x."""
+    basis, values, size = _weighted(space, f, w, x)
+    return space.numbers(np.linalg.lstsq(basis, values)[0]) * size
+
+
+def _least_maximum(space, f, w, x):
+    """Coefficients of the p with the smallest maximum of w |f - p| on x, if they are found."""
+    from scipy.optimize import linprog                  # paid for only where it is used
+    basis, values, size = _weighted(space, f, w, x)
+    rows = np.hstack([np.vstack([basis, -basis]), -np.ones((2 * len(x), 1))])
+    cost, right = np.eye(space.size + 1)[-1], np.concatenate([values, -values])
+    for tol in (1e-10, 1e-8):                           # the smallest that it takes, and a usual one
+        exact = {"primal_feasibility_tolerance": tol, "dual_feasibility_tolerance": tol}
+        found = linprog(cost, rows, right, bounds=(None, None), options=exact)
+        if found.success:
+            return space.numbers(found.x[:-1]) * size
+
+
+# %% book/matrix_sign/equioscillation.ipynb: _planes
+_PATIENCE = 25                                          # what succeeds needs fewer turns
+
+
+def _planes(space, f, w, tol, maxiter, best):
+    """Cutting planes, and exchanges from them; `best` is what the first exchange left."""
+    x = space.point(-np.cos(np.linspace(0, np.pi, 3 * (space.size + 1))))
+    x, c, first = np.union1d(x, best.points), space.numbers([0] * space.size), best.iterations + 1
+    level, size = _level(space, f, w, best.points), abs(w(x) * f(x)).max()
+    roundoff = (1e-10 if space.dps is None else 16 * space.eps) * size      # of the programs
+    for turn in range(first, min(maxiter, first + _PATIENCE) + 1):
+        seen = [x]
+        for half in (False, True):
+            trial = (c + best.coefficients) / 2 if half else c
+            found, extrema, heights = _judged(space, f, w, lambda t: space(trial, t), at=x)
+            seen, level = [*seen, extrema[heights > level]], max(level, found.lower)
+            if not best.max_error <= found.upper:
+                best = Minimax(trial, level, found.points, turn, False, found.upper, roundoff,
+                               space)
+            if best.max_error - level <= max(tol * best.max_error, roundoff):
+                return best._replace(error=level, iterations=turn, converged=True)
+            if len(found.points) > space.size and trial.any():
+                again = _exchange(space, f, w, found.points, tol, _PATIENCE)
+                if again.converged:
+                    return again._replace(iterations=turn)
+        many = np.unique(np.concatenate(seen))
+        many = many[np.diff(space.position(many).astype(float), prepend=-2) > 1e-9]
+        c = (_least_maximum if c.any() else _least_squares)(space, f, w, many)
+        if c is None or len(many) == len(x) and turn > first + 1:           # nothing more to see
+            break
+        x = many
+    return best._replace(error=level, iterations=turn, converged=False)
+
+
+# %% book/matrix_sign/equioscillation.ipynb: _best
+def _best(space, f, w, x, tol, maxiter):
+    """The exchange, and where it fails before maxiter, cutting planes."""
+    found = _exchange(space, f, w, x, tol, min(maxiter, _PATIENCE))
+    if found.converged or found.iterations == maxiter:
+        return found
+    return _planes(space, f, w, tol, maxiter, found)
 
 
 # %% book/matrix_sign/equioscillation.ipynb: _space
@@ -455,7 +572,8 @@ def remez(f, degree, interval=(-1, 1), *, weight=None, odd=False, even=False, st
         Converged when ``max_error - error <= tol * max_error``, or when the
         difference is no more than ``roundoff``. 0 asks for all digits there are.
     maxiter : int >= 1, default 50
-        Largest number of polynomials to compute.
+        Largest number of turns: of the exchange, at most 25 where it fails, and of cutting
+        planes, at most 25, with an exchange from each.
     dps : int, optional
         Compute with this many digits in mpmath instead of in float64.
 
@@ -471,7 +589,9 @@ def remez(f, degree, interval=(-1, 1), *, weight=None, odd=False, even=False, st
         ``error``: the level, the absolute value of weight (f - p) at all
         ``points``. No polynomial has a smaller largest error (up to roundoff).
         ``points``: N + 1 points at which weight (f - p) alternates in sign.
-        ``iterations``, ``converged``: see ``maxiter`` and ``tol``.
+        ``iterations``, ``converged``: see ``maxiter`` and ``tol``. Without convergence before
+        ``maxiter`` p is the best of all polynomials that were tried, the one of least squares
+        among them, ``error`` the highest level, and ``points`` an alternation of p.
         ``max_error``: the largest error of p that was found.
         ``roundoff``: an estimate of how far rounding can move p and the error;
         digits of ``error`` below it mean nothing.
@@ -495,12 +615,15 @@ def remez(f, degree, interval=(-1, 1), *, weight=None, odd=False, even=False, st
     -----
     One exchange costs O(degree) evaluations of f, in a few calls, and
     O(degree^2) operations. The error is known where it was sampled, at last at
-    20 points between neighbours among ``points``: what happens in between, a
-    spike say, cannot be seen. In float64 a ``max_error`` near ``eps * max(abs(f))``
+    20 points between neighbours among ``points``, 1000 in all: what happens in between, a
+    spike say, cannot be seen. Where f has many more alternations than N + 1,
+    linear programs are solved, each of which takes up to a second near degree 60.
+    In float64 a ``max_error`` near ``eps * max(abs(f))``
     is round-off: use ``dps``.
 
-    The theorem is :prf:ref:`eq-theorem`, convergence :prf:ref:`eq-exchange`, in
-    :ref:`equioscillation-exchange`; the algorithm is due to Remez (1934).
+    The theorem is :prf:ref:`eq-theorem`, convergence :prf:ref:`eq-exchange` and
+    :prf:ref:`eq-planes`, in :ref:`equioscillation-exchange`; both algorithms are due to
+    Remez (1934).
 
     Examples
     --------
@@ -522,25 +645,10 @@ def remez(f, degree, interval=(-1, 1), *, weight=None, odd=False, even=False, st
     with _precision(dps):
         f = _checked(f, "f", space)
         w = _checked(weight, "weight", space, positive=True)
-        return _exchange(space, f, w, _start(start, space, f), tol, maxiter)
-
-
-# %% book/matrix_sign/equioscillation.ipynb: Alternation
-class Alternation(namedtuple("Alternation", "points errors lower upper")):
-    """lower <= best error of the degree; upper is that of the approximation that was judged."""
-
-    __slots__ = ()
+        return _best(space, f, w, _start(start, space, f), tol, maxiter)
 
 
 # %% book/matrix_sign/equioscillation.ipynb: alternation_points
-def _highest(space, points, heights, signs):
-    """Indices of alternating points above the highest threshold that leaves size + 1 of them."""
-    levels = np.sort(heights)
-    enough = lambda level: len(_alternating(heights, signs, level)) > space.size
-    k = bisect_left(levels, True, key=lambda level: not enough(level))
-    return _choose(space, points, heights, signs, levels[max(k - 1, 0)])
-
-
 def alternation_points(f, p, degree, interval=(-1, 1), *, weight=None, odd=False, even=False,
                        samples=None, dps=None):
     r"""Bounds for min over q of max(abs(weight * (f - q))), from alternations of f - p.
@@ -595,20 +703,8 @@ def alternation_points(f, p, degree, interval=(-1, 1), *, weight=None, odd=False
     array([-1.   , -0.701,  0.012,  0.714,  1.   ])
     """
     space = _space(degree, interval, odd, even, dps)
-    default = max(50 * (space.size + 1), 1000 if dps is None else 100)
-    samples = default if samples is None else check_count(samples, "samples", 2)
+    samples = None if samples is None else check_count(samples, "samples", 2)
     with _precision(dps):
         f, p = _checked(f, "f", space), _checked(p, "p", space)
         w = _checked(weight, "weight", space, positive=True)
-        error = lambda t: w(t) * (f(t) - p(t))
-        t = np.unique(space.point(-np.cos(np.linspace(0, np.pi, samples))))
-        e = error(t)
-        goal = space.eps * abs(w(t) * f(t)).max()
-        points, heights, signs = _peaks(space, error, t, e, np.where(e > 0, 1, -1), goal)
-        upper = abs(heights).max()
-        kept = _highest(space, points, heights, signs)
-        points, errors, lower = points[kept], (signs * heights)[kept], 0 * upper
-        if len(kept) > space.size:
-            dual = space.dual(points)
-            lower = abs((dual * f(points)).sum()) / (abs(dual) / w(points)).sum()
-        return Alternation(points, errors, lower, upper)
+        return _judged(space, f, w, p, samples)[0]

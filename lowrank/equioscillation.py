@@ -248,22 +248,29 @@ def first_points(space):
     return space.point(-np.cos(np.pi * np.arange(unsymmetric, n + 1) / n))
 
 
-def _samples(space, x, move, per):
-    """`per` points between neighbours of x, two beside an x that hardly moved, one by each end."""
+def _grid(space, count=None):
+    """Points that are dense towards both ends, as many as f may need in the end."""
+    count = count or max(50 * (space.size + 1), 1000 if space.dps is None else 100)
+    return space.point(-np.cos(np.linspace(0, np.pi, count)))
+
+
+def _samples(space, x, move, per, grid):
+    """A grid and `per` points between neighbours of x, two beside an x that hardly moved, one
+    by each end."""
     knots = np.concatenate([[space.lo], x, [space.hi]])
     width = np.diff(knots)
     between = knots[:-1, None] + width[:, None] * (np.arange(per) / per)
     settled = (move > 0) & (move < np.minimum(width[1:], width[:-1]) / (4 * per))
     beside = x[settled, None] + 2 * move[settled, None] * np.array([-1, 1])
-    t = np.unique(np.concatenate([between.ravel(), knots, beside.ravel()]))
+    t = np.unique(np.concatenate([between.ravel(), knots, beside.ravel(), grid]))
     t = t[(t >= space.lo) & (t <= space.hi)]
     near_ends = t[[0, -1]] + (t[[1, -2]] - t[[0, -1]]) / 1000
     return np.concatenate([t[:1], near_ends[:1], t[1:-1], near_ends[1:], t[-1:]])
 
 
-def _extrema(space, error, x, signs, level, roundoff, move, per):
+def _extrema(space, error, x, signs, level, roundoff, move, per, grid):
     """Points, heights and signs of the extrema of the error, and the least |error| at x."""
-    t = _samples(space, x, move, per)
+    t = _samples(space, x, move, per, grid)
     e = error(t)
     at, sampled_signs = np.searchsorted(t, x), np.where(e > 0, 1, -1)
     sampled_signs[at] = signs
@@ -276,8 +283,8 @@ def _extrema(space, error, x, signs, level, roundoff, move, per):
 @quiet
 def _exchange(space, f, w, x, tol, maxiter):
     """The exchange from the points x: everything that `Minimax` holds."""
-    c, move, before, per = space.numbers([0] * space.size), x * 0, -1, 6
-    fine, converged = max(20, (1000 if space.dps is None else 100) // len(x)), False
+    c, move, before, converged = space.numbers([0] * space.size), x * 0, -1, False
+    per, grid = 6, x[:0]
     for iterations in range(1, maxiter + 1):
         fx, wx = f(x), w(x)
         signs, level, correction, spread = levelled(space, x, wx, fx - space(c, x), fx)
@@ -286,23 +293,23 @@ def _exchange(space, f, w, x, tol, maxiter):
         error = lambda t: w(t) * (f(t) - space(c, t))
         roundoff = min(16 * space.eps * spread, space.eps**0.5 * abs(wx * fx).max())
         points, heights, signs, least = _extrema(space, error, x, signs, level, roundoff,
-                                                 move, per)
+                                                 move, per, grid)
         largest = heights.max()
         if not largest < np.inf:                            # points that coincide
             break
         converged = bool(largest - level <= max(tol * largest, roundoff))
         stalled = level <= before
-        if iterations == maxiter or per == fine and (converged or stalled):
+        if iterations == maxiter or per == 20 and (converged or stalled):
             break
         if converged or stalled:
-            per = fine
+            per, grid = 20, _grid(space)
         if not converged:
             kept = points[_choose(space, points, heights, signs, least)]
             s = space.position(kept)
             if len(kept) < len(x) or not all(s[1:] > s[:-1]):
                 break
             x, move, before = kept, abs(kept - x), level
-    return Minimax(c, level, x, iterations, converged and per == fine, largest, roundoff, space)
+    return Minimax(c, level, x, iterations, converged and per == 20, largest, roundoff, space)
 
 
 # %% book/matrix_sign/equioscillation.ipynb: Alternation
@@ -323,10 +330,8 @@ def _level(space, f, w, x):
 
 def _judged(space, f, w, p, samples=None, at=()):
     """The `Alternation` of f - p, and points and heights of all extrema; sampled at x, too."""
-    samples = samples or max(50 * (space.size + 1), 1000 if space.dps is None else 100)
     error = lambda t: w(t) * (f(t) - p(t))
-    t = space.point(-np.cos(np.linspace(0, np.pi, samples)))
-    t = np.unique(np.concatenate([t, at]))
+    t = np.unique(np.concatenate([_grid(space, samples), at]))
     e = error(t)
     goal = space.eps * abs(w(t) * f(t)).max()
     points, heights, signs = _peaks(space, error, t, e, np.where(e > 0, 1, -1), goal)
@@ -346,6 +351,13 @@ def _weighted(space, f, w, x):
     return basis * factors[:, None], (values / size).astype(float), size
 
 
+def _apart(space, x):
+    """The points without those that are next to another."""
+    x = np.unique(x)
+    return x[np.diff(space.position(x).astype(float), prepend=-2) > 1e-9]
+
+
+# %% book/matrix_sign/equioscillation.ipynb: _least_squares
 def _least_squares(space, f, w, x):
     """Coefficients of the p with the smallest mean square of w (f - p) on the points x."""
     basis, values, size = _weighted(space, f, w, x)
@@ -358,7 +370,7 @@ def _least_maximum(space, f, w, x):
     basis, values, size = _weighted(space, f, w, x)
     rows = np.hstack([np.vstack([basis, -basis]), -np.ones((2 * len(x), 1))])
     cost, right = np.eye(space.size + 1)[-1], np.concatenate([values, -values])
-    for tol in (1e-10, 1e-8):                           # the smallest that it takes, and a usual one
+    for tol in (1e-10, 1e-8):                           # the least that it takes, and a usual one
         exact = {"primal_feasibility_tolerance": tol, "dual_feasibility_tolerance": tol}
         found = linprog(cost, rows, right, bounds=(None, None), options=exact)
         if found.success:
@@ -371,8 +383,8 @@ _PATIENCE = 25                                          # what succeeds needs fe
 
 def _planes(space, f, w, tol, maxiter, best):
     """Cutting planes, and exchanges from them; `best` is what the first exchange left."""
-    x = space.point(-np.cos(np.linspace(0, np.pi, 3 * (space.size + 1))))
-    x, c, first = np.union1d(x, best.points), space.numbers([0] * space.size), best.iterations + 1
+    x = np.union1d(_grid(space, 3 * (space.size + 1)), best.points)
+    c, first = space.numbers([0] * space.size), best.iterations + 1
     level, size = _level(space, f, w, best.points), abs(w(x) * f(x)).max()
     roundoff = (1e-10 if space.dps is None else 16 * space.eps) * size      # of the programs
     for turn in range(first, min(maxiter, first + _PATIENCE) + 1):
@@ -390,8 +402,7 @@ def _planes(space, f, w, tol, maxiter, best):
                 again = _exchange(space, f, w, found.points, tol, _PATIENCE)
                 if again.converged:
                     return again._replace(iterations=turn)
-        many = np.unique(np.concatenate(seen))
-        many = many[np.diff(space.position(many).astype(float), prepend=-2) > 1e-9]
+        many = _apart(space, np.concatenate(seen))
         c = (_least_maximum if c.any() else _least_squares)(space, f, w, many)
         if c is None or len(many) == len(x) and turn > first + 1:           # nothing more to see
             break
@@ -405,7 +416,9 @@ def _best(space, f, w, x, tol, maxiter):
     found = _exchange(space, f, w, x, tol, min(maxiter, _PATIENCE))
     if found.converged or found.iterations == maxiter:
         return found
-    return _planes(space, f, w, tol, maxiter, found)
+    finite = found.max_error < np.inf                       # and seen on few samples
+    largest = _judged(space, f, w, found, at=found.points)[0].upper if finite else np.inf
+    return _planes(space, f, w, tol, maxiter, found._replace(max_error=largest))
 
 
 # %% book/matrix_sign/equioscillation.ipynb: _space
@@ -615,10 +628,11 @@ def remez(f, degree, interval=(-1, 1), *, weight=None, odd=False, even=False, st
     -----
     One exchange costs O(degree) evaluations of f, in a few calls, and
     O(degree^2) operations. The error is known where it was sampled, at last at
-    20 points between neighbours among ``points``, 1000 in all: what happens in between, a
-    spike say, cannot be seen. Where f has many more alternations than N + 1,
-    linear programs are solved, each of which takes up to a second near degree 60.
-    In float64 a ``max_error`` near ``eps * max(abs(f))``
+    20 points between neighbours among ``points``, and at 50 for each of them, at
+    least 1000: what happens in between, a spike say, cannot be seen. Where f has
+    many more alternations than N + 1, linear programs are solved, each of which
+    takes up to a second near degree 60. In float64 a ``max_error`` near
+    ``eps * max(abs(f))``
     is round-off: use ``dps``.
 
     The theorem is :prf:ref:`eq-theorem`, convergence :prf:ref:`eq-exchange` and

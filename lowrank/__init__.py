@@ -34,6 +34,8 @@ _CHAPTERS = [
     "thresholds",
     "topk",
     "estimators",
+    "torch_optimizer",
+    "optax_optimizer",
     "arguments",
     "arrays",
     "autograd",
@@ -131,9 +133,21 @@ _HOME = {
     "LowRankSVD": "estimators",
     "ColumnSelector": "estimators",
     "RPCholeskyFeatures": "estimators",
+    "TorchMuon": "torch_optimizer",
+    "muon_groups": "torch_optimizer",
+    "muon_layouts": "optax_optimizer",
+    "muon_labels": "optax_optimizer",
+    "ScaleByMuonState": "optax_optimizer",
+    "scale_by_muon": "optax_optimizer",
+    "optax_muon": "optax_optimizer",
 }
 
-_EXTRA = {"estimators": "sklearn", "autograd": "torch"}  # modules that need more than the package requires
+_EXTRA = {
+    "estimators": "sklearn",
+    "torch_optimizer": "torch",
+    "optax_optimizer": "jax",
+    "autograd": "torch",
+}  # modules that need more than the package requires
 
 __all__ = [name for name, module in _HOME.items() if module not in _EXTRA]
 

@@ -20,6 +20,7 @@ from lowrank import (
     muon as muon,
     newton_schulz as newton_schulz,
     norms as norms,
+    optax_optimizer as optax_optimizer,
     polar_express as polar_express,
     polar_factor as polar_factor,
     psd as psd,
@@ -31,6 +32,7 @@ from lowrank import (
     svd as svd,
     thresholds as thresholds,
     topk as topk,
+    torch_optimizer as torch_optimizer,
 )
 from lowrank.choosing_rank import (
     RankChoice as RankChoice,
@@ -105,6 +107,13 @@ from lowrank.norms import (
     spectral_norm as spectral_norm,
     spectral_norm_grad as spectral_norm_grad,
 )
+from lowrank.optax_optimizer import (
+    ScaleByMuonState as ScaleByMuonState,
+    muon_labels as muon_labels,
+    muon_layouts as muon_layouts,
+    optax_muon as optax_muon,
+    scale_by_muon as scale_by_muon,
+)
 from lowrank.polar_express import (
     Schedule as Schedule,
     best_degrees as best_degrees,
@@ -155,6 +164,7 @@ from lowrank.topk import (
     soft_topk_vjp as soft_topk_vjp,
     topk_temperature as topk_temperature,
 )
+from lowrank.torch_optimizer import TorchMuon as TorchMuon, muon_groups as muon_groups
 
 __version__: str
 

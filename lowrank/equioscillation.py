@@ -254,6 +254,7 @@ def _grid(space, count=None):
     return space.point(-np.cos(np.linspace(0, np.pi, count)))
 
 
+# %% book/matrix_sign/equioscillation.ipynb: _samples
 def _samples(space, x, move, per, grid):
     """A grid and `per` points between neighbours of x, two beside an x that hardly moved, one
     by each end."""

@@ -9,10 +9,12 @@ Generated from book/foundations/arrays.ipynb; edit the chapter.
 """
 
 import sys
+from contextlib import nullcontext
 from functools import reduce, wraps
 
+import array_api_compat
 import numpy as np
-from array_api_compat import array_namespace, device, is_array_api_obj, is_numpy_array
+from array_api_compat import device, is_array_api_obj, is_jax_array
 from scipy import linalg
 
 from lowrank.arguments import check_number, check_tol
@@ -21,7 +23,7 @@ __all__ = []
 
 
 # %% book/foundations/arrays.ipynb: NUMPY
-NUMPY = array_namespace(np.empty(0))                # NumPy under the names of the standard
+NUMPY = array_api_compat.array_namespace(np.empty(0))       # under the names of the standard
 
 
 # %% book/foundations/arrays.ipynb: work_dtype
@@ -62,6 +64,26 @@ def _to_floats(A, name):
     return A.astype(work_dtype(A.dtype, name), copy=False)
 
 
+# %% book/foundations/arrays.ipynb: compiling
+def compiling():
+    """Whether PyTorch compiles the calling function: then arrays have no values."""
+    torch = sys.modules.get("torch")
+    return torch is not None and torch.compiler.is_compiling()
+
+
+def array_namespace(*arrays):
+    """The namespace xp of arrays, which belong to one library."""
+    if compiling():
+        import array_api_compat.torch as xp
+        return xp
+    return array_api_compat.array_namespace(*arrays)
+
+
+def is_numpy_array(x):
+    """Whether x is an array or a scalar of NumPy."""
+    return isinstance(x, np.ndarray | np.generic)
+
+
 # %% book/foundations/arrays.ipynb: as_floats
 def as_floats(x, name):
     """(xp, x): the namespace of x, and x as an array of floating-point numbers."""
@@ -84,13 +106,7 @@ def wide(A):
     return (adjoint(A), adjoint) if A.shape[-2] > A.shape[-1] else (A, lambda X: X)
 
 
-# %% book/foundations/arrays.ipynb: compiling
-def compiling():
-    """Whether PyTorch compiles the calling function: then arrays have no values."""
-    torch = sys.modules.get("torch")
-    return torch is not None and torch.compiler.is_compiling()
-
-
+# %% book/foundations/arrays.ipynb: may_hold
 def may_hold(condition):
     """Whether a condition may hold: bool(condition), and True where a tracer has no value."""
     if compiling() and not isinstance(condition, bool):
@@ -99,6 +115,12 @@ def may_hold(condition):
         return bool(condition)
     except (TypeError, RuntimeError):           # JAX raises the first, PyTorch the second
         return True
+
+
+def fixed(function):
+    """A function of plain numbers, whose results are constants for `torch.compile`."""
+    function._dynamo_marked_constant = True     # what torch.compiler.assume_constant_result does
+    return function
 
 
 # %% book/foundations/arrays.ipynb: is_bounded
@@ -187,14 +209,25 @@ def check_parameter(value, name, allowed, holds):
 
 
 # %% book/foundations/arrays.ipynb: quiet
+def _uncast(x=None, *_):
+    """A context in which PyTorch casts nothing by itself, where x is a tensor."""
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(x, torch.Tensor):
+        return nullcontext()
+    kind = x.device.type
+    cast = torch.is_autocast_enabled(kind)
+    return torch.autocast(kind, enabled=False) if cast else nullcontext()
+
+
 def quiet(function):
-    """The function, without the floating-point warnings and errors of NumPy."""
+    """The function, without NumPy's floating-point warnings and PyTorch's automatic casts."""
     @wraps(function)
     def silent(*args, **kwargs):
-        if compiling():
-            return function(*args, **kwargs)
-        with np.errstate(all="ignore"):
-            return function(*args, **kwargs)
+        with _uncast(*args, *kwargs.values()):
+            if compiling():
+                return function(*args, **kwargs)
+            with np.errstate(all="ignore"):
+                return function(*args, **kwargs)
     return silent
 
 
@@ -270,10 +303,17 @@ def safe_norms(X, axis):
     return shifted(norms.astype(X.real.dtype), e)
 
 
-# %% book/foundations/arrays.ipynb: power_of_two
+# %% book/foundations/arrays.ipynb: constant
+def constant(x):
+    """x, as a constant for every derivative."""
+    if hasattr(x, "detach"):                                # a tensor of PyTorch
+        return x.detach()
+    return sys.modules["jax"].lax.stop_gradient(x) if is_jax_array(x) else x
+
+
 def power_of_two(peak):
     """A power of two near peak, none below the normal numbers; 1 where peak is 0."""
-    xp = array_namespace(peak)
+    xp, peak = array_namespace(peak), constant(peak)
     info = xp.finfo(peak.dtype)
     inside = xp.clip(peak, min=float(info.smallest_normal), max=float(info.max) / 2)
     return 2.0 ** xp.floor(xp.log2(xp.where(peak > 0, inside, xp.ones_like(peak))))
@@ -282,14 +322,18 @@ def power_of_two(peak):
 def rescaled(X, up, down):
     """X up / down for two powers of two, where nothing but the result may leave the range."""
     half_up, half_down = (power_of_two(c**0.5) for c in (up, down))
-    with np.errstate(over="ignore", under="ignore"):        # as large or small as it is
-        return X * (half_up / half_down) * ((up / half_up) / (down / half_down))
+    return X * (half_up / half_down) * ((up / half_up) / (down / half_down))
 
 
+# %% book/foundations/arrays.ipynb: frobenius_norm
 def frobenius_norm(A):
     """Frobenius norms, of shape (..., 1, 1), for entries whose squares do not overflow."""
     xp = array_namespace(A)
-    return xp.linalg.matrix_norm(A, ord="fro", keepdims=True)
+    norm = lambda A: xp.linalg.matrix_norm(A, ord="fro", keepdims=True)
+    if is_numpy_array(A):                                   # which nobody differentiates
+        return norm(A)
+    zero = xp.all(A == 0, axis=(-2, -1), keepdims=True)
+    return xp.where(zero, 0.0, norm(xp.where(zero, 1.0, A)))
 
 
 def safe_divisor(x):

@@ -55,9 +55,10 @@ class _EagerNode(_Node):
 
     @staticmethod
     def forward(rule, static, *ins):
-        if all(type(x) is torch.Tensor and x.device.type == "cpu" for x in ins):
-            outs = rule.value(*static, *(x.detach().numpy() for x in ins))
-            return tuple(map(torch.from_numpy, outs))
+        plain = lambda x: type(x) is torch.Tensor and x.device.type == "cpu" and x.itemsize > 2
+        if all(map(plain, ins)):
+            arrays = (x.detach().resolve_conj().resolve_neg().numpy() for x in ins)
+            return tuple(map(torch.from_numpy, rule.value(*static, *arrays)))
         return _Node.forward(rule, static, *ins)
 
     @staticmethod

@@ -22,12 +22,13 @@ __all__ = []
 
 
 # %% book/foundations/derivatives.ipynb: Rule
-class Rule(namedtuple("Rule", "value pull push")):
+class Rule(namedtuple("Rule", "value pull push left", defaults=[None])):
     """A function with its derivative, for arrays of any library.
 
     value(*static, *ins) -> outs, a tuple
     pull(*static, ins, outs, cotangents) -> cotangents of ins, None for what has none
     push(*static, ins, outs, changes) -> changes of outs; a change None is zero
+    left(*static, H, outs) -> the other ins, if the rule solves this for outs; H is Hermitian
     """
 
     __slots__ = ()
@@ -69,7 +70,7 @@ def attached(rule, x, *others, static=()):
         from lowrank.autograd import applied
         return applied(rule, static, ins)
     if is_jax_array(x):
-        return _custom_jvp(rule, static)(*ins)
+        return _solved(rule, static, *ins) if rule.left else _custom_jvp(rule, static)(*ins)
     return rule.value(*static, *ins)
 
 
@@ -86,3 +87,13 @@ def _custom_jvp(rule, static):
         outs = function(*ins)                                        # differentiable again
         return outs, tuple(rule.push(*static, arrays(ins), outs, changes))
     return function
+
+
+# %% book/foundations/derivatives.ipynb: _solved
+def _solved(rule, static, H, *right):
+    """The outputs of a rule with a left side, as the solution of an equation in JAX."""
+    import jax
+
+    solve = lambda H: lambda _, right: tuple(rule.value(*static, H, *right))
+    left = lambda outs: tuple(rule.left(*static, H, outs))
+    return jax.lax.custom_linear_solve(left, right, solve(H), solve(H.conj()))

@@ -12,23 +12,31 @@ from collections import namedtuple
 
 import numpy as np
 import scipy.linalg
-from array_api_compat import array_namespace, device, is_numpy_array
+from array_api_compat import device
 
 from lowrank.arguments import check_choice, check_count, check_tol, refuse_options
 from lowrank.arrays import (
     adjoint,
+    array_namespace,
     as_stack,
+    constant,
     cut_off,
+    fixed,
     frobenius_norm,
+    is_numpy_array,
     matching,
     may_hold,
     peak_of,
     power_of_two,
+    quiet,
     rescaled,
+    round_off,
     safe_divisor,
+    singular_values,
     thin_svd,
     wide,
 )
+from lowrank.derivatives import Rule, attached, summed
 from lowrank.newton_schulz import (
     NORMALIZE,
     check_schedule,
@@ -60,37 +68,41 @@ def _by_svd(X, rtol):
 _MARGINS = {16: 2e-2, 32: 1e-4, 64: 1e-6}           # by bits: far above the errors of a step
 
 
-def _robust_schedule(X, lower, cushion, **stop):
-    """Quintic steps for the numbers of X, so many or down to a tolerance."""
-    safety = _MARGINS[array_namespace(X).finfo(X.dtype).bits]
-    return optimal_msign_schedule(lower=lower, cushion=cushion, safety=safety, **stop)
+@fixed
+def _robust_schedule(bits, lower, cushion, steps=None, tol=None):
+    """Quintic steps for numbers of so many bits, and their errors: so many, or down to tol."""
+    schedule = optimal_msign_schedule(steps, lower=lower, cushion=cushion, tol=tol,
+                                      safety=_MARGINS[bits])
+    return tuple(schedule), schedule.errors
 
 
 # %% book/matrix_sign/polar_factor.ipynb: _worst_bound
 def _worst_bound(Y):
     """The largest abs(s - 1) that Y = X X^H allows, for any matrix of the stack."""
     bounds = identity_defect(Y)[1]
-    return float(array_namespace(Y).max(bounds)) if 0 not in bounds.shape else 0.0
+    return array_namespace(Y).max(bounds) if 0 not in bounds.shape else 0.0
 
 
-def _until(X, powers, schedule, tol):
+def _until(X, powers, schedule, errors, tol):
     """(X, taken): the steps of a schedule, then Padé's, until |s - 1| <= tol or no progress."""
-    taken, pade = [], pade_step(2 * len(schedule[-1]) - 1)
-    for c, promised in zip(schedule, (math.inf, *schedule.errors)):
+    xp, taken, pade = array_namespace(X), [], pade_step(2 * len(schedule[-1]) - 1)
+    for c, promised in zip(schedule, (math.inf, *errors)):
         powers = powers or [X @ adjoint(X)]
-        if _worst_bound(powers[0]) < max(promised, tol):    # nearer than the schedule knows
+        bound = _worst_bound(powers[0])
+        if not may_hold(bound >= max(promised, tol)):           # nearer than the schedule knows
             break
         X, powers = matrix_polynomial(powers[0], c, powers) @ X, ()
         taken.append(c)
-    limit = math.inf
-    while True:
+    limit, blind = math.inf, may_hold(bound < 0)                # which no bound is
+    for _ in range(2 if blind else 100):
         powers = powers or [X @ adjoint(X)]
         bound = _worst_bound(powers[0])
-        if not tol < bound < limit:
-            return X, taken
+        if not may_hold((tol < bound) & (bound < limit)):
+            break
         X, powers = matrix_polynomial(powers[0], pade, powers) @ X, ()
         taken.append(pade)
-        limit = bound / 2 if bound < 0.25 else bound
+        limit = xp.where(bound < 0.25, bound / 2, bound)
+    return X, taken
 
 
 # %% book/matrix_sign/polar_factor.ipynb: _qdwh_weights
@@ -137,7 +149,7 @@ def _lower_bound(R):
 
 
 def _by_qdwh(X):
-    """(X, steps, products) for wide X with singular values up to 1."""
+    """(X, steps) for wide X with singular values up to 1."""
     X, Q, count = adjoint(X), None, 0
     eps = float(array_namespace(X).finfo(X.dtype).eps)
     l = 4 * eps                                             # what is smaller counts as noise
@@ -149,7 +161,7 @@ def _by_qdwh(X):
         X = _qdwh_step(X, a, b, c)
         l = min(1.0, l * (a + b * l * l) / (1 + c * l * l))
         count += 1
-    return adjoint(X if Q is None else Q @ X), count, count
+    return adjoint(X if Q is None else Q @ X), count
 
 
 # %% book/matrix_sign/polar_factor.ipynb: _automatic
@@ -167,7 +179,9 @@ def _automatic(A, steps):
     short, long = sorted(A.shape[-2:])
     if steps is not None:
         return "gram" if long >= 3 * short and len(steps) > 2 and not half else "polynomial"
-    return "polynomial" if half or "cpu" not in str(device(A)).lower() else "svd"
+    place = device(A)                                       # None of a tracer
+    near = place is None or "cpu" in str(getattr(place, "type", place)).lower()
+    return "svd" if near and not half else "polynomial"
 
 
 # %% book/matrix_sign/polar_factor.ipynb: _given_steps
@@ -176,7 +190,7 @@ def _given_steps(schedule, A):
     if schedule is None or np.iterable(schedule):
         return None if schedule is None else check_schedule(schedule)
     steps = check_count(schedule, "schedule", 0, where=", or a sequence of steps")
-    return _robust_schedule(A, 1e-3, 0.02, steps=steps)
+    return _robust_schedule(array_namespace(A).finfo(A.dtype).bits, 1e-3, 0.02, steps=steps)[0]
 
 
 def _method_and_steps(A, method, schedule, rtol, normalize):
@@ -211,11 +225,12 @@ def _by_steps(X, powers, steps, method):
 
 
 def _by_certificate(X, powers, tol):
-    """(X, steps, products) for wide X by as many steps as abs(s - 1) <= tol takes."""
+    """(X, steps) for wide X by as many steps as abs(s - 1) <= tol takes."""
     info = array_namespace(X).finfo(X.dtype)
-    lower = 1e-3 if info.bits == 16 else 4 * float(info.eps)
-    X, taken = _until(X, powers, _robust_schedule(X, lower, 0.1, tol=float(info.eps)), tol)
-    return X, len(taken), sum(map(count_products, taken))
+    eps = float(info.eps)
+    lower = 1e-3 if info.bits == 16 else 4 * eps
+    X, taken = _until(X, powers, *_robust_schedule(info.bits, lower, 0.1, tol=eps), tol)
+    return X, len(taken)
 
 
 # %% book/matrix_sign/polar_factor.ipynb: SignInfo
@@ -235,17 +250,109 @@ def _isometry_bound(P):
     return xp.where(certain, gap / (1 + xp.sqrt(1 - gap)), math.inf)
 
 
-def _certify(A, X, isometry, tol):
+def _certify(A, X, method, tol):
     """bound, hermitian, converged for wide A and X."""
-    A, P = A / power_of_two(peak_of(A)), X @ adjoint(X)
-    H = A @ adjoint(X)
+    A, X = constant(A / power_of_two(peak_of(A))), constant(X)
+    H, P = A @ adjoint(X), X @ adjoint(X)
     hermitian = (frobenius_norm(H - adjoint(H)) / safe_divisor(frobenius_norm(A)))[..., 0, 0]
-    bound = (_isometry_bound(P) if isometry else identity_defect(P)[1])[..., 0, 0]
-    return bound, hermitian, bound <= tol
+    if method == "svd":
+        bound = _isometry_bound(P)[..., 0, 0]
+        return bound, hermitian, bound <= tol
+    bound, s = identity_defect(P)[1][..., 0, 0], singular_values(A)
+    regular = array_namespace(s).all(s > cut_off(None, A) * s[..., :1], axis=-1)
+    return bound, hermitian, (bound <= tol) & regular
+
+
+# %% book/matrix_sign/polar_factor.ipynb: _least_solutions
+def _least_solutions(H, C, D):
+    """The W and Z of least norm with H W + W H = C and H Z = D, for Hermitian H >= 0."""
+    xp = array_namespace(H)
+    h, U = xp.linalg.eigh(H)
+    zero = round_off(H.shape, xp.finfo(H.dtype).eps) * xp.max(xp.abs(h), axis=-1, keepdims=True)
+    h = xp.where(h > zero, h, 0.0)[..., None]
+    inverse = lambda d: xp.where(d > 0, 1 / safe_divisor(d), 0.0)
+    W = U @ (inverse(h + h.mT) * (adjoint(U) @ C @ U)) @ adjoint(U)
+    return W, U @ (inverse(h) * (adjoint(U) @ D))
+
+
+def _solutions_move(ins, outs, changes):
+    """From changes of H, C and D to those of W and Z: the same equations."""
+    (H, *_), (W, Z), (dH, dC, dD) = ins, outs, changes
+    dH = 0 * H if dH is None else dH
+    C, D = summed(-(dH @ W + W @ dH), dC), summed(-dH @ Z, dD)
+    return attached(_EQUATIONS, H, C, D)
+
+
+def _solutions_pull(ins, outs, cotangents):
+    """And back: the left sides are self-adjoint."""
+    (H, *_), (W, Z) = ins, outs
+    gW, gZ = (0 * X if g is None else g for X, g in zip(outs, cotangents))
+    gC, gD = attached(_EQUATIONS, H, gW, gZ)
+    return -(gC @ adjoint(W) + adjoint(W) @ gC + gD @ adjoint(Z)), gC, gD
+
+
+_EQUATIONS = Rule(_least_solutions, _solutions_pull, _solutions_move,
+                  lambda H, outs: (H @ outs[0] + outs[0] @ H, H @ outs[1]))
+
+
+# %% book/matrix_sign/polar_factor.ipynb: _sign_moves
+def _sign_moves(A, X, E):
+    """The derivative of msign at a wide A, with msign(A) = X, in the direction E."""
+    xp, unit = array_namespace(A), power_of_two(peak_of(A))
+    H, EX = (A / unit) @ adjoint(X), E @ adjoint(X)
+    W, Z = attached(_EQUATIONS, (H + adjoint(H)) / 2, EX - adjoint(EX), E - EX @ X)
+    return (W @ X + Z) / unit
+
+
+# %% book/matrix_sign/polar_factor.ipynb: _found
+def _found(method, rtol, normalize, goal, A):
+    """msign of a wide A, and the number of steps, for each matrix."""
+    peak = peak_of(A)
+    if method == "svd":
+        X, steps = _by_svd(A / power_of_two(peak), rtol), 0
+    elif method == "qdwh":
+        X, steps = _by_qdwh(normalized(A, normalize)[0])
+    else:
+        X, steps = _by_certificate(*normalized(A, normalize), goal)
+    return X, array_namespace(A).full_like(peak, steps)
+
+
+def _moved(A, X, E):
+    """`_sign_moves` in 32 bits at least."""
+    xp = array_namespace(A)
+    if E is None or xp.finfo(A.dtype).bits > 16:
+        return E if E is None else _sign_moves(A, X, E)
+    return xp.astype(_sign_moves(*(xp.astype(M, xp.float32) for M in (A, X, E))), A.dtype)
+
+
+# %% book/matrix_sign/polar_factor.ipynb: _sign_push
+def _sign_push(method, rtol, normalize, goal, ins, outs, changes):
+    """From a change of A to those of X, and of the number of steps, which has none."""
+    return _moved(*ins, outs[0], *changes), 0 * outs[1]
+
+
+def _sign_pull(method, rtol, normalize, goal, ins, outs, cotangents):
+    """And back: the derivative is self-adjoint."""
+    return (_moved(*ins, outs[0], cotangents[0]),)
+
+
+_SIGN = Rule(_found, _sign_pull, _sign_push)
+_PRODUCTS = {"svd": 0, "qdwh": 1, "polynomial": 3}          # of a step
+
+
+def _exactly(A, method, *options):
+    """(X, steps, products) for wide A by a method that chooses its own steps."""
+    X, steps = attached(_SIGN, A, static=(method, *options))
+    steps = array_namespace(A).max(steps)
+    try:
+        steps = int(steps)
+    except (TypeError, RuntimeError):                       # a tracer
+        pass
+    return X, steps, _PRODUCTS[method] * steps
 
 
 # %% book/matrix_sign/polar_factor.ipynb: msign
-@np.errstate(all="ignore")
+@quiet
 def msign(A, *, method="auto", schedule=None, tol=None, rtol=None, normalize="schatten8",
           return_info=False):
     r"""U_r V_r^H for A = U S V^H of rank r: every singular value above zero becomes 1.
@@ -328,25 +435,21 @@ def msign(A, *, method="auto", schedule=None, tol=None, rtol=None, normalize="sc
     if tol is not None:
         goal = tol = check_tol(tol)
     else:
-        goal = min(4 * min(A.shape[-2:])**0.5 * float(xp.finfo(A.dtype).eps), 1 / 8)
+        goal = min(round_off(A.shape, xp.finfo(A.dtype).eps), 1 / 8)
         tol = 4 * goal if steps is None else 0.5
 
-    (A, back), count = wide(A), (0, 0)
+    A, back = wide(A)
     if 0 in A.shape:
-        X = xp.zeros_like(A)
-    elif method == "svd":
-        X = _by_svd(A / power_of_two(peak_of(A)), cut_off(rtol, A))
-    elif method == "qdwh":
-        X, *count = _by_qdwh(normalized(A, normalize)[0])
+        X, *count = A, 0, 0
     elif steps is None:
-        X, *count = _by_certificate(*normalized(A, normalize), goal)
+        X, *count = _exactly(A, method, cut_off(rtol, A), normalize, goal)
     else:
         X, *count = _by_steps(*normalized(A, normalize), steps, method)
     if not may_hold(xp.all(xp.isfinite(X))):
         raise ValueError(f"the iteration diverged: with normalize={normalize!r} A has a "
                          "singular value above 1")
     if return_info:
-        bound, hermitian, converged = _certify(A, X, method == "svd", tol)
+        bound, hermitian, converged = _certify(A, X, method, tol)
         info = SignInfo(bound, hermitian, *count, converged)
     return (back(X), info) if return_info else back(X)
 
@@ -385,7 +488,7 @@ def _of_the_sign(s, c, rtol):
     return 0.0, 2 / (s[..., None] + s[..., None, :]), 1 / s
 
 
-@np.errstate(all="ignore")
+@quiet
 def msign_jvp(A, dA, *, rtol=None):
     r"""X with msign(A + t dA) = msign(A) + t X + O(t^2): the derivative in the direction dA.
 
@@ -430,7 +533,7 @@ def msign_jvp(A, dA, *, rtol=None):
     return derivative_by_multipliers(A, dA, "dA", rtol, _of_the_sign)
 
 
-@np.errstate(all="ignore")
+@quiet
 def msign_vjp(A, G, *, rtol=None):
     r"""The gradient of Re tr(G^H msign(A)) with respect to A: the derivative pulled back.
 

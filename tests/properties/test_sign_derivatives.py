@@ -1,0 +1,220 @@
+"""Derivatives that PyTorch and JAX find of the functions of Part II: exact, twice, at equal values, at zero, under their transforms."""
+
+import numpy as np
+import pytest
+
+from lowrank import msign, msign_jvp, msign_vjp, optimal_msign_schedule
+from tests.properties.libraries import needs
+
+torch_only = needs("torch")
+jax_only = needs("jax")
+A = np.array([[2.0, 1, 0], [0, 1, 3]])
+G = np.array([[1.0, 0, 2], [0, 3, 1]])
+E = np.array([[0.0, 1, 0], [1, 0, -1]])
+SIGN = np.array([[.2127272925, -.4025857010, .2637855764], [-.4342847745, .5941429409, -.2056706083]])
+SIGN_TWICE = np.array([[.2879506386, -.1168009472, -.0670181105], [-.2772008410, .0857611166, .0287794735]])
+close = lambda found, expected, atol=2e-10: np.testing.assert_allclose(np.asarray(found), expected, rtol=0, atol=atol)
+METHODS = {"auto": {}, "qdwh": {"method": "qdwh"}, "products": {"method": "polynomial"}}
+
+
+def gaussian(*shape, dtype=np.float64, seed=0):
+    rng = np.random.default_rng(seed)
+    B = rng.standard_normal(shape)
+    return (B + 1j * rng.standard_normal(shape) if np.dtype(dtype).kind == "c" else B).astype(dtype)
+
+
+def tensor(value, grad=True):
+    import torch
+    return torch.tensor(np.array(value), requires_grad=grad)
+
+
+def pulled(f, at, cotangent):
+    """The gradient of <cotangent, f> at `at` by PyTorch."""
+    X = tensor(at)
+    f(X).backward(tensor(cotangent, False))
+    return X.grad
+
+
+CASES = {
+    "a rotation at 2 I": (2 * np.eye(2), [[7.0, 1], [-1, 5]], [[0, .5], [-.5, 0]]),
+    "ones at I": (np.eye(3), np.ones((3, 3)), np.zeros((3, 3))),
+    "at I": (np.eye(3), np.arange(9.0).reshape(3, 3), np.array([[0, -1.0, -2], [1, 0, -1], [2, 1, 0]])),
+    "at zero": (np.zeros((2, 3)), np.ones((2, 3)), np.zeros((2, 3))),
+    "wide": (A, G, SIGN),
+    "tall": (A.T, G.T, SIGN.T),
+}
+
+
+@torch_only
+@pytest.mark.parametrize("options", METHODS.values(), ids=METHODS)
+@pytest.mark.parametrize("at, g, expected", CASES.values(), ids=CASES)
+def test_sign_in_torch(options, at, g, expected):
+    close(pulled(lambda X: msign(X, **options), at, g), expected)
+
+
+@torch_only
+def test_the_second_derivative_of_the_sign():
+    import torch
+    X = tensor(A)
+    first, = torch.autograd.grad((msign(X) * tensor(G, False)).sum(), X, create_graph=True)
+    second, = torch.autograd.grad((first * tensor(E, False)).sum(), X)
+    close(second, SIGN_TWICE)
+    assert abs((second * tensor(E, False)).sum().item() + .4227812618) < 1e-9
+
+
+def isometry(shape, dtype=np.float64):
+    U, _, Vh = np.linalg.svd(gaussian(*shape, dtype=dtype), full_matrices=False)
+    return U @ Vh
+
+
+HARD = {
+    "wide": gaussian(2, 4), "tall stack": gaussian(2, 3, 2), "square": gaussian(3, 3), "a multiple of I": 2 * np.eye(3),
+    "equal values": 3 * isometry((2, 4)), "complex": gaussian(2, 3, dtype=complex), "complex, equal": isometry((2, 2), complex),
+}
+
+
+@torch_only
+@pytest.mark.parametrize("options", METHODS.values(), ids=METHODS)
+@pytest.mark.parametrize("name", HARD)
+def test_gradcheck_of_the_sign(name, options):
+    import torch
+    if options and name not in ("tall stack", "equal values"):
+        return
+    X = tensor(HARD[name])
+    f = lambda X: msign(X, **options)
+    assert torch.autograd.gradcheck(f, X, check_forward_ad=True, check_batched_grad=True, atol=1e-6, rtol=1e-6)
+    assert torch.autograd.gradgradcheck(f, X, atol=1e-6, rtol=1e-6)
+
+
+@torch_only
+def test_transforms_of_the_sign_in_torch():
+    import torch
+    stack, g = tensor(np.stack([A, np.eye(2, 3), np.zeros((2, 3)), A - 1]), False), tensor(G, False)
+    for options in METHODS.values():
+        f = lambda X: (msign(X, **options) * g).sum()
+        each = torch.stack([torch.func.grad(f)(X) for X in stack])
+        close(torch.func.vmap(torch.func.grad(f))(stack), each, 1e-13)
+        close(each[0], SIGN)
+        sign = lambda X: msign(X, **options)
+        close(torch.func.jacfwd(sign)(stack[0]), torch.func.jacrev(sign)(stack[0]), 1e-13)
+        hessian = torch.func.hessian(f)(stack[0])
+        close(torch.einsum("ijkl,kl->ij", hessian, tensor(E, False)), SIGN_TWICE)
+        info = msign(stack, return_info=True, **options)[1]
+        assert type(info.steps) is int and type(info.products) is int
+
+
+@jax_only
+@pytest.mark.parametrize("name", HARD)
+def test_check_grads_of_the_sign_in_jax(name):
+    import jax
+    from jax.test_util import check_grads
+    jax.config.update("jax_enable_x64", True)
+    check_grads(msign, (jax.numpy.asarray(HARD[name]),), order=2, modes=("fwd", "rev"), atol=1e-4, rtol=1e-4)
+
+
+@jax_only
+def test_sign_in_jax():
+    import jax
+    import jax.numpy as jnp
+    jax.config.update("jax_enable_x64", True)
+    for options in METHODS.values():
+        for at, g, expected in CASES.values():
+            f = lambda X: (msign(X, **options) * jnp.asarray(g)).sum()
+            close(jax.grad(f)(jnp.asarray(at)), expected)
+        f = lambda X: (msign(X, **options) * G).sum()
+        close(jax.jit(jax.grad(f))(jnp.asarray(A)), SIGN)
+        stack = jnp.stack([A, jnp.eye(2, 3), jnp.zeros((2, 3))])
+        close(jax.jit(jax.vmap(jax.grad(f)))(stack), jnp.stack([jax.grad(f)(X) for X in stack]), 1e-12)
+    hessian = jax.hessian(lambda X: (msign(X) * G).sum())(jnp.asarray(A))
+    close(jnp.einsum("ijkl,kl->ij", hessian, E), SIGN_TWICE)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64])
+@torch_only
+def test_what_torch_finds_is_the_vjp(dtype):
+    for shape in ((5, 3), (3, 5), (4, 4), (2, 3, 4)):
+        X, g = gaussian(*shape, dtype=dtype), gaussian(*shape, dtype=dtype, seed=1)
+        found, eps = pulled(msign, X, g), np.finfo(dtype).eps
+        assert found.numpy().dtype == dtype
+        close(found, msign_vjp(X, g), 300 * eps * abs(msign_vjp(X, g)).max())
+
+
+@torch_only
+def test_low_rank_has_the_derivative_among_matrices_of_its_rank():
+    X, Y = gaussian(4, 2), gaussian(2, 5, seed=1)
+    dX, dY = gaussian(4, 2, seed=2), gaussian(2, 5, seed=3)
+    curve = lambda h: (X + h * dX) @ (Y + h * dY)
+    moved = (msign(curve(1e-5)) - msign(curve(-1e-5))) / 2e-5
+    g = gaussian(4, 5, seed=4)
+    gradient = pulled(msign, curve(0), g)
+    assert abs(np.vdot(gradient, dX @ Y + X @ dY) - np.vdot(g, moved)) < 1e-8
+    S = msign(curve(0))
+    across = (np.eye(4) - S @ S.T) @ g @ (np.eye(5) - S.T @ S)
+    close(pulled(msign, curve(0), across), np.zeros((4, 5)), 1e-13)
+    for unit in (1e-150, 1e150):
+        close(pulled(msign, unit * A, G) * unit, SIGN)
+
+
+@torch_only
+def test_zero_in_a_stack_is_finite_twice_for_every_method():
+    import torch
+    steps = optimal_msign_schedule(4, lower=1e-2)
+    for options in (*METHODS.values(), {"schedule": 5}, {"schedule": steps}, {"schedule": steps, "method": "gram"}):
+        for normalize in ("frobenius", "schatten4", "schatten8") if "schedule" in options else (None,):
+            more = {} if normalize is None else {"normalize": normalize}
+            X = tensor(np.stack([A, np.zeros((2, 3)), np.eye(2, 3)]))
+            first, = torch.autograd.grad((msign(X, **options, **more) * tensor(G, False)).sum(), X, create_graph=True)
+            second, = torch.autograd.grad((first**2).sum(), X)
+            assert torch.isfinite(first).all() and torch.isfinite(second).all()
+
+
+@torch_only
+@pytest.mark.parametrize("options", [{}, {"method": "qdwh"}, {"method": "polynomial"}, {"schedule": 6}, {"schedule": 6, "method": "gram"}])
+def test_casts_leave_the_sign_alone(options):
+    import torch
+    X = torch.randn(6, 9, generator=torch.manual_seed(0)).requires_grad_()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        Y = msign(X, **options)
+        Y.sum().backward()
+    assert Y.dtype == torch.float32 and X.grad.dtype == torch.float32
+    torch.testing.assert_close(Y.detach(), msign(X.detach(), **options), rtol=0, atol=0)
+
+
+@torch_only
+@pytest.mark.parametrize("options", [{}, {"schedule": 5}, {"schedule": optimal_msign_schedule(5, lower=1e-2), "normalize": "frobenius"}, {"method": "polynomial"}])
+def test_one_graph_of_the_sign(options):
+    import torch
+    X = tensor(A)
+    f = lambda X: msign(X, **options)
+    torch.compiler.reset()
+    compiled = torch.compile(f, fullgraph=True, backend="eager")
+    first = [torch.autograd.grad((h(X) * tensor(G, False)).sum(), X)[0] for h in (f, compiled)]
+    close(compiled(X).detach(), f(X).detach(), 1e-13)
+    close(*first, 1e-12)
+
+
+@torch_only
+def test_sixteen_bits_are_differentiated_in_thirty_two():
+    import torch
+    X = tensor(gaussian(8, 12)).bfloat16().detach().requires_grad_()
+    for options in ({}, {"method": "svd"}):
+        gradient, = torch.autograd.grad(msign(X, **options)[0].sum(), X)
+        assert gradient.dtype == torch.bfloat16 and torch.isfinite(gradient).all()
+        exact = pulled(msign, X.detach().double().numpy(), np.eye(8)[:, :1] @ np.ones((1, 12)))
+        assert (gradient - exact).abs().max() < 0.05 * exact.abs().max()
+
+
+def test_products_do_not_call_a_matrix_regular_that_is_singular_to_rounding():
+    U, V = (np.linalg.qr(gaussian(30, 30, seed=k))[0] for k in range(2))
+    for rank in (1, 10, 29):
+        X = U[:, :rank] @ V[:rank]
+        for options in ({"method": "polynomial"}, {"method": "qdwh"}, {"schedule": 30}):
+            for B in (X, X[:, :20], 1e150 * X) if rank < 20 else (X,):
+                assert not msign(B, return_info=True, **options)[1].converged
+    assert not msign(np.diag([1, 1e-17]), method="polynomial", return_info=True)[1].converged
+    assert msign(np.diag([1, 1e-13]), method="polynomial", return_info=True)[1].converged
+
+
+def test_the_explicit_derivative_still_refuses_low_rank():
+    with pytest.raises(ValueError, match="singular value of at most rtol"):
+        msign_jvp(np.diag([1.0, 0.0]), np.eye(2))

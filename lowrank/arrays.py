@@ -14,7 +14,7 @@ from functools import reduce, wraps
 
 import array_api_compat
 import numpy as np
-from array_api_compat import device, is_array_api_obj, is_jax_array
+from array_api_compat import is_jax_array
 from scipy import linalg
 
 from lowrank.arguments import check_number, check_tol
@@ -64,30 +64,40 @@ def _to_floats(A, name):
     return A.astype(work_dtype(A.dtype, name), copy=False)
 
 
-# %% book/foundations/arrays.ipynb: compiling
-def compiling():
-    """Whether PyTorch compiles the calling function: then arrays have no values."""
+# %% book/foundations/arrays.ipynb: is_numpy_array
+def is_numpy_array(x):
+    """Whether x is an array or a scalar of NumPy."""
+    return isinstance(x, (np.ndarray, np.generic))
+
+
+def is_tensor(x):
+    """Whether x is a tensor of PyTorch, which need not be there."""
     torch = sys.modules.get("torch")
-    return torch is not None and torch.compiler.is_compiling()
+    return torch is not None and isinstance(x, torch.Tensor)
+
+
+def is_array(x):
+    """Whether x is an array of any library."""
+    return is_tensor(x) or array_api_compat.is_array_api_obj(x)
 
 
 def array_namespace(*arrays):
     """The namespace xp of arrays, which belong to one library."""
-    if compiling():
-        import array_api_compat.torch as xp
-        return xp
-    return array_api_compat.array_namespace(*arrays)
+    if not all(map(is_tensor, arrays)):
+        return array_api_compat.array_namespace(*arrays)
+    import array_api_compat.torch as xp
+    return xp
 
 
-def is_numpy_array(x):
-    """Whether x is an array or a scalar of NumPy."""
-    return isinstance(x, np.ndarray | np.generic)
+def device(x):
+    """The device of x; None of a tracer of JAX."""
+    return x.device if is_tensor(x) else array_api_compat.device(x)
 
 
 # %% book/foundations/arrays.ipynb: as_floats
 def as_floats(x, name):
     """(xp, x): the namespace of x, and x as an array of floating-point numbers."""
-    if is_numpy_array(x) or not is_array_api_obj(x):
+    if is_numpy_array(x) or not is_array(x):
         return NUMPY, _to_floats(x, name)                   # lists too become NumPy arrays
     xp = array_namespace(x)
     if not xp.isdtype(x.dtype, ("real floating", "complex floating")):
@@ -106,7 +116,13 @@ def wide(A):
     return (adjoint(A), adjoint) if A.shape[-2] > A.shape[-1] else (A, lambda X: X)
 
 
-# %% book/foundations/arrays.ipynb: may_hold
+# %% book/foundations/arrays.ipynb: compiling
+def compiling():
+    """Whether PyTorch compiles the calling function: then arrays have no values."""
+    torch = sys.modules.get("torch")
+    return torch is not None and torch.compiler.is_compiling()
+
+
 def may_hold(condition):
     """Whether a condition may hold: bool(condition), and True where a tracer has no value."""
     if compiling() and not isinstance(condition, bool):
@@ -195,7 +211,7 @@ def matching(G, name, A, other="A"):
 # %% book/foundations/arrays.ipynb: check_parameter
 def check_parameter(value, name, allowed, holds):
     """check_number, but a number that is traced, or a tensor, stays as it is."""
-    foreign = is_array_api_obj(value) and not is_numpy_array(value) and not value.ndim
+    foreign = is_array(value) and not is_numpy_array(value) and not value.ndim
     if foreign and compiling():
         return value
     seen = value.detach() if hasattr(value, "detach") else value
@@ -211,12 +227,10 @@ def check_parameter(value, name, allowed, holds):
 # %% book/foundations/arrays.ipynb: quiet
 def _uncast(x=None, *_):
     """A context in which PyTorch casts nothing by itself, where x is a tensor."""
-    torch = sys.modules.get("torch")
-    if torch is None or not isinstance(x, torch.Tensor):
+    torch = sys.modules["torch"] if is_tensor(x) else None
+    if torch is None or not torch.is_autocast_enabled(x.device.type):
         return nullcontext()
-    kind = x.device.type
-    cast = torch.is_autocast_enabled(kind)
-    return torch.autocast(kind, enabled=False) if cast else nullcontext()
+    return torch.autocast(x.device.type, enabled=False)
 
 
 def quiet(function):
@@ -306,7 +320,7 @@ def safe_norms(X, axis):
 # %% book/foundations/arrays.ipynb: constant
 def constant(x):
     """x, as a constant for every derivative."""
-    if hasattr(x, "detach"):                                # a tensor of PyTorch
+    if is_tensor(x):
         return x.detach()
     return sys.modules["jax"].lax.stop_gradient(x) if is_jax_array(x) else x
 

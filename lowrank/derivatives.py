@@ -10,13 +10,9 @@ Generated from book/foundations/derivatives.ipynb; edit the chapter.
 from collections import namedtuple
 from functools import cache
 
-from array_api_compat import (
-    array_namespace,
-    device,
-    is_array_api_obj,
-    is_jax_array,
-    is_torch_array,
-)
+from array_api_compat import is_jax_array
+
+from lowrank.arrays import array_namespace, device, is_array, is_tensor
 
 __all__ = []
 
@@ -44,7 +40,7 @@ def summed(*terms):
 def converted(v, x):
     """v as an array of the library, dtype and device of x; what it depends on is kept."""
     xp = array_namespace(x)
-    if is_array_api_obj(v) and array_namespace(v) is xp:
+    if is_array(v) and array_namespace(v) is xp:
         return xp.astype(v, x.dtype, copy=False)
     return xp.asarray(v, dtype=x.dtype, device=device(x))
 
@@ -66,7 +62,7 @@ def fitted(g, x):
 def attached(rule, x, *others, static=()):
     """The outputs of a rule, to be differentiated by the means of the library of x."""
     ins = aligned(x, *others)
-    if is_torch_array(x):
+    if is_tensor(x):
         from lowrank.autograd import applied
         return applied(rule, static, ins)
     if is_jax_array(x):

@@ -12,7 +12,6 @@ from collections import namedtuple
 
 import numpy as np
 import scipy.linalg
-from array_api_compat import device
 
 from lowrank.arguments import check_choice, check_count, check_tol, refuse_options
 from lowrank.arrays import (
@@ -21,6 +20,7 @@ from lowrank.arrays import (
     as_stack,
     constant,
     cut_off,
+    device,
     fixed,
     frobenius_norm,
     is_numpy_array,
@@ -187,8 +187,10 @@ def _automatic(A, steps):
 # %% book/matrix_sign/polar_factor.ipynb: _given_steps
 def _given_steps(schedule, A):
     """The steps for which `schedule` stands, or None."""
-    if schedule is None or np.iterable(schedule):
-        return None if schedule is None else check_schedule(schedule)
+    if schedule is None:
+        return None
+    if hasattr(schedule, "__iter__") and getattr(schedule, "ndim", 1):
+        return check_schedule(schedule)
     steps = check_count(schedule, "schedule", 0, where=", or a sequence of steps")
     return _robust_schedule(array_namespace(A).finfo(A.dtype).bits, 1e-3, 0.02, steps=steps)[0]
 
@@ -405,13 +407,20 @@ def msign(A, *, method="auto", schedule=None, tol=None, rtol=None, normalize="sc
     Notes
     -----
     Of a matrix of rank r < min(m, n), only "svd" gives a partial isometry: products and "qdwh"
-    bring null directions back as anything between 0 and 1, and ``converged`` is False.
+    bring null directions back as anything between 0 and 1, and ``converged`` is False: it also
+    asks that "svd" would count no singular value of A as zero, by its default ``rtol``.
     The backward error is near eps, ten times that for degree 9; the forward error of every
     method is near ``eps * s_1 / s_n``.
-    With ``schedule`` the function is differentiable and fit for ``vmap`` and ``jit``. Everything
-    else looks at values.
-    Derived in :ref:`polar-factor-methods`, :prf:ref:`certified-stop` and :prf:ref:`qdwh-step`;
-    Su (2025b), Nakatsukasa, Bai and Gygi (2010).
+    Derivatives: PyTorch and JAX differentiate the result and not the way to it, exactly and as
+    often as asked, forwards and backwards, at equal singular values too. Of rank r < min(m, n)
+    there is no derivative; they take the one among matrices of rank r and 0 across, which is
+    0 at a zero matrix, and second derivatives there are finite, no more. With ``schedule`` they
+    differentiate the polynomial of its steps, which is another function.
+    Every method is fit for ``vmap`` and ``jit``, and one graph for ``torch.compile``, which
+    differentiates once. Then "polynomial" without ``schedule`` takes all of its steps, and
+    "auto" is "svd" where a tracer has no device.
+    Derived in :ref:`polar-factor-methods`, :prf:ref:`certified-stop`, :prf:ref:`qdwh-step` and
+    :prf:ref:`msign-from-result`; Su (2025b), Nakatsukasa, Bai and Gygi (2010).
 
     Examples
     --------

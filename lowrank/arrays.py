@@ -105,6 +105,12 @@ def as_floats(x, name):
     return xp, x
 
 
+def single(A):
+    """A, with at least 32 bits a number."""
+    xp = array_namespace(A)
+    return xp.astype(A, xp.float32) if xp.finfo(A.dtype).bits == 16 else A
+
+
 def adjoint(A):
     """The conjugate transpose of the last two axes."""
     xp = array_namespace(A)

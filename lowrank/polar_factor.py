@@ -32,6 +32,7 @@ from lowrank.arrays import (
     rescaled,
     round_off,
     safe_divisor,
+    single,
     singular_values,
     thin_svd,
     wide,
@@ -320,11 +321,10 @@ def _found(method, rtol, normalize, goal, A):
 
 
 def _moved(A, X, E):
-    """`_sign_moves` in 32 bits at least."""
-    xp = array_namespace(A)
-    if E is None or xp.finfo(A.dtype).bits > 16:
-        return E if E is None else _sign_moves(A, X, E)
-    return xp.astype(_sign_moves(*(xp.astype(M, xp.float32) for M in (A, X, E))), A.dtype)
+    """`_sign_moves` in 32 bits at least; None for None."""
+    if E is None:
+        return None
+    return array_namespace(A).astype(_sign_moves(single(A), single(X), single(E)), A.dtype)
 
 
 # %% book/matrix_sign/polar_factor.ipynb: _sign_push
@@ -463,6 +463,65 @@ def msign(A, *, method="auto", schedule=None, tol=None, rtol=None, normalize="sc
     return (back(X), info) if return_info else back(X)
 
 
+# %% book/matrix_sign/polar_factor.ipynb: spread
+def spread(U, Vh, E, same, opposite, alone):
+    """E with its parts multiplied: those of F = U^H E V, Hermitian and skew, and what is outside."""
+    EV, UhE = E @ adjoint(Vh), adjoint(U) @ E
+    F = UhE @ adjoint(Vh)
+    X = U @ (same * (F + adjoint(F)) / 2 + opposite * (F - adjoint(F)) / 2) @ Vh
+    if E.shape[-2] > E.shape[-1]:
+        X = X + ((EV - U @ F) * alone[..., None, :]) @ Vh
+    if E.shape[-2] < E.shape[-1]:
+        X = X + U @ (alone[..., None] * (UhE - F @ Vh))
+    return X
+
+
+# %% book/matrix_sign/polar_factor.ipynb: diagonal
+def _quotients(s):
+    """1 / (s_j - s_i), 1 / (s_i + s_j) and 1 / s_i, and 0 for what is zero to rounding."""
+    xp = array_namespace(s)
+    zero = round_off(s.shape[-1:], xp.finfo(s.dtype).eps) * s[..., :1, None]
+    inverse = lambda d: xp.where(xp.abs(d) > zero, 1 / xp.where(xp.abs(d) > zero, d, 1.0), 0.0)
+    row, column = s[..., None, :], s[..., :, None]
+    return inverse(row - column), inverse(row + column), inverse(column)
+
+
+def diagonal(F):
+    """The diagonal of each square matrix, real, as a sum that every transform knows."""
+    xp = array_namespace(F)
+    return xp.real(xp.sum(F * identity_like(F, F.shape[-1]), axis=-1))
+
+
+def _vectors_move(ins, outs, changes):
+    """From a change of A to those of U, s and V^H."""
+    (U, s, Vh), (E,) = outs, changes
+    near, far, alone = _quotients(s)
+    UhE, EV = adjoint(U) @ E, E @ adjoint(Vh)
+    F = UhE @ adjoint(Vh)
+    P, M = near * (F + adjoint(F)) / 2, far * (F - adjoint(F)) / 2
+    return (U @ (P + M) + (EV - U @ F) * alone.mT, diagonal(F),
+            (M - P) @ Vh + alone * (UhE - F @ Vh))
+
+
+def _vectors_pull(ins, outs, cotangents):
+    """And back."""
+    (U, s, Vh), (near, far, alone) = outs, _quotients(outs[1])
+    gU, gs, gVh = (0 * X if g is None else g for X, g in zip(outs, cotangents))
+    UhG, GV = adjoint(U) @ gU, gVh @ adjoint(Vh)
+    p, m = UhG - GV, UhG + GV                       # GV belongs to V^H: its skew part turns round
+    F = (near * (p - adjoint(p)) + far * (m - adjoint(m))) / 2
+    F = F + identity_like(F, F.shape[-1]) * gs[..., None, :]
+    return (U @ F @ Vh + ((gU - U @ UhG) * alone.mT) @ Vh + U @ (alone * (gVh - GV @ Vh)),)
+
+
+_VECTORS = Rule(lambda A: thin_svd(A), _vectors_pull, _vectors_move)
+
+
+def decomposed(A):
+    """U, s, V^H of `thin_svd`, to be differentiated."""
+    return attached(_VECTORS, A)
+
+
 # %% book/matrix_sign/polar_factor.ipynb: derivative_by_multipliers
 def derivative_by_multipliers(A, E, name, rtol, multipliers):
     """The derivative of A -> U f(S) V^H in the direction E, which is called `name`.
@@ -475,17 +534,8 @@ def derivative_by_multipliers(A, E, name, rtol, multipliers):
     if 0 in A.shape:
         return xp.zeros_like(E)
     a, e = power_of_two(peak_of(A)), power_of_two(peak_of(E))
-    U, s, Vh = thin_svd(xp.astype(A, E.dtype, copy=False) / a)
-    same, opposite, alone = multipliers(s, a[..., 0], rtol)
-    E = E / e
-    EV, UhE = E @ adjoint(Vh), adjoint(U) @ E
-    F = UhE @ adjoint(Vh)
-    X = U @ (same * (F + adjoint(F)) / 2 + opposite * (F - adjoint(F)) / 2) @ Vh
-    if A.shape[-2] > A.shape[-1]:
-        X = X + ((EV - U @ F) * alone[..., None, :]) @ Vh
-    if A.shape[-2] < A.shape[-1]:
-        X = X + U @ (alone[..., None] * (UhE - F @ Vh))
-    return rescaled(X, e, a)
+    U, s, Vh = decomposed(xp.astype(A, E.dtype, copy=False) / a)
+    return rescaled(spread(U, Vh, E / e, *multipliers(s, a[..., 0], rtol)), e, a)
 
 
 # %% book/matrix_sign/polar_factor.ipynb: msign_jvp

@@ -3,7 +3,19 @@
 import numpy as np
 import pytest
 
-from lowrank import msign, msign_jvp, msign_vjp, optimal_msign_schedule
+from lowrank import (
+    mclip,
+    msign,
+    msign_jvp,
+    msign_vjp,
+    mstep,
+    nuclear_norm,
+    optimal_msign_schedule,
+    spectral_decay,
+    spectral_norm,
+    spectral_norm_grad,
+    svfun,
+)
 from tests.properties.libraries import needs
 
 torch_only = needs("torch")
@@ -68,7 +80,7 @@ def isometry(shape, dtype=np.float64):
 
 
 HARD = {
-    "wide": gaussian(2, 4), "tall stack": gaussian(2, 3, 2), "square": gaussian(3, 3), "a multiple of I": 2 * np.eye(3),
+    "wide": gaussian(2, 3), "tall stack": gaussian(2, 3, 2), "square": gaussian(3, 3), "a multiple of I": 2 * np.eye(3),
     "equal values": 3 * isometry((2, 4)), "complex": gaussian(2, 3, dtype=complex), "complex, equal": isometry((2, 2), complex),
 }
 
@@ -227,3 +239,135 @@ def test_products_do_not_call_a_matrix_regular_that_is_singular_to_rounding():
 def test_the_explicit_derivative_still_refuses_low_rank():
     with pytest.raises(ValueError, match="singular value of at most rtol"):
         msign_jvp(np.diag([1.0, 0.0]), np.eye(2))
+
+
+# --- functions of singular values, and norms
+
+CLIPS = {
+    "both above": (A / 2, G, 2 * SIGN), "a rotation at 2 I": (2 * np.eye(2), [[7.0, 1], [-1, 5]], [[0, .5], [-.5, 0]]),
+    "at zero": (np.zeros((2, 3)), G, G), "at the corner": (np.eye(2), [[7.0, 1], [-1, 5]], [[0, 1.0], [-1, 0]]), "below": (A / 9, G, G),
+}
+NORMS = {
+    "spectral": (spectral_norm, {"at I": (np.eye(3), np.eye(3) / 3), "at zero": (np.zeros((2, 3)), 0), "one": (np.diag([3.0, 1]), np.diag([1.0, 0]))}),
+    "nuclear": (nuclear_norm, {"at I": (np.eye(3), np.eye(3)), "at zero": (np.zeros((2, 3)), 0), "low rank": (np.diag([3.0, 1, 0]), np.diag([1.0, 1, 0]))}),
+}
+
+
+@torch_only
+@pytest.mark.parametrize("at, g, expected", CLIPS.values(), ids=CLIPS)
+def test_clip_in_torch(at, g, expected):
+    close(pulled(mclip, at, g), expected)
+    if at is not CLIPS["at the corner"][0]:
+        for options in ({"tol": 1e-12}, {"method": "msign"}):
+            if at.any():
+                close(pulled(lambda X: mclip(X, **options), at, g), expected, 1e-8)
+
+
+@torch_only
+@pytest.mark.parametrize("name", NORMS)
+def test_norms_in_torch(name):
+    import torch
+    norm, cases = NORMS[name]
+    for at, expected in cases.values():
+        X = tensor(at)
+        first, = torch.autograd.grad(norm(X), X, create_graph=True)
+        close(first.detach(), expected + 0 * at, 1e-14)
+        second, = torch.autograd.grad((first * torch.arange(1.0, at.size + 1).reshape(at.shape)).sum(), X, allow_unused=True)
+        assert second is None or torch.isfinite(second).all()
+
+
+FUNCTIONS = {
+    "clip": lambda X: mclip(X, 0.3, 1.2), "clip by signs": lambda X: mclip(X, 0.3, 1.2, method="msign"), "step": lambda X: mstep(X, 0.9),
+    "tanh": lambda X: svfun(X, lambda s: s.tanh()), "jump at zero": lambda X: svfun(X, lambda s: 1 / (1 + s)),
+    "spectral norm": spectral_norm, "nuclear norm": nuclear_norm, "power": lambda X: spectral_norm(X, method="power", steps=3, rng=0),
+    "gradient of a norm": spectral_norm_grad, "decay": lambda X: spectral_decay(X, 0.2), "explicit": lambda X: msign_jvp(X, 0 * X + 1),
+}
+
+
+@torch_only
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_gradcheck_of_functions(name):
+    import torch
+    small = name in ("clip by signs", "power", "explicit")
+    for case in ("wide",) if small else ("wide", "tall stack", "complex"):
+        X = tensor(HARD[case])
+        assert torch.autograd.gradcheck(FUNCTIONS[name], X, check_forward_ad=True, check_batched_grad=not small, atol=1e-6, rtol=1e-6)
+        if case != "tall stack" and not small:
+            assert torch.autograd.gradgradcheck(FUNCTIONS[name], X, atol=1e-6, rtol=1e-6)
+
+
+@torch_only
+@pytest.mark.parametrize("name", ["clip", "step", "tanh", "jump at zero", "nuclear norm"])
+@pytest.mark.parametrize("case", ["a multiple of I", "equal values", "complex, equal"])
+def test_first_derivatives_at_equal_values(name, case):
+    import torch
+    X = tensor(HARD[case])
+    assert torch.autograd.gradcheck(FUNCTIONS[name], X, check_forward_ad=True, atol=1e-6, rtol=1e-6)
+
+
+@torch_only
+def test_everything_is_finite_at_ties_and_at_zero():
+    import torch
+    for f in FUNCTIONS.values():
+        if f is FUNCTIONS["explicit"]:
+            continue
+        X = tensor(np.stack([np.zeros((3, 3)), np.eye(3), np.diag([2.0, 2, 0]), np.diag([1.0, 0, 0])]))
+        first, = torch.autograd.grad(f(X).sum(), X, create_graph=True)
+        second, = torch.autograd.grad((first**3).sum(), X)
+        assert torch.isfinite(first).all() and torch.isfinite(second).all()
+
+
+@torch_only
+def test_a_function_may_be_learned():
+    import torch
+    X, t = tensor(HARD["equal values"]), tensor(0.7)
+    soft = lambda X, t: svfun(X, lambda s: torch.relu(s - t))
+    assert torch.autograd.gradcheck(soft, (X, t), check_forward_ad=True)
+    assert torch.autograd.gradgradcheck(soft, (tensor(HARD["square"]), t))
+    soft(X, t).pow(2).sum().backward()
+    assert abs(t.grad.item() + 2 * 2 * 2.3) < 1e-12
+    close(pulled(lambda X: svfun(X, lambda s: s**3), np.zeros((2, 3)), G), 0 * G)
+    close(pulled(lambda X: svfun(X, torch.sin), np.diag([1.0, 0]), np.eye(2)[::-1] + np.diag([2, 3])), [[2 * np.cos(1), np.sin(1)], [np.sin(1), 3]])
+
+
+@torch_only
+@pytest.mark.parametrize("name", ["clip", "tanh", "nuclear norm"])
+def test_one_graph_of_functions(name):
+    import torch
+    X, f = tensor(A), FUNCTIONS[name]
+    torch.compiler.reset()
+    compiled = torch.compile(f, fullgraph=True, backend="eager")
+    close(compiled(X).detach(), f(X).detach(), 1e-13)
+    close(*(torch.autograd.grad((h(X)**2).sum(), X)[0] for h in (f, compiled)), 1e-12)
+
+
+@torch_only
+def test_casts_and_sixteen_bits_of_functions():
+    import torch
+    X = torch.randn(4, 6, generator=torch.manual_seed(1)).requires_grad_()
+    for f in FUNCTIONS.values():
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            Y = f(X)
+        assert Y.dtype == torch.float32 and torch.equal(Y, f(X))
+        half = X.detach().bfloat16().requires_grad_()
+        if f is not FUNCTIONS["explicit"]:
+            Y = f(half)
+            gradient, = torch.autograd.grad(Y.sum(), half)
+            assert Y.dtype == gradient.dtype == torch.bfloat16 and torch.isfinite(gradient).all()
+
+
+@jax_only
+@pytest.mark.parametrize("name", ["clip", "tanh", "spectral norm", "nuclear norm"])
+def test_functions_in_jax(name):
+    import jax
+    import jax.numpy as jnp
+    from jax.test_util import check_grads
+    jax.config.update("jax_enable_x64", True)
+    f = (lambda X: svfun(X, jnp.tanh)) if name == "tanh" else FUNCTIONS[name]
+    check_grads(jax.jit(f), (jnp.asarray(HARD["wide"]),), order=2, modes=("fwd", "rev"), atol=1e-4, rtol=1e-4)
+    twice = jax.jit(jax.hessian(lambda X: (f(X)**2).sum()))
+    for at in (np.zeros((2, 3)), np.eye(2, 3)):
+        assert jnp.isfinite(twice(jnp.asarray(at))).all()
+    if name == "clip":
+        for at, g, expected in CLIPS.values():
+            close(jax.grad(lambda X: (mclip(X) * jnp.asarray(g)).sum())(jnp.asarray(at)), expected)

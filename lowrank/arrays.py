@@ -231,19 +231,20 @@ def check_parameter(value, name, allowed, holds):
 
 
 # %% book/foundations/arrays.ipynb: quiet
-def _uncast(x=None, *_):
-    """A context in which PyTorch casts nothing by itself, where x is a tensor."""
-    torch = sys.modules["torch"] if is_tensor(x) else None
-    if torch is None or not torch.is_autocast_enabled(x.device.type):
-        return nullcontext()
-    return torch.autocast(x.device.type, enabled=False)
+def _uncast(tensors):
+    """A context in which PyTorch casts nothing by itself, if there are tensors."""
+    for x in tensors[:1]:
+        torch, kind = sys.modules["torch"], x.device.type
+        if torch.is_autocast_enabled(kind):
+            return torch.autocast(kind, enabled=False)
+    return nullcontext()
 
 
 def quiet(function):
     """The function, without NumPy's floating-point warnings and PyTorch's automatic casts."""
     @wraps(function)
     def silent(*args, **kwargs):
-        with _uncast(*args, *kwargs.values()):
+        with _uncast([x for x in (*args, *kwargs.values()) if is_tensor(x)]):
             if compiling():
                 return function(*args, **kwargs)
             with np.errstate(all="ignore"):

@@ -96,8 +96,8 @@ def svfun(A, f, *, rtol=None):
     Derivatives: PyTorch and JAX differentiate the result by :prf:ref:`svfun-derivative`, also at
     equal singular values, with the slopes that they find of f; f may depend on parameters that
     they differentiate too. Values that do not count contribute to f'(0) only if they are zero
-    to round-off and f(0) = 0. Second derivatives are exact where the positive singular values
-    are apart, and finite elsewhere. See also `svfun_jvp`.
+    to round-off and f(0) = 0. Second derivatives are exact where the singular values are
+    positive and apart, and finite elsewhere. See also `svfun_jvp`.
 
     Examples
     --------

@@ -10,8 +10,6 @@ Generated from book/matrix_sign/norms.ipynb; edit the chapter.
 import math
 from collections import namedtuple
 
-import numpy as np
-
 from lowrank.arguments import (
     as_generator,
     check_choice,

@@ -9,7 +9,6 @@ Generated from book/matrix_sign/clipping.ipynb; edit the chapter.
 import math
 from functools import partial
 
-import numpy as np
 from array_api_compat import is_jax_array
 
 from lowrank.arguments import check_choice, check_number, refuse_options

@@ -465,7 +465,7 @@ def msign(A, *, method="auto", schedule=None, tol=None, rtol=None, normalize="sc
 
 # %% book/matrix_sign/polar_factor.ipynb: spread
 def spread(U, Vh, E, same, opposite, alone):
-    """E with its parts multiplied: those of F = U^H E V, Hermitian and skew, and what is outside."""
+    """E with its parts multiplied: F = U^H E V, Hermitian and skew, and what is outside."""
     EV, UhE = E @ adjoint(Vh), adjoint(U) @ E
     F = UhE @ adjoint(Vh)
     X = U @ (same * (F + adjoint(F)) / 2 + opposite * (F - adjoint(F)) / 2) @ Vh
@@ -503,6 +503,7 @@ def _vectors_move(ins, outs, changes):
             (M - P) @ Vh + alone * (UhE - F @ Vh))
 
 
+# %% book/matrix_sign/polar_factor.ipynb: decomposed
 def _vectors_pull(ins, outs, cotangents):
     """And back."""
     (U, s, Vh), (near, far, alone) = outs, _quotients(outs[1])

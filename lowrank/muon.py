@@ -337,14 +337,14 @@ def _parameter_step(muon, name, kind, W, G, M, r, count, factor):
     """W, M and r after the step that suits the kind of W; without a gradient as they were."""
     if G is None:
         return W, M, r
-    old, axes = as_floats(W, name)[1], _axes(kind, W, name)
-    W, G = _detached(old), _detached(_like(G, f"the gradient of {name}", old, name))
+    old, axes, its = as_floats(W, name)[1], _axes(kind, W, name), name.replace("param", "grad", 1)
+    W, G = _detached(old), _detached(_like(G, its, old, name))
     decay = 0.0 if _is_vector(W) else muon.weight_decay
     if axes is None:
         new, M, r = _adamw_step(W, G, M, r, count, muon.adam_lr * factor, decay, muon.betas)
     else:
         new, M = _muon_step(W, G, M, axes, muon.lr * factor, decay, muon.options)
-    _check_result(new, **{name: W, f"the gradient of {name}": G})
+    _check_result(new, **{name: W, its: G})
     new = array_namespace(W).astype(new, W.dtype)
     return new.requires_grad_() if getattr(old, "requires_grad", False) else new, M, r
 

@@ -107,6 +107,7 @@ def _quintic(steps, bits):
     return tuple(map(tuple, schedule))
 
 
+# %% book/matrix_sign/muon.ipynb: _sign
 def _sign(X, schedule, normalize, dtype):
     """msign X, with products in that dtype."""
     if schedule is None:
@@ -257,6 +258,7 @@ def _axes(kind, W, name):
     return stack, tuple(named[:len(out)]), tuple(named[len(out):])
 
 
+# %% book/matrix_sign/muon.ipynb: _as_matrices
 def _as_matrices(X, axes):
     """X with its axes as (stack, outputs, inputs)."""
     sizes = [[X.shape[axis] for axis in group] for group in axes]
@@ -296,9 +298,18 @@ def _beside(other, tree, name):
         other = {key: other for key, _ in items}
     found = other if isinstance(other, Mapping) else dict(enumerate(other))
     if set(found) != {key for key, _ in items}:
-        raise ValueError(f"{name} has the entries {list(found)} and params {[k for k, _ in items]}; "
-                         "allowed are the same")
+        raise ValueError(f"{name} has the entries {list(found)} and params "
+                         f"{[key for key, _ in items]}; allowed are the same")
     return [x for key, branch in items for x in _beside(found[key], branch, f"{name}[{key!r}]")]
+
+
+def _each(params, *others):
+    """(name, kind, array, ...) for each parameter and what belongs to it."""
+    named, names = _leaves(params, "params"), ("kinds", "grads", "momenta", "sizes")
+    if not named:
+        raise ValueError("params has no arrays; allowed is at least one")
+    beside = [_beside(tree, params, name) for name, tree in zip(names, others)]
+    return [(name, kind, W, *rest) for (name, W), kind, *rest in zip(named, *beside)]
 
 
 def _rebuilt(tree, leaves):
@@ -328,9 +339,18 @@ def _adamw_step(W, G, M, r, count, rate, decay, betas):
     return (1 - rate * decay) * W - rate * direction, M, r
 
 
+# %% book/matrix_sign/muon.ipynb: _detached
 def _detached(X):
     """X without PyTorch's graph."""
     return X.detach() if is_torch_array(X) else X
+
+
+def _nothing_yet(name, kind, W):
+    """The averages before the first step: zero, and None for what Muon does not need."""
+    xp, W = as_floats(W, name)
+    check_finite(W, name)
+    M = xp.zeros_like(_detached(W))
+    return M, None if _axes(kind, W, name) else abs(M)
 
 
 def _parameter_step(muon, name, kind, W, G, M, r, count, factor):
@@ -444,30 +464,16 @@ class Muon(Result):
     def __hash__(self):
         return hash(repr(sorted(self._asdict().items())))
 
-    def _each(self, params, *others):
-        """(name, kind, array, ...) for each parameter and what belongs to it."""
-        named = _leaves(params, "params")
-        if not named:
-            raise ValueError("params has no arrays; allowed is at least one")
-        beside = {"kinds": self.kinds, **dict(zip(("grads", "momenta", "sizes"), others))}
-        beside = [_beside(tree, params, name) for name, tree in beside.items()]
-        return [(name, kind, W, *rest) for (name, W), kind, *rest in zip(named, *beside)]
-
     def init(self, params):
         """The state before the first step."""
-        momenta, sizes = [], []
-        for name, kind, W in self._each(params):
-            xp, W = as_floats(W, name)
-            check_finite(W, name)
-            momenta.append(xp.zeros_like(_detached(W)))
-            sizes.append(None if _axes(kind, W, name) else abs(momenta[-1]))
-        return MuonState(0, *(_rebuilt(params, iter(found)) for found in (momenta, sizes)))
+        found = zip(*(_nothing_yet(*each) for each in _each(params, self.kinds)))
+        return MuonState(0, *(_rebuilt(params, iter(leaves)) for leaves in found))
 
     @quiet
     def step(self, params, grads, state, *, factor=1.0):
         """(params, state) after a step; a schedule of learning rates multiplies by `factor`."""
         count = state.count + 1
         moved = [_parameter_step(self, *each, count, factor)
-                 for each in self._each(params, grads, state.momenta, state.sizes)]
+                 for each in _each(params, self.kinds, grads, state.momenta, state.sizes)]
         params, momenta, sizes = (_rebuilt(params, iter(found)) for found in zip(*moved))
         return params, MuonState(count, momenta, sizes)

@@ -114,9 +114,10 @@ def undisturbed(function):
     @wraps(function)
     def alone(*args, **kwargs):
         x, torch = (*args, *kwargs.values())[0], sys.modules.get("torch")
-        if not is_torch_array(x) or not torch.is_autocast_enabled(x.device.type):
+        where = x.device.type if is_torch_array(x) else None
+        if where in (None, "meta") or not torch.is_autocast_enabled(where):
             return function(*args, **kwargs)
-        with torch.autocast(x.device.type, enabled=False):
+        with torch.autocast(where, enabled=False):
             return function(*args, **kwargs)
     return alone
 
@@ -192,6 +193,7 @@ def plus_product(b, C, a, A, B):
     return R
 
 
+# %% book/matrix_sign/newton_schulz.ipynb: itself
 def itself(Y):
     """The second factor of Y Y for Hermitian Y: NumPy does half the work for Y Y^H."""
     return adjoint(Y) if is_numpy_array(Y) else Y
@@ -202,6 +204,7 @@ def gram(X):
     return X @ (X.mH if is_torch_array(X) else adjoint(X))
 
 
+# %% book/matrix_sign/newton_schulz.ipynb: combination
 def combination(c, P):
     """c_1 P_1 + c_2 P_2 + ..."""
     if is_numpy_array(P[0]) and P[0].size:                  # the same with one temporary array
@@ -350,6 +353,7 @@ def check_schedule(schedule):
     return [step if len(step) > 1 else (*step, 0.0) for step in steps]
 
 
+# %% book/matrix_sign/newton_schulz.ipynb: by_schedule
 def by_schedule(X, steps, normalize, form="auto", restart=3, dtype=None):
     """The steps on X / b, in that dtype or the one of X; nothing is checked."""
     xp, dtype = array_namespace(X), X.dtype if dtype is None else dtype
@@ -644,17 +648,18 @@ _ROOT = Rule(_known, _pull_root, _push_root)
 
 
 # %% book/matrix_sign/newton_schulz.ipynb: NewtonSchulzRoot
+def _hermitian(Y):
+    """The Hermitian part."""
+    return (Y + adjoint(Y)) / 2
+
+
 class NewtonSchulzRoot(namedtuple("NewtonSchulzRoot", "root inverse residual steps converged")):
     """What `sqrtm_newton_schulz` found: R, R^(-1), and how good they are; see there."""
 
     __slots__ = ()
 
 
-def _hermitian(Y):
-    """The Hermitian part."""
-    return (Y + adjoint(Y)) / 2
-
-
+# %% book/matrix_sign/newton_schulz.ipynb: sqrtm_newton_schulz
 @undisturbed
 def sqrtm_newton_schulz(A, schedule=None):
     r"""The R >= 0 with R R = A for Hermitian A >= 0, and R^(-1), by products alone.
@@ -718,23 +723,20 @@ def sqrtm_newton_schulz(A, schedule=None):
     (array([[ 2., -1.],
            [-1.,  2.]]), True)
     """
-    A = as_stack(A)[1]
-    steps = None if schedule is None else check_schedule(schedule)
+    A, steps = as_stack(A)[1], None if schedule is None else check_schedule(schedule)
     if steps == []:
         raise ValueError("schedule is empty; allowed is at least one step")
     check_hermitian(A)
     X, unit, one = in_units(A)
     size = frobenius_norm(X + one)
-    X = (X + adjoint(X)) / (2 * size)
+    X = _hermitian(X) / size
     b = frobenius_norm(X @ adjoint(X) + one)**0.5           # the Schatten norm of order 4
     X = X / b
+    found = _coupled_until(constant(X)) if steps is None else _coupled(X, steps)
+    (R, inverse), (count, converged) = map(_hermitian, found[:2]), found[2:]
     if steps is None:
-        Y, Z, count, converged = _coupled_until(constant(X))
-        R, inverse = attached(_ROOT, X, _hermitian(Y), _hermitian(Z))
-    else:
-        Y, Z, count, converged = _coupled(X, steps)
-        R, inverse = _hermitian(Y), _hermitian(Z)
-    if steps is not None and runs_away(R + inverse):
+        R, inverse = attached(_ROOT, X, R, inverse)
+    elif runs_away(R + inverse):
         raise ValueError("schedule diverges on A: A has a negative eigenvalue, or a step is "
                          "not bounded on its range")
     residual = frobenius_norm(R @ adjoint(R) - X) / safe_divisor(frobenius_norm(X + one))

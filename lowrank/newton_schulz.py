@@ -610,9 +610,15 @@ def _push(ins, outs, changes):
 _SYLVESTER = Rule(_value, _pull, _push)
 
 
+# %% book/matrix_sign/newton_schulz.ipynb: _solution
 def _solution(R, E):
     """X with R X + X R = E."""
-    return attached(_SYLVESTER, R, E)[0]
+    if not is_jax_array(R):
+        return attached(_SYLVESTER, R, E)[0]
+    from jax.lax import custom_linear_solve
+
+    solve = lambda R: lambda _, B: _value(constant(R), B)[0]
+    return custom_linear_solve(lambda X: R @ X + X @ R, E, solve(R), transpose_solve=solve(R.mT))
 
 
 # %% book/matrix_sign/newton_schulz.ipynb: _known

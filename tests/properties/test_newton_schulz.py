@@ -473,9 +473,8 @@ def test_the_derivative_of_a_root_is_exact(part):
     if find_spec("jax"):
         import jax
         from jax.test_util import check_grads
-        J = jax.numpy.asarray(stack)
-        check_grads(jax.jit(f), (J,), order=2, modes=("rev",) if part else ("fwd", "rev"))
-        np.testing.assert_allclose(jax.jit(jax.vmap(jax.grad(lambda A: f(A).sum())))(J), each.numpy(), atol=1e-13)
+        check_grads(jax.jit(f), (jax.numpy.asarray(stack[1:]),), order=2, modes=("rev",))
+        np.testing.assert_allclose(jax.jit(jax.vmap(jax.grad(lambda A: f(A).sum())))(stack[1:]), each[1:].numpy(), atol=1e-13)
 
 
 @torch_only

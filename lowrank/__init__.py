@@ -34,6 +34,7 @@ _CHAPTERS = [
     "thresholds",
     "topk",
     "estimators",
+    "torch_optimizer",
     "arguments",
     "arrays",
     "autograd",
@@ -131,9 +132,11 @@ _HOME = {
     "LowRankSVD": "estimators",
     "ColumnSelector": "estimators",
     "RPCholeskyFeatures": "estimators",
+    "TorchMuon": "torch_optimizer",
+    "muon_groups": "torch_optimizer",
 }
 
-_EXTRA = {"estimators": "sklearn", "autograd": "torch"}  # modules that need more than the package requires
+_EXTRA = {"estimators": "sklearn", "torch_optimizer": "torch", "autograd": "torch"}  # modules that need more than the package requires
 
 __all__ = [name for name, module in _HOME.items() if module not in _EXTRA]
 

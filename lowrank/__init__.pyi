@@ -31,6 +31,7 @@ from lowrank import (
     svd as svd,
     thresholds as thresholds,
     topk as topk,
+    torch_optimizer as torch_optimizer,
 )
 from lowrank.choosing_rank import (
     RankChoice as RankChoice,
@@ -155,6 +156,7 @@ from lowrank.topk import (
     soft_topk_vjp as soft_topk_vjp,
     topk_temperature as topk_temperature,
 )
+from lowrank.torch_optimizer import TorchMuon as TorchMuon, muon_groups as muon_groups
 
 __version__: str
 

@@ -6,11 +6,14 @@ smallest $\max_{\ell\le x\le u}\lvert1-p_T(\dots p_1(x))\rvert$?
 Generated from book/matrix_sign/polar_express.ipynb; edit the chapter.
 """
 
+import math
+from bisect import bisect_left
 from functools import lru_cache
+from operator import le
 
 import mpmath
 import numpy as np
-from numpy.polynomial.chebyshev import chebadd, chebder, chebmulx, chebroots, chebval
+from numpy.polynomial.chebyshev import chebadd, chebder, chebmulx, chebroots, chebtrim, chebval
 
 from lowrank.arguments import check_count, check_tol
 from lowrank.equioscillation import Space, first_points, levelled
@@ -23,12 +26,13 @@ __all__ = ["Schedule", "optimal_msign_schedule", "best_degrees"]
 def _turning_points(space, c):
     """The ends, and between them the zeros of p' for p(x) = x h(s), h with coefficients c."""
     l, u, dh = space.lo, space.hi, chebder(c)
-    slope = chebadd(c, 2 * chebadd(chebmulx(dh), (u * u + l * l) / (u * u - l * l) * dh))
-    s = space.numbers(np.sort(chebroots((slope / abs(slope).max()).astype(float)).real))
+    slope = chebadd(c, chebadd(chebmulx(dh), dh * ((u * u + l * l) / (u * u - l * l))) * 2)
+    slope = chebtrim(slope / abs(slope).max(), 1e-100)
+    s = space.numbers(np.sort(chebroots(slope.astype(float)).real))
     bend = chebder(slope)
     for _ in range(((space.dps or 0) // 30).bit_length()):          # each doubles the digits
         s = s - chebval(s, slope) / chebval(s, bend)
-    return np.concatenate([[l], space.point(s), [u]])
+    return np.concatenate([[l], space.point(np.minimum(np.maximum(s, -1), 1)), [u]])
 
 
 # %% book/matrix_sign/polar_express.ipynb: _best_step
@@ -56,7 +60,7 @@ def _best_step(l, u, q):
 # %% book/matrix_sign/polar_express.ipynb: _half_width
 def _half_width(lower, upper, dps=30):
     """E with [lower, upper] = a multiple of [1 - E, 1 + E]."""
-    l, u = mpmath.mpf(lower), mpmath.mpf(upper)
+    l, u = mpmath.mpmathify(lower), mpmath.mpmathify(upper)         # all their digits
     with mpmath.workdps(dps + int(mpmath.log10(u / l))):
         return (u - l) / (u + l)
 
@@ -66,26 +70,57 @@ def _lost_digits(E, q):
     return int(max(mpmath.log10((1 + E) / (1 - E)), -(q + 1) * mpmath.log10(E)))
 
 
+# %% book/matrix_sign/polar_express.ipynb: _values
+def _values(c, x):
+    """p(x), for coefficients that are floats or numbers of mpmath."""
+    return x * sum((x * x)**k * mpmath.mpf(z) for k, z in enumerate(c))
+
+
+def _contacts(c, l, u):
+    """The ends of [l, u] and the turning points of p between them."""
+    middle, radius, h = (u * u + l * l) / 2, (u * u - l * l) / 2, np.array([mpmath.mpf(0)])
+    for z in c[::-1]:                                       # Horner's rule, y = middle + radius s
+        h = chebadd(chebadd(h * middle, chebmulx(h) * radius), [mpmath.mpf(z)])
+    return _turning_points(Space(2 * len(c) - 1, "odd", l, u, mpmath.mp.dps), h)
+
+
+# %% book/matrix_sign/polar_express.ipynb: _rounded
+def _rounded(c, x):
+    """c in floats; of all c_1, the one that changes the extremes of p, which lie at x, least."""
+    exact, first, others = _values(c, x), float(c[0]), [float(z) for z in c[1:]]
+    low, high, unit = exact.min(), exact.max(), mpmath.mpf(math.ulp(first))
+    values = _values([first, *others], x)
+
+    def lost(k):
+        """By c_1 + k units: below, as a share of min(E, 1 - E), and above, of E."""
+        moved = values + x * (k * unit)
+        return (low - moved.min()) / min(high - 1, low), (moved.max() - high) / (high - 1)
+
+    most = 2**24
+    k = bisect_left(range(-most, most), True, key=lambda k: le(*lost(k))) - most
+    k = min(k - 1, k, key=lambda k: max(lost(k)))
+    return (float(first + k * unit), *others)
+
+
 # %% book/matrix_sign/polar_express.ipynb: _next_step
-_TINY = mpmath.mpf(10)**-40
-
-
 @lru_cache(maxsize=1024)
-def _next_step(E, q, cushion, safety, dps=30):
-    """(c, E'): a step of degree 2 q + 1 that takes [1 - E, 1 + E] into [1 - E', 1 + E']."""
-    pade = pade_step(2 * q + 1)
-    if E < _TINY:
-        constant = 2 * mpmath.binomial(2 * q + 2, q + 1) / mpmath.mpf(4)**(q + 1)
-        return pade, constant * E**(q + 1) * (2**q if safety else 1)
-    with mpmath.workdps(dps + _lost_digits(E, q)):
-        l, u = 1 - E, (1 + E) * (1 + mpmath.mpf(safety))
-        c, error = _best_step(max(l, cushion * u), u, q)
-        low, high = min(1 - error, l * mpmath.polyval(c[::-1], l * l)), 1 + error
-        if safety:                                          # near 1 Padé's step needs no room
-            far = max(abs(1 - x * mpmath.polyval(pade[::-1], x * x)) for x in (1 - E, 1 + E))
-            if far <= (high - low) / (high + low):
-                return pade, far
-        return [z * 2 / (high + low) for z in c], (high - low) / (high + low)
+def _next_step(l, u, q, cushion, safety, dps=30):
+    """(c, a, b): a step of degree 2 q + 1 in floats, and [a, b], what it makes of [l, u]."""
+    with mpmath.workdps(dps + 30):
+        u = max(u, l * (1 + mpmath.mpf(10)**-20))
+        wide = u * (1 + mpmath.mpf(safety))
+    with mpmath.workdps(dps + _lost_digits(_half_width(l, u, dps), q)):
+        c = _best_step(max(l, cushion * wide), wide, q)[0]
+        x = _contacts(c, l, wide)
+        values = _values(c, x)
+        c = _rounded([z * 2 / (values.min() + values.max()) for z in c], x)
+        values = _values(c, _contacts(c, l, wide))
+        if q < 16:                                          # near 1 Padé's step needs no room
+            pade = pade_step(2 * q + 1)
+            near = _values(pade, np.array([l, min(max(l, mpmath.mpf(1)), u), u]))
+            if abs(1 - near).max() <= abs(1 - values).max():
+                c, values = pade, near
+        return c, values.min(), values.max()
 
 
 # %% book/matrix_sign/polar_express.ipynb: Schedule
@@ -114,25 +149,33 @@ class Schedule(tuple):
     __delattr__ = __setattr__
 
 
-# %% book/matrix_sign/polar_express.ipynb: _compose
+# %% book/matrix_sign/polar_express.ipynb: _outwards
+def _outwards(value, towards):
+    """The float nearest to value that does not lie on its other side."""
+    near = float(value)
+    beyond = near < value if towards > 0 else near > value
+    return math.nextafter(near, towards) if beyond else near
+
+
 @lru_cache(maxsize=256)
 def _compose(degrees, steps, tol, lower, upper, cushion, safety, dps):
     """The schedule of so many steps, or as many as tol needs; the last degree is repeated."""
-    E, scale = _half_width(lower, upper, dps), 2 / (mpmath.mpf(lower) + mpmath.mpf(upper))
+    if abs(degrees[0] * math.log10(upper)) > 300:
+        raise ValueError(f"upper is {upper} and the degree {degrees[0]}; allowed is what keeps "
+                         "the coefficients in the range of floats")
+    l, u, E = mpmath.mpf(lower), mpmath.mpf(upper), float(_half_width(lower, upper))
     made, errors, bounds = [], [], [(lower, upper)]
     while (len(made) < steps) if tol is None else (not made or E > tol):
         q = degrees[min(len(made), len(degrees) - 1)] // 2
-        c, error = _next_step(E, q, cushion, safety, dps)
-        made.append(tuple(float(z * scale**(2 * k + 1)) for k, z in enumerate(c)))
-        if not np.isfinite(made[-1]).all():
-            raise ValueError(f"upper is {upper} and the degree {2 * q + 1}; allowed is what "
-                             "keeps the coefficients below the largest float")
+        c, l, u = _next_step(l, u, q, cushion, safety, dps)
+        error = _outwards(max(1 - l, u - 1), math.inf)
         if tol is not None and tol < error >= E:
             raise ValueError(f"tol is {tol} and out of reach: with degree {degrees}, cushion "
-                             f"{cushion} and safety {safety} the error stays at {float(E):.1g}")
-        E, scale = error, 1
-        errors.append(float(E))
-        bounds.append((float(1 - E), float(1 + E)))
+                             f"{cushion} and safety {safety} the error stays at {E:.1g}")
+        E = error
+        made.append(c)
+        errors.append(E)
+        bounds.append((_outwards(l, -math.inf), _outwards(u, math.inf)))
     return Schedule(made, errors, bounds[:-1])
 
 
@@ -205,19 +248,21 @@ def optimal_msign_schedule(steps=None, degree=5, lower=1e-3, *, upper=1.0, tol=N
 
     Notes
     -----
-    Without cushion and safety no composition of polynomials of these degrees has a smaller
-    error. About abs(log10(E_t)) digits cancel in E_t, so the computation takes as many more.
-    The errors are those of the exact steps; rounded coefficients may change the tenth digit.
-    Milliseconds per step; the last 256 results are kept.
-    Derived in :ref:`polar-express-one`, :prf:ref:`best-odd-step`, :prf:ref:`greedy-optimal` and
-    :prf:ref:`range-with-margins`; Amsel, Persson, Musco and Gower (2025).
+    Without cushion and safety the exact steps have the smallest error of all compositions of
+    polynomials of these degrees. Errors and bounds hold for the coefficients that are returned,
+    which are rounded: such errors are at most ``1e-9 * E_t + 4 * eps`` above the smallest, for
+    degrees up to 9 and lower from 1e-7 on. Digits cancel on the way, and the computation takes
+    as many more. Some 10 milliseconds per step; the last 256 results are kept.
+    Derived in :ref:`polar-express-one`, :prf:ref:`best-odd-step`, :prf:ref:`greedy-optimal`,
+    :prf:ref:`range-with-margins` and :prf:ref:`losses-add`; Amsel, Persson, Musco and Gower
+    (2025).
 
     Examples
     --------
     >>> from lowrank import optimal_msign_schedule
     >>> schedule = optimal_msign_schedule(8, degree=5, lower=1e-3)
     >>> [f"{E:.2e}" for E in schedule.errors[4:]]
-    ['1.13e-01', '9.16e-04', '4.81e-10', '6.96e-29']
+    ['1.13e-01', '9.16e-04', '4.81e-10', '2.78e-28']
     >>> [round(c, 4) for c in schedule[0]]
     [8.4703, -25.1081, 18.6293]
     >>> len(optimal_msign_schedule(tol=1e-3, degree=9, lower=1e-5))
@@ -245,6 +290,16 @@ def count_products(c):
     if q == 8 and three_products(c):
         return 5
     return 2 + min(s - 1 + (q - 1) // s for s in range(min(q, 2), q + 1))
+
+
+# %% book/matrix_sign/polar_express.ipynb: _next_error
+@lru_cache(maxsize=1024)
+def _next_error(E, q):
+    """E_q(1 - E, 1 + E)."""
+    if E < mpmath.mpf(10)**-40:
+        return 2 * mpmath.binomial(2 * q + 2, q + 1) * (E / 4)**(q + 1)
+    with mpmath.workdps(30 + _lost_digits(E, q)):
+        return _best_step(1 - E, 1 + E, q)[1]
 
 
 # %% book/matrix_sign/polar_express.ipynb: best_degrees
@@ -287,13 +342,13 @@ def best_degrees(products, lower=1e-3, *, upper=1.0, degrees=(3, 5, 9, 17)):
     """
     products = check_count(products, "products", 0)
     costs = {d: count_products(pade_step(d)) for d in _check_degrees(degrees)}
-    best = [(_half_width(*_check_range(lower, upper)), ())]
+    best = [(_half_width(*_check_range(lower, upper)), ())]         # exact errors, and degrees
     for budget in range(1, products + 1):
         best.append(best[-1])
         for d, cost in costs.items():
             if cost <= budget:
                 E, before = best[budget - cost]
-                E = _next_step(E, d // 2, 0.0, 0.0)[1]
+                E = _next_error(E, d // 2)
                 if E < best[budget][0]:
                     best[budget] = E, (*before, d)
     return best[-1][1]

@@ -27,6 +27,7 @@ from pathlib import Path
 from statistics import geometric_mean, median
 
 import numpy as np
+import optimizers
 import scipy
 from matrices import CACHE
 
@@ -36,7 +37,7 @@ import matrix_sign
 import smooth_topk
 from low_rank import LONG, MEMORY
 
-CASES = [*low_rank.CASES, *matrix_sign.CASES, *smooth_topk.CASES]
+CASES = [*low_rank.CASES, *matrix_sign.CASES, *smooth_topk.CASES, *optimizers.CASES]
 OURS = "lowrank"
 TURNS, MORE = 5, 25            # turns for every method; quick ones go on to MORE
 BRIEF, LONGEST = 0.3, 5.0      # ... while they took less than BRIEF seconds; none is started again after LONGEST

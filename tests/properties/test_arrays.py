@@ -25,6 +25,7 @@ from lowrank.arrays import (
     singular_values,
     squared_norms,
     thin_svd,
+    wide,
 )
 from tests.properties.libraries import LIBRARIES
 from tests.properties.matrices import FLOATS
@@ -187,6 +188,30 @@ def test_jax_traces_and_maps():
     gradient = jax.grad(lambda X: frobenius_norm(X / power_of_two(peak_of(X))).sum())(A[0])
     c = power_of_two(peak_of(A[0]))
     np.testing.assert_allclose(gradient, A[0] / frobenius_norm(A[0]) / c, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_the_power_of_two_is_near(dtype):
+    """Within a factor of two of every normal number, the largest included, and of the smallest normal one below."""
+    info = np.finfo(dtype)
+    peaks = np.append(np.geomspace(info.tiny, info.max / 4, 999), info.max).astype(info.dtype)
+    ratio = peaks / power_of_two(peaks)
+    assert ratio.min() > 1 - 1e-6 and ratio.max() < 2 + 1e-6
+    assert power_of_two(np.array([info.max], info.dtype)) == 2.0 ** (info.maxexp - 1)
+    assert power_of_two(np.array([info.smallest_subnormal], info.dtype)) == info.tiny
+    assert power_of_two(np.zeros(1, info.dtype)) == 1
+
+
+@every_library
+def test_the_wide_one_of_a_matrix_and_its_adjoint(library):
+    """At least as many columns as rows, and the way back to what was given."""
+    convert, back = LIBRARIES[library]
+    for shape in ((2, 5), (5, 2), (3, 3), (4, 5, 2), (4, 2, 5), (6, 5, 1, 3)):
+        A = (np.arange(1, np.prod(shape) + 1) * (1 + 2j)).reshape(shape)
+        W, undo = wide(convert(A))
+        assert W.shape[-2] <= W.shape[-1] and W.shape[:-2] == shape[:-2]
+        np.testing.assert_array_equal(back(undo(W)), A)
+        np.testing.assert_array_equal(back(W), A if shape[-2] <= shape[-1] else A.conj().mT)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)

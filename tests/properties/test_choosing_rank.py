@@ -147,6 +147,17 @@ def test_the_default_safety_is_rarely_too_small(dtype):
     assert kept.sum() <= 3 + 3000 * 0.003 + 4 * 3
 
 
+@pytest.mark.parametrize("share", [1.02, 1.4, 1.9])
+def test_noise_a_little_too_small_is_refused(share):
+    """The smallest residual is a little more than what is allowed, for one column of two: no rank is made up."""
+    A, B = np.eye(4, 2), np.array([[5.0, 5], [3, 3], [0.1, 1], [0, 0]])
+    safety = 1.5
+    noise = 1 / (safety * share * 2)
+    with pytest.raises(ValueError, match=f"no rank up to 2 leaves a residual as small; the smallest is {share:.3g} times what is allowed"):
+        choose_rank(A, B, "discrepancy", noise=noise, safety=safety)
+    assert choose_rank(A, B, "discrepancy", noise=noise * share * 1.001, safety=safety).rank.tolist() == [2, 2]
+
+
 def test_refusals_of_choose_rank():
     A, b = np.eye(3), np.ones(3)
     for arguments, kind, message in (
@@ -238,6 +249,16 @@ def test_wedin_follows_the_unit(unit):
     U, s, Vh = truncated_svd(A + 1e-3 * normal(rng, A.shape), 2)
     found, scaled = wedin_bound(A, (U, s, Vh)), wedin_bound(A * unit, (U, s * unit, Vh))
     np.testing.assert_allclose((scaled.bound, scaled.residual / unit, scaled.gap / unit), found, rtol=1e-9)
+
+
+def test_what_a_defect_of_the_vectors_adds():
+    """2 d (norm(A) + s_1) and no more, with norm(A) at most s_1 + rest; the gap is to the spectral norm of the rest."""
+    A, d, rest = np.diag([3.0, 1, 1]), 1e-3, 1.0
+    U = np.eye(3, 1) * (1 + d)**0.5
+    found = wedin_bound(A, (U, [3.0], np.eye(1, 3)), rest=rest)
+    observed = np.linalg.norm(A @ U - 3 * np.eye(3, 1))
+    assert observed < found.residual <= (observed + 2 * d * (3 + (3 + rest))) * (1 + 1e-9)
+    assert abs(wedin_bound(A, (np.eye(3, 1), [3.0], np.eye(1, 3))).gap - 2) < 1e-14
 
 
 def test_wedin_says_when_it_knows_nothing():

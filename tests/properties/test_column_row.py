@@ -122,6 +122,23 @@ def test_other_kinds_of_input_and_their_passes():
     assert cr_multiply(A > 0, B, 2, rng=0).dtype == np.float64
 
 
+@pytest.mark.parametrize("m, n, q, extra", [(5, 10, 5, 5), (9, 2, 9, 4), (6, 3, 6, 6), (7, 3, 7, 6), (4, 3, 13, 6)])
+def test_the_exact_error_takes_the_cheaper_way(m, n, q, extra):
+    """As many vectors through A as A B has columns, or n each way for the Gram matrices where n (m + q) < m q."""
+    rng, widths = np.random.default_rng(9), []
+    A, B = rng.standard_normal((m, n)), rng.standard_normal((n, q))
+    operator = LinearOperator(A.shape, dtype=float, matvec=lambda v: A @ v, rmatvec=lambda v: A.T @ v,
+                              matmat=lambda X: widths.append(X.shape[1]) or A @ X, rmatmat=lambda Y: widths.append(Y.shape[1]) or A.T @ Y)
+    spent = []
+    for info in (False, True):
+        widths.clear()
+        found = cr_multiply(operator, B, 2, return_info=info, rng=0)
+        spent.append(sum(widths))
+    assert spent[1] - spent[0] == extra
+    w = sizes(A, B)
+    assert np.isclose(found[1].rms_error, ((w.sum()**2 - np.linalg.norm(A @ B)**2) / 2)**0.5, rtol=1e-9)
+
+
 def test_seeds_and_the_global_state():
     A = np.random.default_rng(4).standard_normal((20, 50))
     np.random.seed(0)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from lowrank.derivatives import aligned, converted
 from lowrank.simplex_maps import entmax, softmax, sparsemax
 from lowrank.topk import soft_topk, soft_topk_vjp, topk_temperature
 from tests.properties.libraries import needs
@@ -41,6 +42,28 @@ def tensor(value, grad=True):
 def loss(p):
     import torch
     return (p * torch.arange(p.shape[-1])).sum()
+
+
+def test_others_are_aligned_with_the_first():
+    """Numbers, lists and arrays of fewer axes, in the dtype of x; they broadcast from the last axis on, and x is as it was."""
+    x = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    first, number, row, column, whole = aligned(x, 2, [1.0, 2, 3, 4], np.ones((3, 1)), x.astype(float))
+    assert first is x and {v.dtype for v in (number, row, column, whole)} == {x.dtype}
+    assert [v.shape for v in (number, row, column, whole)] == [(1, 1, 1), (1, 1, 4), (1, 3, 1), x.shape]
+    assert np.array_equal(whole, x) and row.ravel().tolist() == [1, 2, 3, 4]
+
+
+@torch_only
+def test_what_is_converted_keeps_what_it_depends_on():
+    """A tensor of another dtype is still differentiated; an array of NumPy or a number becomes a tensor."""
+    import torch
+    x, v = torch.ones(2, dtype=torch.float32), tensor([1.0, 2.0])
+    found = converted(v, x)
+    found.sum().backward()
+    assert found.dtype == torch.float32 and v.grad.tolist() == [1, 1]
+    for other in (np.ones(2), [1.0, 1.0], np.ones((), int), 1):
+        found = converted(other, x)
+        assert found.dtype == torch.float32 and found.shape == np.shape(other) and bool((found == 1).all())
 
 
 @torch_only

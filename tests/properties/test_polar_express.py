@@ -7,7 +7,7 @@ import pickle
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from lowrank import (
@@ -20,7 +20,9 @@ from lowrank import (
     remez,
 )
 from lowrank.newton_schulz import matrix_polynomial
-from lowrank.polar_express import Schedule, _best_step, count_products
+from lowrank.polar_express import Schedule, _best_step, _half_width, _next_error, count_products
+
+EPS = np.finfo(float).eps
 
 # E_1, E_2, ... from a separate computation with 400 digits
 REFERENCE = {
@@ -43,13 +45,84 @@ COEFFICIENTS = {                                        # the last step of each 
 }
 
 
+def optima(count, degree, lower):
+    """E_1, E_2, ... of exact coefficients."""
+    E, errors = _half_width(lower, 1.0), []
+    for _ in range(count):
+        E = _next_error(E, degree // 2)
+        errors.append(float(E))
+    return np.array(errors)
+
+
+def exact_range(c, low, high):
+    """p([low, high]) for a list of floats, in 150 digits: the zeros of p' in x^2 = middle + radius s."""
+    with mpmath.workdps(150):
+        low, high, c = mpmath.mpmathify(low), mpmath.mpmathify(high), [mpmath.mpf(z) for z in c]
+        middle, radius = (high**2 + low**2) / 2, (high**2 - low**2) / 2
+        slope = [sum((2 * k + 1) * c[k] * mpmath.binomial(k, j) * middle**(k - j) for k in range(j, len(c))) * radius**j
+                 for j in range(len(c))]
+        while len(slope) > 1 and abs(slope[-1]) < mpmath.mpf(10)**-30 * max(map(abs, slope)):
+            slope.pop()                                 # zeros that are far away
+        s = mpmath.polyroots(slope[::-1], maxsteps=500, extraprec=500) if tuple(c) != pade_step(2 * len(c) - 1) else []
+        turns = [mpmath.sqrt(middle + radius * mpmath.re(z)) for z in s if abs(mpmath.im(z)) < 1e-45 and abs(z) < 1]
+        values = [x * mpmath.polyval(c[::-1], x * x) for x in (low, high, *turns, min(max(low, mpmath.mpf(1)), high))]
+        return min(values), max(values)
+
+
+def exact_errors(steps, low, high=1.0):
+    errors = []
+    for c in steps:
+        low, high = exact_range(c, low, high)
+        errors.append(float(max(1 - low, high - 1)))
+    return np.array(errors)
+
+
 @pytest.mark.parametrize("degree, lower", REFERENCE)
 def test_the_reference_errors_to_nine_digits(degree, lower):
     expected = REFERENCE[degree, lower]
+    np.testing.assert_allclose(optima(len(expected), degree, lower), expected, rtol=1e-9, atol=0)
     schedule = optimal_msign_schedule(len(expected), degree, lower)
-    np.testing.assert_allclose(schedule.errors, expected, rtol=1e-9, atol=0)
+    np.testing.assert_allclose(schedule.errors, expected, rtol=1e-9, atol=4 * EPS)
     if (degree, lower) in COEFFICIENTS:
         np.testing.assert_allclose(schedule[-1], COEFFICIENTS[degree, lower], rtol=1e-13)
+
+
+@pytest.mark.parametrize("degree, lower, steps, best", [
+    (9, 1e-7, 6, .962130237206), (9, 1e-7, 7, .752320946939), (9, 1e-7, 8, .158669640664), (9, 1e-6, 6, .69067014077),
+    (9, 1e-6, 8, 4.3631505634e-6), (7, 1e-7, 8, .745120884712), (7, 1e-7, 9, .218734943642), (5, 1e-7, 11, .247178897582),
+    (5, 1e-7, 12, .00963458710489), (3, 1e-7, 18, .0220665765234), (3, 1e-7, 20, 1.00055538861e-7),
+    (9, 1e-5, 6, .0532623175193), (5, 1e-3, 6, .000916472188726),
+])
+def test_rounded_coefficients_reach_the_optimum(degree, lower, steps, best):
+    """The exact image of the floats, step by step: rounding to nearest misses some of these in the fourth digit."""
+    found = exact_errors(optimal_msign_schedule(steps, degree, lower), lower)[-1]
+    assert abs(optima(steps, degree, lower)[-1] / best - 1) < 1e-11
+    assert found <= best * (1 + 1e-9) + 4 * EPS
+
+
+@pytest.mark.parametrize("degree", [3, 5, 7, 9])
+def test_the_promise_holds_for_every_degree_and_range(degree):
+    """Errors and bounds hold for the floats, and are within 1e-9 and 4 eps of the optimum."""
+    for lower in (1e-7, 3e-6, 1e-4, 0.02, 0.3, 0.9, 1.0):
+        schedule = optimal_msign_schedule(None, degree, lower, tol=1e-14)
+        errors, best = exact_errors(schedule, lower), optima(len(schedule), degree, lower)
+        assert np.all(errors <= schedule.errors)
+        assert np.all(schedule.errors <= best * (1 + 1e-9) + 4 * EPS)
+
+
+@settings(max_examples=15, deadline=None, phases=[Phase.generate])
+@given(degrees=st.lists(st.sampled_from([3, 5, 9, 17, 33]), min_size=1, max_size=4), power=st.floats(-9, 0),
+       upper=st.sampled_from([1.0, 0.3, 1e5]), cushion=st.sampled_from([0.0, 0.02, 0.5]),
+       safety=st.sampled_from([0.0, 1e-6, 1e-2]))
+def test_errors_and_bounds_hold_for_the_floats(degrees, power, upper, cushion, safety):
+    schedule = optimal_msign_schedule(degree=degrees, lower=upper * 10**power, upper=upper, cushion=cushion,
+                                      safety=safety)
+    ends = (*schedule.bounds[1:], (-np.inf, np.inf))
+    for c, (l, u), (a, b), E in zip(schedule, schedule.bounds, ends, schedule.errors):
+        low, high = exact_range(c, l, u if c == pade_step(2 * len(c) - 1) else u * (1 + safety))
+        room = 4 * EPS * max(abs(z) for z in c) * u     # bounds are rounded outwards: a unit of the argument
+        assert 1 - E - room <= low and high <= 1 + E + room
+        assert a - room <= low and high <= b + room
 
 
 @pytest.mark.parametrize("degree", [5, 9])
@@ -104,22 +177,24 @@ def test_no_published_list_is_better(lower):
             assert exact_error(steps[:t + 1], lower, 1.0) >= best[t] * (1 - 1e-9) - 1e-13
 
 
-def test_errors_far_below_the_smallest_float():
+def test_errors_far_below_the_precision_of_floats():
+    """Padé's coefficients are floats: their error is that of the exact step, until an interval is shorter than 1e-20."""
     schedule = optimal_msign_schedule(14, 5)
-    assert schedule.errors[9] == pytest.approx(0.625 * schedule.errors[8]**3, rel=1e-12)
-    assert schedule.errors[10:] == (0.0,) * 4 and schedule[-1] == pade_step(5)
+    assert schedule.errors[7] == pytest.approx(2.5 * schedule.errors[6]**3, rel=1e-8)
+    assert schedule.errors[8:] == pytest.approx([2.5e-60] * 6, rel=1e-6) and schedule[-7:] == (pade_step(5),) * 7
     assert optimal_msign_schedule(9, 5, dps=200) == optimal_msign_schedule(9, 5)
 
 
 @pytest.mark.parametrize("degree, constant", [(3, 3 / 4), (5, 5 / 8), (7, 35 / 64), (9, 63 / 128)])
 def test_small_errors_fall_by_the_constant_of_pade(degree, constant):
-    """Also below 1e-40, where no coefficients are designed any more; a margin asks for at most 2^q times as much."""
+    """Also below 1e-40, where no coefficients are designed any more; Padé's own is 2^q times as large."""
     q, tiny = degree // 2, []
     for lower in np.linspace(0.3, 0.95, 8):
-        exact, safe = (optimal_msign_schedule(6, degree, float(lower), safety=s).errors for s in (0, 1e-30))
+        exact = optima(6, degree, float(lower))
         tiny += [(E, F) for E, F in itertools.pairwise(exact) if E < 1e-12 and F > 1e-300]
-        for E, F in itertools.pairwise(safe):
-            assert not 1e-300 < F or E > 1e-12 or constant * 0.99 <= F / E**(q + 1) <= constant * 2**q * 1.01
+        floats = optimal_msign_schedule(6, degree, float(lower)).errors
+        for E, F in itertools.pairwise(floats):
+            assert not 1e-20 < E < 1e-9 or F == pytest.approx(constant * 2**q * E**(q + 1), rel=1e-6)
     assert sum(E < 1e-40 for E, _ in tiny) >= 1
     np.testing.assert_allclose([F for _, F in tiny], [constant * E**(q + 1) for E, _ in tiny], rtol=1e-9)
 
@@ -135,7 +210,7 @@ def test_the_promise_is_kept_at_the_edge_of_the_margin(degree, power, upper, cus
         if c != pade_step(degree):
             x = x * (1 + safety)                        # as wrong as the margin allows
         x = x * np.polyval(c[::-1], x * x)
-        assert max(abs(1 - x)) <= E + 1e-6              # the coefficients are rounded
+        assert max(abs(1 - x)) <= E + 1e-6              # values are rounded
 
 
 def exact_error(steps, low, high):
@@ -258,6 +333,7 @@ def test_schedules_are_immutable_hashable_cached_tuples():
     (dict(steps=3, lower="a"), TypeError, "lower is 'a'"),
     (dict(steps=3, dps=0), ValueError, "dps is 0"),
     (dict(steps=3, lower=1e-201, upper=1e-200), ValueError, "upper is 1e-200 and the degree 5"),
+    (dict(steps=3, upper=1e70), ValueError, "upper is 1e[+]70 and the degree 5; allowed is what keeps the coefficients"),
 ])
 def test_bad_input_is_named(options, kind, message):
     with pytest.raises(kind, match=message):

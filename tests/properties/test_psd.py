@@ -284,6 +284,25 @@ def test_entries_with_larger_errors_than_rounding_end_the_rank(dtype, offset, se
         assert np.linalg.eigvalsh(E)[0] > 300 * w[0]        # without an end it is 1e5 times as much and more
 
 
+@pytest.mark.parametrize("weight", [1, 100])
+def test_pivots_stand_out_from_the_errors_that_were_seen(weight):
+    """Above 4 sqrt(rank) eps (a_ii + tr(A) / n), and above what negative entries had shown by then, beside one heavy point too."""
+    n = 200
+    X = np.random.default_rng(3).uniform(20, 21, (n, 2))
+    squares = np.sum(X**2, axis=1)
+    A = weight * np.eye(n + 1)
+    A[:n, :n] = np.exp(-(squares[:, None] + squares - 2 * X @ X.T))         # with errors of many eps
+    A = (A + A.T) / 2
+    F, pivots = rpcholesky(A, n + 1, block=1, rng=3)
+    d, seen = A.diagonal(), 4 * (n + 1)**0.5 * np.finfo(float).eps
+    unit, first = d + d.mean(), seen
+    for f, i in zip(F.T, pivots, strict=True):
+        seen = max(seen, np.max(-d / unit))
+        assert d[i] > seen * unit[i]
+        d = d - f**2
+    assert len(pivots) < n and seen > first                                 # it was the errors that ended it
+
+
 def test_weights_that_carry_errors_to_the_diagonal_are_moderate():
     """The sums of |w_i| in the bound for computed diagonals, for kernels that are rough, smooth and singular."""
     y = np.linspace(0, 1, 600)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import special
 
-from lowrank.simplex_maps import check_room, entmax, entmax_vjp, softmax, softmax_vjp, sparsemax, sparsemax_vjp
+from lowrank.simplex_maps import _MAP, check_room, entmax, entmax_vjp, softmax, softmax_vjp, sparsemax, sparsemax_vjp
 from tests.properties.libraries import LIBRARIES
 
 ALPHAS = (1, 1 + 1e-10, 1.2, 1.5, 1.9, 2)
@@ -83,6 +83,29 @@ def test_gradients(seed, alpha, T, axis):
     assert np.abs(gx.ravel() - slopes).max() < tolerance
     assert abs(gT - (f(x, T + h) - f(x, T - h)) / (2 * h)) < tolerance * 10
     assert np.abs(gx.sum(axis=axis)).max() < 1e-14 / min(T, 1)
+
+
+@pytest.mark.parametrize("kind, alpha", [("softmax", 1.0), ("sparsemax", 2.0), ("entmax", 1.3), ("entmax", 1.5), ("entmax", 1.8)])
+@np.errstate(all="ignore")                              # as the functions themselves see to
+def test_the_rule_in_every_argument(kind, alpha):
+    """What libraries are given: forwards the differences of the map, backwards the adjoint of that, in scores, temperature and order."""
+    rng = np.random.default_rng(12)
+    x, g, dx = rng.standard_normal((3, 2, 6))
+    x[0, 1] = -np.inf
+    ins = x, np.array([[0.7]]), np.array([[alpha]])
+    moves = dx, np.array([[0.3]]), np.array([[0.2]])
+    outs = _MAP.value(kind, *ins)
+    pulled, h = _MAP.pull(kind, ins, outs, (g,)), 1e-6
+    assert [None if v is None else v.shape for v in pulled] == [x.shape, (1, 1), (1, 1) if kind == "entmax" else None]
+    for i in range(3 if kind == "entmax" else 2):
+        changes = [move if j == i else None for j, move in enumerate(moves)]
+        (pushed,) = _MAP.push(kind, ins, outs, changes)
+        ends = [_MAP.value(kind, *(v + s * h * move if j == i else v for j, (v, move) in enumerate(zip(ins, moves))))[0] for s in (1, -1)]
+        np.testing.assert_allclose(pushed, (ends[0] - ends[1]) / (2 * h), rtol=0, atol=1e-8)
+        np.testing.assert_allclose(np.sum(g * pushed), np.sum(pulled[i] * moves[i]), rtol=1e-12)
+    (together,) = _MAP.push(kind, ins, outs, moves)
+    apart = sum(_MAP.push(kind, ins, outs, [move if j == i else None for j, move in enumerate(moves)])[0] for i in range(3))
+    np.testing.assert_allclose(together, apart, rtol=0, atol=1e-14)
 
 
 @every_alpha
@@ -188,6 +211,8 @@ def test_empty_slices_and_stacks():
     (lambda: softmax([1.0], temperature=math.inf), ValueError, "temperature is inf"),
     (lambda: softmax([1.0], temperature="warm"), TypeError, "temperature is 'warm'"),
     (lambda: entmax([1.0], alpha=0.9), ValueError, "alpha is 0.9; allowed is a number with 1 <= alpha <= 2"),
+    (lambda: entmax([1.0], alpha=np.nextafter(2, 3)), ValueError, "alpha is .*2.0+4.*; allowed is a number with 1 <= alpha <= 2"),
+    (lambda: entmax([1.0], alpha=3), ValueError, "alpha is 3; allowed is a number with 1 <= alpha <= 2"),
     (lambda: entmax([1.0], alpha=np.nan), ValueError, "alpha is nan"),
     (lambda: entmax([1.0], alpha=None), TypeError, "alpha is None"),
     (lambda: entmax([1.0], alpha="1.5"), TypeError, "alpha is '1.5'"),

@@ -374,7 +374,7 @@ def _check_muon(lr, weight_decay, adam_lr, betas, kinds, options):
     """What a `Muon` knows."""
     lr = _check_size(lr, "lr")
     adam_lr = lr if adam_lr is None else _check_size(adam_lr, "adam_lr")
-    if np.shape(betas) != (2,):
+    if getattr(betas, "__len__", lambda: 0)() != 2:
         raise ValueError(f"betas is {betas!r}; allowed is a pair of numbers")
     betas = tuple(_check_share(b, f"betas[{i}]") for i, b in enumerate(betas))
     given = signature(muon_update).bind(None, None, **options)      # refuses unknown names

@@ -102,7 +102,10 @@ def constant(x):
 
 def in_units(X):
     """(X / u, u, one): u is the largest entry of X, and one is 1 for a zero matrix and else 0."""
-    xp, peak = array_namespace(X), constant(peak_of(X))
+    xp = array_namespace(X)
+    plain = 0 not in X.shape and not xp.isdtype(X.dtype, "complex floating")
+    peak = xp.max(xp.abs(X), axis=(-2, -1), keepdims=True) if plain else peak_of(X)
+    peak = constant(peak)
     zero = peak == 0
     return X / xp.where(zero, math.inf, peak), peak, xp.astype(zero, peak.dtype)
 

@@ -542,7 +542,7 @@ def test_jax_maps_over_a_muon_and_traces_its_numbers():
     for name, W in expected.items():
         np.testing.assert_allclose(found[name], W, atol=1e-9)
     slope = jax.grad(lambda lr: step(lr, 0.9, 0.3, params)["dense"].sum())(0.1)
-    assert slope == pytest.approx((expected["dense"].sum() - params["dense"].sum()) / 0.1, rel=1e-6)
+    assert float(slope) == pytest.approx(float(expected["dense"].sum() - params["dense"].sum()) / 0.1, rel=1e-6)
 
 
 def test_axes_can_be_named():

@@ -35,6 +35,7 @@ _CHAPTERS = [
     "topk",
     "estimators",
     "torch_optimizer",
+    "optax_optimizer",
     "arguments",
     "arrays",
     "autograd",
@@ -134,9 +135,19 @@ _HOME = {
     "RPCholeskyFeatures": "estimators",
     "TorchMuon": "torch_optimizer",
     "muon_groups": "torch_optimizer",
+    "muon_layouts": "optax_optimizer",
+    "muon_labels": "optax_optimizer",
+    "ScaleByMuonState": "optax_optimizer",
+    "scale_by_muon": "optax_optimizer",
+    "optax_muon": "optax_optimizer",
 }
 
-_EXTRA = {"estimators": "sklearn", "torch_optimizer": "torch", "autograd": "torch"}  # modules that need more than the package requires
+_EXTRA = {
+    "estimators": "sklearn",
+    "torch_optimizer": "torch",
+    "optax_optimizer": "jax",
+    "autograd": "torch",
+}  # modules that need more than the package requires
 
 __all__ = [name for name, module in _HOME.items() if module not in _EXTRA]
 

@@ -20,6 +20,7 @@ from lowrank import (
     muon as muon,
     newton_schulz as newton_schulz,
     norms as norms,
+    optax_optimizer as optax_optimizer,
     polar_express as polar_express,
     polar_factor as polar_factor,
     psd as psd,
@@ -105,6 +106,13 @@ from lowrank.norms import (
     spectral_decay as spectral_decay,
     spectral_norm as spectral_norm,
     spectral_norm_grad as spectral_norm_grad,
+)
+from lowrank.optax_optimizer import (
+    ScaleByMuonState as ScaleByMuonState,
+    muon_labels as muon_labels,
+    muon_layouts as muon_layouts,
+    optax_muon as optax_muon,
+    scale_by_muon as scale_by_muon,
 )
 from lowrank.polar_express import (
     Schedule as Schedule,

@@ -244,7 +244,7 @@ def hard_threshold(shape, noise=1.0):
     Returns
     -------
     float
-        ``lam * noise * sqrt(max(m, n))``, with ``lam**2 = 2 (beta + 1) + 8 beta /
+        ``tau * noise * sqrt(max(m, n))``, with ``tau**2 = 2 (beta + 1) + 8 beta /
         (beta + 1 + sqrt(beta**2 + 14 beta + 1))`` and ``beta = min(m, n) / max(m, n)``.
 
     Raises

@@ -144,7 +144,7 @@ def embedding_distortion(S, A):
 
     Notes
     -----
-    The singular values of S W, for an orthonormal basis W of the range of A, which costs
+    The singular values of S Q, for an orthonormal basis Q of the range of A, which costs
     O(m n^2): :prf:ref:`embedding-lengths`.
 
     Examples
@@ -157,9 +157,9 @@ def embedding_distortion(S, A):
     >>> round(embedding_distortion(np.array([[1.0, 1.0, 1.0, 0.0]]), A), 3)
     0.5
     """
-    W = _range_basis(A)
-    s = singular_values(S @ W)
-    lost = W.shape[1] > len(s)
+    Q = _range_basis(A)
+    s = singular_values(S @ Q)
+    lost = Q.shape[1] > len(s)
     return max(np.abs(s - 1).max(initial=0).item(), float(lost))
 
 
@@ -263,7 +263,8 @@ def subspace_embedding(l, m, kind="sparse", *, nonzeros=None, p=None, rng=None):
     Parameters
     ----------
     l : int >= 1
-        Number of rows. The distortion for a subspace of dimension d is about sqrt(d / l).
+        Number of rows. The distortion for a subspace of dimension d is about sqrt(d / l); that of
+        "rows" only if p are leverage scores, or all leverage scores are alike.
     m : int >= 1
         Number of columns.
     kind : {"sparse", "gaussian", "cosine", "rows"}, default "sparse"
@@ -330,27 +331,27 @@ def subspace_embedding(l, m, kind="sparse", *, nonzeros=None, p=None, rng=None):
 
 # %% book/low_rank/embeddings.ipynb: _whitening
 def _whitening(Y, rtol):
-    """N and P with Y N = P, orthonormal: a column for each singular value of Y that counts."""
-    P, s, Qh = thin_svd(Y)
+    """N and U with Y N = U, orthonormal: a column for each singular value of Y that counts."""
+    U, s, Vh = thin_svd(Y)
     kept = s > cut_off(rtol, Y) * s[0]
-    return Qh[kept].conj().T / s[kept], P[:, kept]
+    return Vh[kept].conj().T / s[kept], U[:, kept]
 
 
 def _conjugate_gradients(A, N, x, h):
     """x, h = b - A x and the norms of N^H A^H h, column by column, from step to step."""
     apply, adjoint_apply = (lambda X: A.unscale(A.apply(X)),
                             lambda X: A.unscale(A.adjoint_apply(X)))
-    g = N.conj().T @ adjoint_apply(h)
-    size, direction = np.linalg.norm(g, axis=0), g
+    gradient = N.conj().T @ adjoint_apply(h)
+    size, direction = np.linalg.norm(gradient, axis=0), gradient
     while True:
         yield x, h, size
         step = N @ direction
         change = apply(step)
         length = size**2 / safe_divisor(np.linalg.norm(change, axis=0)**2)
         x, h = x + length * step, h - length * change
-        g, before = N.conj().T @ adjoint_apply(h), size
-        size = np.linalg.norm(g, axis=0)
-        direction = g + (size / safe_divisor(before))**2 * direction
+        gradient, before = N.conj().T @ adjoint_apply(h), size
+        size = np.linalg.norm(gradient, axis=0)
+        direction = gradient + (size / safe_divisor(before))**2 * direction
 
 
 # %% book/low_rank/embeddings.ipynb: SketchedSolution
@@ -492,8 +493,8 @@ def sketched_lstsq(A, b, *, l=None, kind="sparse", rtol=None, max_iter=100, rng=
         S = Embedding(sparse.eye_array(m, format="csr"))
     Y = _sketched(S, A)
     R = linalg.qr(np.hstack([Y, S @ b]), mode="r", check_finite=False)[0]
-    N, P = _whitening(R[:n, :n], cut_off(rtol, Y))        # the triangle has the same N
-    x = N @ (P.conj().T @ R[:n, n:])
+    N, U = _whitening(R[:n, :n], cut_off(rtol, Y))        # the triangle has the same N
+    x = N @ (U.conj().T @ R[:n, n:])
     run = _conjugate_gradients(A, N, x, b - A.unscale(A.apply(x)))
     small = np.finfo(b.dtype).eps * np.linalg.norm(b, axis=0)
     x, h, distance, n_iter, converged = _best_step(run, small, most)

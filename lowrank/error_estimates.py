@@ -22,8 +22,15 @@ from lowrank.arguments import (
 )
 from lowrank.arrays import double_norm, safe_norms, shifted, singular_values
 from lowrank.linear_map import OperatorMap, linear_map
-from lowrank.sketching import lu_basis, orthonormal_basis, sketch_range, within_range
-from lowrank.svd import combine, orthogonalise, project
+from lowrank.sketching import (
+    combine,
+    lu_basis,
+    orthogonalise,
+    orthonormal_basis,
+    project,
+    sketch_range,
+    within_range,
+)
 
 __all__ = ["ErrorEstimate", "estimate_error", "RangeBasis", "range_finder"]
 
@@ -186,7 +193,7 @@ def _grow(M, tol, meter, rng, first=16):
     """Q, A^H Q and the number of rounds until the bound of the meter is tol * norm(A)."""
     Q, Bh, rounds = np.zeros((M.shape[0], 0), M.dtype), np.zeros((M.shape[1], 0), M.dtype), 0
     while (width := min(max(first, Q.shape[1]), min(M.shape) - Q.shape[1])):
-        X = orthogonalise(sketch_range(M, width, 0, rng), Q)[0]
+        X = orthogonalise(sketch_range(M, width, 0, rng), Q)
         Q, Bh, rounds = np.hstack([Q, X]), np.hstack([Bh, M.adjoint_apply(X)]), rounds + 1
         _, bound, total = meter(Q, Bh)
         if bound <= tol * total:

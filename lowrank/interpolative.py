@@ -28,16 +28,16 @@ __all__ = ["InterpolativeDecomposition", "interp_decomp"]
 
 # %% book/low_rank/interpolative.ipynb: ChosenColumns
 class ChosenColumns:
-    """Columns J of A in a QR factorisation A[:, J] = Q T: the rows of Q^H and of S = Q^H A.
+    """Columns J of A in a QR factorisation A[:, J] = Q T: the rows of Q^H and of B = Q^H A.
 
-    T = S[:, J] is upper triangular; `left` holds the squared distances of columns from range(Q).
+    T = B[:, J] is upper triangular; `left` holds the squared distances of columns from range(Q).
     """
 
     def __init__(self, A, capacity=16, squares=None):
         eps = float(np.finfo(A.dtype).eps)
         self.A, self.J, self.accuracy = A, [], 2 * eps**(1 / 3)             # of `left`
         self.Qh = np.empty((capacity, A.shape[0]), A.dtype)
-        self.S = np.empty((capacity, A.shape[1]), A.dtype)
+        self.B = np.empty((capacity, A.shape[1]), A.dtype)
         if squares is None:
             squares = A.column_norms().astype(np.float64)**2
         self.squares = self.left = squares
@@ -49,17 +49,17 @@ class ChosenColumns:
 def _add(chosen, j):
     """Take column j: one pass, for the row q^H A."""
     k, A = len(chosen.J), chosen.A
-    if k == len(chosen.S):                                  # make room for as many again
-        chosen.Qh, chosen.S = (np.vstack([X, np.empty_like(X)]) for X in (chosen.Qh, chosen.S))
+    if k == len(chosen.B):                                  # make room for as many again
+        chosen.Qh, chosen.B = (np.vstack([X, np.empty_like(X)]) for X in (chosen.Qh, chosen.B))
     Qh, q = chosen.Qh[:k], A.columns([j])[:, 0]
     for _ in range(2):
         q = q - ((Qh @ q).conj() @ Qh).conj()
     q = q / q.dtype.type(double_norm(q[:, None]))
-    s = A.adjoint_apply(q[:, None])[:, 0].conj()
-    s[chosen.J] = 0
-    chosen.Qh[k], chosen.S[k] = q.conj(), s
+    b = A.adjoint_apply(q[:, None])[:, 0].conj()
+    b[chosen.J] = 0
+    chosen.Qh[k], chosen.B[k] = q.conj(), b
     chosen.J.append(int(j))
-    _set_left(chosen, chosen.left - np.abs(s)**2)
+    _set_left(chosen, chosen.left - np.abs(b)**2)
 
 
 # %% book/low_rank/interpolative.ipynb: _set_left
@@ -72,7 +72,7 @@ def _set_left(chosen, left):
     noise = np.finfo(A.dtype).eps * np.sqrt(known * chosen.squares)
     spoilt = np.flatnonzero((chosen.accuracy * left < 2 * noise) & (known > chosen.floor))
     for J in np.split(spoilt, range(step, len(spoilt), step)):
-        E = A.columns(J) - adjoint(adjoint(chosen.S[:k, J]) @ chosen.Qh[:k])
+        E = A.columns(J) - adjoint(adjoint(chosen.B[:k, J]) @ chosen.Qh[:k])
         left[J] = squared_norms(E, 0)[0]
     known[spoilt] = left[spoilt]
     chosen.left, chosen.known = left, known
@@ -96,32 +96,32 @@ def _take(chosen, J):
     """Take the columns J in place of all others: two passes."""
     chosen.J = list(J)
     Q, T = linalg.qr(chosen.A.columns(chosen.J), mode="economic", check_finite=False)
-    chosen.Qh, chosen.S = adjoint(Q), adjoint(chosen.A.adjoint_apply(Q))
-    chosen.S[:, chosen.J] = T
+    chosen.Qh, chosen.B = adjoint(Q), adjoint(chosen.A.adjoint_apply(Q))
+    chosen.B[:, chosen.J] = T
     chosen.known = chosen.squares
-    _set_left(chosen, chosen.squares - squared_norms(chosen.S, 0)[0])
+    _set_left(chosen, chosen.squares - squared_norms(chosen.B, 0)[0])
 
 
 # %% book/low_rank/interpolative.ipynb: _drop
 def _drop(chosen, i):
     """Give back the i-th chosen column."""
-    J, S, Qh = chosen.J, chosen.S, chosen.Qh
+    J, B, Qh = chosen.J, chosen.B, chosen.Qh
     J.append(J.pop(i))
     for k in range(i, len(J) - 1):
-        x, y = S[k:k + 2, J[k]]
+        x, y = B[k:k + 2, J[k]]
         G = np.array([[x.conj(), y.conj()], [-y, x]]) / np.hypot(np.abs(x), np.abs(y))
-        S[k:k + 2], Qh[k:k + 2] = G @ S[k:k + 2], G @ Qh[k:k + 2]
-        S[k + 1, J[k]] = 0
+        B[k:k + 2], Qh[k:k + 2] = G @ B[k:k + 2], G @ Qh[k:k + 2]
+        B[k + 1, J[k]] = 0
     J.pop()
-    _set_left(chosen, chosen.left + np.abs(S[len(J)])**2)
+    _set_left(chosen, chosen.left + np.abs(B[len(J)])**2)
 
 
 # %% book/low_rank/interpolative.ipynb: _coefficients
 def _coefficients(chosen):
     """Z, and the squares of rho_ij: by what swaps multiply the volume (0 for chosen columns)."""
     J, k = chosen.J, len(chosen.J)
-    T = chosen.S[:k, J]
-    Z = linalg.solve_triangular(T, chosen.S[:k], check_finite=False)
+    T = chosen.B[:k, J]
+    Z = linalg.solve_triangular(T, chosen.B[:k], check_finite=False)
     T_inv = linalg.solve_triangular(T, np.eye(k, dtype=T.dtype), check_finite=False)
     gamma2 = np.where(chosen.left > chosen.floor, chosen.left, 0)
     rho2 = np.abs(Z)**2 + np.outer(np.sum(np.abs(T_inv)**2, axis=1), gamma2)
@@ -178,7 +178,7 @@ class InterpolativeDecomposition(Factored):
     error : ErrorEstimate
         Estimate and bound of norm(A - C @ Z, "fro"), of confidence 1 where it was measured.
     suboptimality : float or None
-        A number g with norm(A - C @ Z, 2) <= g * sigma_(rank + 1), where one is known.
+        A number eta with norm(A - C @ Z, 2) <= eta * sigma_(rank + 1), where one is known.
     """
 
     _measured = ("error", "suboptimality")
@@ -228,18 +228,18 @@ def pivot(chosen, rank, goal=-1.0):
     tails = np.append(np.cumsum(squares.sum(axis=1)[::-1])[::-1], 0)
     k = min(rank, np.count_nonzero(np.diagonal(squares) > chosen.floor),
             np.count_nonzero(tails > goal))
-    chosen.J, chosen.Qh, chosen.S = P[:k].tolist(), adjoint(Q), np.empty_like(R)
-    chosen.S[:, P] = R
-    chosen.left = squared_norms(chosen.S[k:], 0)[0]
+    chosen.J, chosen.Qh, chosen.B = P[:k].tolist(), adjoint(Q), np.empty_like(R)
+    chosen.B[:, P] = R
+    chosen.left = squared_norms(chosen.B[k:], 0)[0]
 
 
 # %% book/low_rank/interpolative.ipynb: _fitted
 _OVERSAMPLE = _PROBES = 10
 
 
-def _fitted(T, S, Z, f):
-    """Least squares T^-1 S, or the column of Z where that has an entry above f."""
-    fit = linalg.solve_triangular(T, S, check_finite=False) if len(T) else Z
+def _fitted(T, B, Z, f):
+    """Least squares T^-1 B, or the column of Z where that has an entry above f."""
+    fit = linalg.solve_triangular(T, B, check_finite=False) if len(T) else Z
     return np.where(np.abs(fit).max(axis=0, initial=0) <= f, fit, Z)
 
 
@@ -252,9 +252,9 @@ def _by_sketch(M, rank, f, rng):
     C = M.columns(J)
     Q, T = linalg.qr(C[:, :k], mode="economic", check_finite=False)
     G = gaussian_matrix(rng, (M.shape[0], _PROBES), M.dtype)
-    S = adjoint(M.adjoint_apply(np.hstack([Q, G])))
-    Z = with_identity(_fitted(T, S[:k], Z, f), J, f)
-    D = S[k:] - (adjoint(G) @ C) @ Z
+    B = adjoint(M.adjoint_apply(np.hstack([Q, G])))
+    Z = with_identity(_fitted(T, B[:k], Z, f), J, f)
+    D = B[k:] - (adjoint(G) @ C) @ Z
     return J, C, Z, double_norm(D) / _PROBES**0.5, None
 
 
@@ -274,9 +274,9 @@ def _sketch_to_tol(M, tol, f, rng):
                 break                                       # the sketch is too narrow
             Z, _ = swap(chosen, f)
             _take(true, chosen.J)
-            T = true.S[:, chosen.J]
-            Z = _fitted(T, true.S, Z, f)
-            error = math.hypot(math.sqrt(true.left.sum()), double_norm(T @ Z - true.S))
+            T = true.B[:, chosen.J]
+            Z = _fitted(T, true.B, Z, f)
+            error = math.hypot(math.sqrt(true.left.sum()), double_norm(T @ Z - true.B))
             if error**2 <= target or not _wants(chosen, limit):
                 J = filled(chosen.J, 1, M.shape[1])
                 return J, M.columns(J), with_identity(Z, J, f), error, None
@@ -325,8 +325,8 @@ def interp_decomp(A, rank=None, *, tol=None, f=2.0, method="auto", rng=None):
         repetition, in order of choice, and an array of shape (rank, n). Z[:, columns] is the
         identity exactly, and no abs(Z) exceeds f. Multiplies as the product.
         Attributes: ``C``, which is A[:, columns]; ``error``, an `ErrorEstimate` of
-        norm(A - C @ Z, "fro"); ``suboptimality``, a number g with
-        norm(A - C @ Z, 2) <= g * sigma_(rank + 1) and g <= sqrt(1 + f^2 rank (n - rank)),
+        norm(A - C @ Z, "fro"); ``suboptimality``, a number eta with
+        norm(A - C @ Z, 2) <= eta * sigma_(rank + 1) and eta <= sqrt(1 + f^2 rank (n - rank)),
         for "qr", else None.
 
     Raises

@@ -15,7 +15,7 @@ __all__ = ["InterpolativeDecomposition", "interp_decomp"]
 
 class ChosenColumns:
     Qh: Any
-    S: Any
+    B: Any
     squares: Any
     left: Any
     known: Any

@@ -173,6 +173,16 @@ def _unit(peak, dtype):
     return e if abs(e) > np.finfo(dtype).maxexp // 8 else 0
 
 
+# %% book/foundations/linear_map.ipynb: _array_unit
+def _array_unit(A, name):
+    """The exponent to work in for an array, whose entries must be finite."""
+    if A.flags.forc:
+        entries, far = A.ravel(order="K"), 2.0**(np.finfo(A.dtype).maxexp // 8)
+        if 4 * A.size / far**2 < np.vdot(entries, entries).real < far**2:
+            return 0
+    return _unit(finite_peak(A, name).item(), A.dtype)
+
+
 # %% book/foundations/linear_map.ipynb: LinearMap
 _QUIET = np.errstate(over="ignore", under="ignore", invalid="ignore")      # `_scaled` looks
 
@@ -252,7 +262,8 @@ class LinearMap:
 
     def _scaled(self, Y, taken=0, dtype=None):
         """Refuse what is not finite; scale by the power of two that the first product sets."""
-        if not np.isfinite(Y).all():
+        entries = Y.ravel(order="K")
+        if not (np.isfinite(np.vdot(entries, entries)) or np.isfinite(Y).all()):
             raise ValueError(f"a product with {self.name} contains NaN or Inf; every entry must "
                              "be finite, and small enough that sums do not overflow")
         if self.exponent is None and (peak := peak_of(np.atleast_2d(Y)).item()):
@@ -580,4 +591,4 @@ def linear_map(A, name="A", *, sweep=True):
     if sparse.issparse(A):
         return _SparseMap(A, name)
     A = as_matrix(A, name, finite=False)
-    return DenseMap(A, name, _unit(finite_peak(A, name).item(), A.dtype) if sweep else None)
+    return DenseMap(A, name, _array_unit(A, name) if sweep else None)

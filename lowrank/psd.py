@@ -378,8 +378,8 @@ def nystrom(A, rank, *, oversample=10, rng=None):
     lowest = _lowest_eigenvalue(B, _FORGIVEN * roundoff, unit)
     if not norm:
         return Nystrom(np.zeros((n, rank), Y.dtype))
-    nu = max(roundoff, -2 * lowest)
-    L = np.linalg.cholesky(B + nu * np.eye(size, dtype=B.dtype))
-    F = adjoint(solve_triangular(L, adjoint(Y + nu * Omega), lower=True, check_finite=False))
+    mu = max(roundoff, -2 * lowest)
+    L = np.linalg.cholesky(B + mu * np.eye(size, dtype=B.dtype))
+    F = adjoint(solve_triangular(L, adjoint(Y + mu * Omega), lower=True, check_finite=False))
     U, s, _ = thin_svd(F)
-    return Nystrom(shifted(U[:, :rank] * np.sqrt(np.maximum(s[:rank]**2 - nu, 0)), unit // 2))
+    return Nystrom(shifted(U[:, :rank] * np.sqrt(np.maximum(s[:rank]**2 - mu, 0)), unit // 2))

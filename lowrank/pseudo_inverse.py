@@ -305,7 +305,7 @@ def best_factor(M, *, left=None, right=None, rtol=None):
     One pass over M, with min(c, r) vectors if both factors are given, and the
     SVD of each factor, O(m c^2 + n r^2). The condition numbers of the factors
     are never squared, and the product left @ U @ right is as close to M
-    as round-off allows if it is evaluated as :ref:`pseudo-inverse-breaks` says. The factors
+    as round-off allows if it is evaluated as :ref:`skeleton-stable` says. The factors
     are decomposed and applied in double precision; the result has the dtype of the input.
     Derived in :ref:`pseudo-inverse-factor`, from :prf:ref:`least-squares-solutions`
     and :prf:ref:`two-sided`.

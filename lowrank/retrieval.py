@@ -33,7 +33,7 @@ def _choose_anchors(scores, count, rng):
 
 
 # %% book/low_rank/retrieval.ipynb: _left_out_errors
-_RIDGES = (0.0, *(10.0**(p / 4) for p in range(-24, -3)))       # relative to the largest s_i
+_RIDGES = (0.0, *(10.0**(p / 4) for p in range(-24, -3)))       # sqrt(mu), in units of s_1
 
 
 def _left_out_errors(U, t, L, ridges):
@@ -48,7 +48,7 @@ def _left_out_errors(U, t, L, ridges):
     rest[determined], free[determined] = 0, 0
     errors = []
     for ridge in ridges:
-        gone = 1 / (1 + (t / max(ridge, least))**2)             # lambda^2 / (t^2 + lambda^2)
+        gone = 1 / (1 + (t / max(ridge, least))**2)             # mu / (t^2 + mu)
         E = (rest + (U * gone) @ N) / (free + U**2 @ gone)[:, None]
         errors.append(np.linalg.norm(E) / np.linalg.norm(L))
     return np.array(errors)
@@ -227,7 +227,7 @@ class CURIndex(_Index):
     left, right : arrays, shapes (c, p) and (p, q)
         Factors of the core, which gives a new item its column of Z.
     ridge : float
-        The ridge lambda / s_1 that was used.
+        The ridge that was used, as for `fit`.
     error : float
         Relative error of the anchor queries on the items that are no anchors,
         norm(errors, "fro") / norm(scores, "fro"), each query completed without itself.
@@ -273,9 +273,10 @@ class CURIndex(_Index):
             The rows with which items added later will be scored, all by default. A
             later item then costs fewer scores and has a somewhat larger error.
         ridge : float, 0 <= ridge < 1, optional
-            lambda / s_1, with s_1 the largest singular value of scores[:, anchors]; 0 is the
-            pseudo-inverse. By default the one of 0, 10**-6, 10**-5.75, ..., 0.1 for which
-            left-out anchor queries have the smallest error.
+            sqrt(mu) / s_1 for a price of mu norm(Z)^2 beside the errors of the fit, with s_1 the
+            largest singular value of scores[:, anchors]; 0 is the pseudo-inverse. By default
+            the one of 0, 10**-6, 10**-5.75, ..., 0.1 for which left-out anchor queries have
+            the smallest error.
         rng : None, int or numpy.random.Generator
             For `interp_decomp`, which sketches scores of more than 2**22 entries.
 

@@ -194,15 +194,15 @@ def _pivots(chosen, count, f):
     return chosen.J
 
 
-def _rows_of_basis(W, rule, f):
-    """As many rows of the orthonormal W as it has columns."""
-    count = W.shape[1]
+def _rows_of_basis(Q, rule, f):
+    """As many rows of the orthonormal Q as it has columns."""
+    count = Q.shape[1]
     if not count:
         return []
     if rule != "id":
-        return maxvol(W, tol=math.inf if rule == "deim" else f).rows
-    B = DenseMap(adjoint(W), "the basis", 0)
-    return _pivots(ChosenColumns(B, count, squared_norms(W, 1)[:, 0]), count, f)
+        return maxvol(Q, tol=math.inf if rule == "deim" else f).rows
+    B = DenseMap(adjoint(Q), "the basis", 0)
+    return _pivots(ChosenColumns(B, count, squared_norms(Q, 1)[:, 0]), count, f)
 
 
 # %% book/low_rank/skeleton.ipynb: _choose
@@ -244,9 +244,9 @@ def _best_core(C, R, rng):
     return CU, unscale_inverse(adjoint(Vh) @ (X / s[:, None]), e + (M.exponent or 0)), error
 
 
-def _cross_core(C, G, unit):
-    """C G^+ and G^+ for the block G that columns C and rows share; `unit` is their exponent."""
-    Q, s, Vh, e = orthogonal_parts(G, "A", None)
+def _cross_core(C, W, unit):
+    """C W^+ and W^+ for the block W that columns C and rows share; `unit` is their exponent."""
+    Q, s, Vh, e = orthogonal_parts(W, "A", None)
     CU = shifted((C @ adjoint(Vh) / s) @ adjoint(Q), -e)
     return CU, unscale_inverse((adjoint(Vh) / s) @ adjoint(Q), e + unit)
 

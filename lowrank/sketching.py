@@ -13,16 +13,26 @@ from scipy import linalg
 from lowrank.arguments import as_generator, check_choice, check_count, check_rank, gaussian_matrix
 from lowrank.arrays import thin_svd
 from lowrank.linear_map import linear_map
-from lowrank.svd import TruncatedSVD, combine, fix_signs, orthogonalise
+from lowrank.svd import TruncatedSVD, fix_signs
 
 __all__ = ["randomized_svd"]
 
 
-# %% book/low_rank/sketching.ipynb: within_range
+# %% book/low_rank/sketching.ipynb: project
+def project(Q, X):
+    """Q^H X. (BLAS is faster with the thin matrix on the left.)"""
+    return (X.conj().T @ Q).conj().T
+
+
+def combine(Q, C):
+    """Q C."""
+    return (C.T @ Q.T).T
+
+
 def within_range(Q, Bh, rank):
     """U, s, Vh of Q [Q^H A]_rank, the best approximation in the range of Q, from Bh = A^H Q."""
-    V, s, Yh = thin_svd(Bh)
-    U, Vh = fix_signs(combine(Q, Yh[:rank].conj().T), V[:, :rank].conj().T)
+    V, s, Uh = thin_svd(Bh)
+    U, Vh = fix_signs(combine(Q, Uh[:rank].conj().T), V[:, :rank].conj().T)
     return U, s[:rank], Vh
 
 
@@ -49,6 +59,19 @@ def sketch_range(M, width, n_iter, rng):
     return Y
 
 
+# %% book/low_rank/sketching.ipynb: orthogonalise
+def orthogonalise(Y, Q):
+    """Orthonormal columns, orthogonal to the orthonormal Q; with Q their span contains Y."""
+    X = orthonormal_basis(Y - combine(Q, project(Q, Y)))
+    for _ in range(3):
+        C = project(Q, X)
+        X = X - combine(Q, C)
+        if np.abs(C).max(initial=0)**2 <= np.finfo(Y.dtype).eps:     # lengths are right to eps
+            return X
+        X = orthonormal_basis(X)
+    return orthonormal_basis(np.hstack([Q, Y]))[:, Q.shape[1]:]
+
+
 # %% book/low_rank/sketching.ipynb: _krylov
 def _krylov(M, width, n_iter, rng):
     """Q with the range of all (A A^H)^j A Omega, j <= n_iter, and A^H Q: 2 n_iter + 2 passes."""
@@ -58,7 +81,7 @@ def _krylov(M, width, n_iter, rng):
         room = min(M.shape) - Q.shape[1]
         if not room:
             break
-        X = orthogonalise(M.apply(lu_basis(last))[:, :room], Q)[0]
+        X = orthogonalise(M.apply(lu_basis(last))[:, :room], Q)
         last = M.adjoint_apply(X)
         Q, Bh = np.hstack([Q, X]), np.hstack([Bh, last])
     return Q, Bh

@@ -12,6 +12,12 @@ from lowrank.svd import TruncatedSVD
 __all__ = ["randomized_svd"]
 
 
+def project(Q: Any, X: Any) -> Any: ...
+
+
+def combine(Q: Any, C: Any) -> Any: ...
+
+
 def within_range(Q: Any, Bh: Any, rank: Any) -> Any: ...
 
 
@@ -22,6 +28,9 @@ def orthonormal_basis(Y: Any) -> Any: ...
 
 
 def sketch_range(M: Any, width: Any, n_iter: Any, rng: Any) -> Any: ...
+
+
+def orthogonalise(Y: Any, Q: Any) -> Any: ...
 
 
 def randomized_svd(

@@ -17,11 +17,16 @@ __all__ = ["TruncatedSVD", "truncated_svd"]
 
 
 # %% book/low_rank/svd.ipynb: fix_signs
-def fix_signs(U, Vh):
-    """Turn each pair of singular vectors so that the largest entry of u is real and positive."""
+def _pivots(U):
+    """The largest entry of each column, the first of those that tie; shape (..., 1, r)."""
     size = np.abs(U)
     tied = size >= size.max(-2, keepdims=True) * (1 - np.finfo(U.dtype).eps**0.5)
-    pivot = np.take_along_axis(U, tied.argmax(-2)[..., None, :], -2)
+    return np.take_along_axis(U, tied.argmax(-2)[..., None, :], -2)
+
+
+def fix_signs(U, Vh):
+    """Turn each pair of singular vectors so that the largest entry of u is real and positive."""
+    pivot = _pivots(U)
     turn = pivot / np.abs(pivot)
     return U * turn.conj(), Vh * turn.swapaxes(-2, -1)
 
@@ -77,7 +82,8 @@ class _Rows:
     def append(self, x):
         """One more."""
         if self.count == len(self.array):
-            self.array = np.concatenate([self.array, np.empty_like(self.array)])
+            larger = np.empty((2 * self.count, len(x)), x.dtype)
+            larger[:self.count], self.array = self.array, larger
         self.array[self.count] = x
         self.count += 1
 
@@ -107,39 +113,6 @@ def _remainder(w, basis):
         if length > 0.7 * before:
             break
     return w, length
-
-
-# %% book/low_rank/svd.ipynb: project
-def project(Q, X):
-    """Q^H X. (BLAS is faster with the thin matrix on the left.)"""
-    return (X.conj().T @ Q).conj().T
-
-
-def combine(Q, C):
-    """Q C."""
-    return (C.T @ Q.T).T
-
-
-def _basis_of(W):
-    """Orthonormal columns with the range of W; a single column has no need of LAPACK."""
-    if W.shape[1] > 1 or not W.any():
-        return linalg.qr(W, mode="economic", check_finite=False)[0]
-    W = shifted(W, -exponent_of(peak_of(W)).item())         # squares of 1e-30 are no numbers
-    return W / np.linalg.norm(W)
-
-
-def orthogonalise(W, Q):
-    """X, C, R with W = Q C + X R: X is orthonormal, and orthogonal to the orthonormal Q."""
-    C = project(Q, W)
-    X = _basis_of(W - combine(Q, C))
-    for _ in range(3):
-        D = project(Q, X)
-        X = X - combine(Q, D)
-        if np.abs(D).max(initial=0)**2 <= np.finfo(W.dtype).eps:     # lengths are right to eps
-            return X, C, project(X, W)
-        X = _basis_of(X)
-    X = _basis_of(np.hstack([Q, W]))[:, Q.shape[1]:]
-    return X, C, project(X, W)
 
 
 # %% book/low_rank/svd.ipynb: _Chain
@@ -186,7 +159,7 @@ class _Triples(_Chain):
         return B
 
     def values(self):
-        """s and Q of B = P S Q^T, and the residual of each triple."""
+        """s and Q of B = P diag(s) Q^T, and the residual of each triple."""
         if max(map(len, self.columns)) > 1:                          # after a restart
             P, s, Qt = thin_svd(self.B())
             return s, Qt.T, self.r[-1] * np.abs(P[-1])
@@ -279,13 +252,14 @@ class _TooSlow(Exception):
     """Products cost more than the direct way."""
 
 
-# %% book/low_rank/svd.ipynb: _Bases
-class _Bases:
+# %% book/low_rank/svd.ipynb: _Search
+class _Search:
     """What chains for a linear map with m >= n leave behind: bases, and the triples found."""
 
-    def __init__(self, A):
+    def __init__(self, A, need, budget, patience):
         (m, n), dtype = A.shape, A.dtype
-        self.A, self.accuracy, self.measured = A, 8 * _eps(A), False
+        self.A, self.need, self.budget, self.patience, self.spent = A, need, budget, patience, 0
+        self.accuracy, self.measured = 8 * _eps(A), not _is_function(A)
         self.rng = np.random.default_rng(0)
         self.basis, self.ends = _Rows(n, dtype), _Rows(m, dtype)
         self.found = TruncatedSVD(np.empty((m, 0), dtype), np.empty(0), np.empty((0, n), dtype))
@@ -297,29 +271,9 @@ class _Bases:
         tiny = self.accuracy / 2 * self.found.s.max(initial=0)
         return kind(self.A, v / length, self.basis, self.ends, tiny)
 
-    def end(self, chain):
-        """Give the last v of a chain back, and keep its last u as the one that leads out."""
-        if not chain.closed:
-            self.basis.count -= 1
-            self.ends.append(chain.left.rows[-1])
-
-    def forget(self):
-        """Keep of all bases what was found."""
-        self.basis.replace(0, self.found.Vh.conj())
-        self.ends.count = 0
-
-
-# %% book/low_rank/svd.ipynb: _Growth
-class _Growth(_Bases):
-    """Bases, and a budget of columns to make them grow."""
-
-    def __init__(self, A, budget, patience):
-        super().__init__(A)
-        self.budget, self.patience, self.spent = budget, patience, 0
-
     def grow(self, chain, columns):
-        """Steps of a chain, with restarts where it becomes too long."""
-        longest = max(64 + 4 * len(self.found.s), 2**25 // sum(self.A.shape))
+        """Steps of a chain within the budget; restarts, where it would fill the memory."""
+        longest = max(64 + 4 * self.need(self.found.s), 2**25 // sum(self.A.shape))
         for _ in range(columns):
             if chain.closed:
                 return
@@ -331,101 +285,94 @@ class _Growth(_Bases):
             self.spent += 1
 
 
-# %% book/low_rank/svd.ipynb: _SecondLook
-class _SecondLook(_Growth):
-    """When to stop."""
+# %% book/low_rank/svd.ipynb: _wanted
+def _wanted(search, chain, s, Q, residuals):
+    """How many triples of a chain are needed, and how many columns they lack."""
+    found = search.found.s
+    both = np.sort(np.append(found, s))[::-1]
+    k, goal = search.need(both), search.accuracy * both[0]
+    larger = np.sum(found[:, None] > s - 2 * goal, axis=0) + np.arange(len(s))
+    w = int(np.sum(larger < k))
+    if chain.closed:
+        return w, 0
+    if w + len(found) < k or not w:                     # not w: what was missed is yet to come
+        return w, max(k - w - len(found), len(s) // 2)
+    if residuals[:w].max(initial=0) > goal:
+        worst = residuals[:w].argmax()
+        return w, _columns_ahead(Q[:, worst], residuals[worst] / goal)
+    sigma = both[k - 1] + 4 * goal
+    missing = np.sum(residuals[w:]**2 / (sigma**2 - s[w:]**2)) > 1
+    return w, 1 + len(s) // 10 if missing else 0
 
-    def complete(self):
-        """Whether a second look finds nothing above the last one."""
-        left, s = self.A.shape[1] - self.basis.count, self.found.s
-        if not left:
-            return True
-        look = self.fresh_chain(_Look).expect(s[-1] + 2 * self.accuracy * s[0], left)
-        self.grow(look, left)
-        if look.missed:
-            self.forget()
-        return not look.missed
 
-    def check_budget(self, s, more):
-        """Give up early where the values are flat, since squares do no harm then."""
-        flat = len(s) and s[-1] >= 0.1 * s[0]
-        if more and self.spent + more > (self.patience if flat else self.budget):
+# %% book/low_rank/svd.ipynb: _converge
+def _converge(search, chain):
+    """Grow a chain until its leading triples are exact, and take these over."""
+    more = 5 * (search.need(search.found.s) - len(search.found.s)) // 4 + 8
+    while more:
+        search.grow(chain, more)
+        s, Q, residuals = chain.values()
+        if not search.measured:
+            _measure(search, chain, Q[:, :1])
+        w, more = _wanted(search, chain, s, Q, residuals)
+        flat = w and s[w - 1] >= 0.1 * s[0]                            # squares do no harm then
+        if more and search.spent + more > (search.patience if flat else search.budget):
             raise _TooSlow
+    if not chain.closed:
+        search.basis.count -= 1
+        search.ends.append(chain.left.rows[-1])
+    if w:
+        search.found = _merged(search.found, chain.triples(s[:w], Q), search.need)
 
 
-# %% book/low_rank/svd.ipynb: _Search
-class _Search(_SecondLook):
-    """Which triples are among the leading ones, as many as need(s) says."""
-
-    def __init__(self, A, need, *budget):
-        super().__init__(A, *budget)
-        self.need = need
-
-    def wanted(self, chain, s, Q, residuals):
-        """How many triples of a chain are needed, and how many columns they lack."""
-        both = np.sort(np.append(self.found.s, s))[::-1]
-        k, goal = self.need(both), self.accuracy * both[0]
-        larger = np.sum(self.found.s[:, None] > s - 2 * goal, axis=0) + np.arange(len(s))
-        w = int(np.sum(larger < k))
-        if chain.closed:
-            return w, 0
-        if w + len(self.found.s) < k or not w:              # not w: what was missed is yet to come
-            return w, max(k - w - len(self.found.s), len(s) // 2)
-        if residuals[:w].max(initial=0) > goal:
-            worst = residuals[:w].argmax()
-            return w, _columns_ahead(Q[:, worst], residuals[worst] / goal)
-        sigma = both[k - 1] + 4 * goal
-        missing = np.sum(residuals[w:]**2 / (sigma**2 - s[w:]**2)) > 1
-        return w, 1 + len(s) // 10 if missing else 0
-
-    def take_over(self, new):
-        """Join triples to those found, and keep the leading ones."""
-        U, s, Vh = (np.concatenate(pair, axis) for *pair, axis in zip(self.found, new, (1, 0, 0)))
-        order = np.argsort(-s, kind="stable")
-        order = order[:self.need(s[order])]
-        self.found = TruncatedSVD(U[:, order], s[order], Vh[order])
+# %% book/low_rank/svd.ipynb: _measure
+def _measure(search, chain, q):
+    """Ask for no more than the products of a function can give."""
+    rows = chain.basis.rows[chain.first:chain.first + len(q)]
+    search.accuracy = max(search.accuracy, 2 * _noise(search.A, _combined(q.T, rows).T))
+    search.measured = True
 
 
-# %% book/low_rank/svd.ipynb: _Leading
-class _Leading(_Search):
-    """The leading triples of a linear map with m >= n."""
+def _merged(old, new, need):
+    """The leading ones of two lists of triples."""
+    U, s, Vh = (np.concatenate(pair, axis) for *pair, axis in zip(old, new, (1, 0, 0)))
+    order = np.argsort(-s, kind="stable")
+    order = order[:need(s[order])]
+    return TruncatedSVD(U[:, order], s[order], Vh[order])
 
-    def run(self):
-        """Grow chains until the triples that they leave are enough, and nothing is missed."""
-        self.converge(self.fresh_chain())
-        while self.need(self.found.s) > len(self.found.s) or not self.complete():
-            self.converge(self.fresh_chain())
-        return self.found
 
-    def converge(self, chain):
-        """Grow a chain until its leading triples are exact, and take these over."""
-        more = 5 * (self.need(self.found.s) - len(self.found.s)) // 4 + 8
-        while more:
-            self.grow(chain, more)
-            s, Q, residuals = chain.values()
-            self.measure(chain, Q)
-            w, more = self.wanted(chain, s, Q, residuals)
-            self.check_budget(s[:w], more)
-        self.end(chain)
-        if w:
-            self.take_over(chain.triples(s[:w], Q))
+# %% book/low_rank/svd.ipynb: _is_complete
+def _is_complete(search):
+    """Whether a second look finds nothing; if it does, the bases keep what was found only."""
+    left, s = search.A.shape[1] - search.basis.count, search.found.s
+    if not left:
+        return True
+    look = search.fresh_chain(_Look).expect(s[-1] + 2 * search.accuracy * s[0], left)
+    search.grow(look, left)
+    if look.missed:
+        search.basis.replace(0, search.found.Vh.conj())
+        search.ends.count = 0
+    return not look.missed
 
-    def measure(self, chain, Q):
-        """Ask for no more than the products of a function can give."""
-        if _is_function(self.A) and not self.measured:
-            rows = chain.basis.rows[chain.first:chain.first + len(Q)]
-            self.accuracy = max(self.accuracy, 2 * _noise(self.A, _combined(Q[:, :1].T, rows).T))
-            self.measured = True
+
+def _run(search):
+    """Grow chains until the triples that they leave are enough, and nothing is missed."""
+    _converge(search, search.fresh_chain())
+    while search.need(search.found.s) > len(search.found.s) or not _is_complete(search):
+        _converge(search, search.fresh_chain())
+    return search.found
 
 
 # %% book/low_rank/svd.ipynb: _mended
 def _mended(A, Vh):
     """U, s, Vh from the span of right singular vectors: a product, and a small SVD."""
-    Q, R = linalg.qr(A.apply(Vh.conj().T), mode="economic", overwrite_a=True, check_finite=False)
+    W = np.asfortranarray(A.apply(Vh.conj().T))                        # LAPACK makes Q of it
+    Q, R = linalg.qr(W, mode="economic", overwrite_a=True, check_finite=False)
     P, s, Wh = thin_svd(R)
-    return TruncatedSVD(combine(Q, P), s, Wh @ Vh)
+    return TruncatedSVD((P.T @ Q.T).T, s, Wh @ Vh)
 
 
+# %% book/low_rank/svd.ipynb: _check_adjoint
 def _check_adjoint(A, found, accuracy):
     """Refuse a function whose adjoint is another one's."""
     if not _is_function(A):
@@ -443,8 +390,8 @@ def _check_adjoint(A, found, accuracy):
 
 def _from_products(A, need, *budget):
     """As many leading triples as need(s) says, by chains; m >= n."""
-    search = _Leading(A, need, *budget)
-    found = search.run()
+    search = _Search(A, need, *budget)
+    found = _run(search)
     if found.s[-1] <= 0.01 * found.s[0] or search.accuracy > 8 * _eps(A):
         found = _mended(A, found.Vh)
     _check_adjoint(A, found, search.accuracy)
@@ -458,24 +405,26 @@ def _direct_is_better(shape, rank):
     return rank > n / 5 or n <= 40 or n <= 200 and m * n <= 2**24
 
 
-def _sparse_gram(A):
-    """A^H A of a sparse matrix, up to a power of two, or None where it costs too much."""
+def _gram(A, fits):
+    """A^H A, up to a power of two, or None where it costs too much."""
     S = _stored(A)
-    if not sparse.issparse(S) or A.shape[1] > 5000:
+    if sparse.issparse(S) and A.shape[1] <= 5000:
+        S = (S if S.shape == A.shape else S.conj().T).tocsr()
+        if np.sum(np.diff(S.indptr).astype(float)**2) <= 500 * S.nnz:
+            S = S * 2.0**-exponent_of(peak_of(S.data[None])).item()
+            return (S.conj().T @ S).toarray()
+    if not fits:
         return None
-    S = (S if S.shape == A.shape else S.conj().T).tocsr()
-    if np.sum(np.diff(S.indptr).astype(float)**2) > 500 * S.nnz:
-        return None
-    S = S * 2.0**-exponent_of(peak_of(S.data[None])).item()
-    return (S.conj().T @ S).toarray()
+    D = A.dense()
+    return D.conj().T @ D
 
 
-def _by_gram(A, rank, G):
+def _by_gram(A, rank, fits):
     """The leading triples by eigenvectors of A^H A, or None where squares lose too much."""
-    n = A.shape[1]
-    if G is None:
+    if (G := _gram(A, fits)) is None:
         return None
     G = shifted(G, -exponent_of(peak_of(G)).item())
+    n = len(G)
     squares, V = linalg.eigh(G, subset_by_index=(n - rank, n - 1), check_finite=False)
     return _mended(A, V.conj().T) if squares[0] >= 0.01 * squares[-1] else None
 
@@ -532,23 +481,15 @@ def _budgets(A, fits):
 
 
 def _by_iteration(A, rank, tol, fits):
-    """The leading triples from products, or None where the direct way is better."""
+    """The leading triples from products or squares, or None where the direct way is better."""
     m, n = A.shape
-    if rank and n <= min(m / 4, 1000) and (found := _by_gram(A, rank, _sparse_gram(A))):
+    if rank and n <= min(m / 4, 1000) and (found := _by_gram(A, rank, False)):
         return found
     try:
         most = n // 5 if fits else max(64, 2**25 // (m + n))
         return _from_products(A, _needed(A, rank, tol, most), *_budgets(A, fits))
     except _TooSlow:
-        G = _sparse_gram(A) if rank else None
-        if G is None and not fits:
-            raise np.linalg.LinAlgError(
-                f"{A.name}: the leading singular values lie too close together, or too many are "
-                "needed, to be found from products; try another rank or a larger tol") from None
-    if rank and G is None:
-        D = A.dense()
-        G = D.conj().T @ D
-    return _by_gram(A, rank, G) if rank else None
+        return _by_gram(A, rank, fits) if rank else None
 
 
 # %% book/low_rank/svd.ipynb: _leading
@@ -556,13 +497,18 @@ def _leading(A, rank, tol):
     """The leading triples of a linear map with m >= n, by the way that suits it."""
     m, n = A.shape
     array, smallest = type(_stored(A)) is np.ndarray, 64 * _eps(A)**0.5
-    every = tol is not None and tol < smallest
-    if every and not array and m * n > 2**26:
+    fits, every = array or m * n <= 2**26, tol is not None and tol < smallest
+    if every and not fits:
         raise np.linalg.LinAlgError(
             f"{A.name} is {m} x {n}, and tol = {tol} asks for all of its singular values; allowed "
             f"is an array, or tol >= {smallest:.1e}, or m n <= 2^26")
-    direct = (array or m * n <= 2**24) and _direct_is_better(A.shape, rank or 1)
-    found = None if every or direct else _by_iteration(A, rank, tol, array or m * n <= 2**26)
+    if every or (array or m * n <= 2**24) and _direct_is_better(A.shape, rank or 1):
+        return _all_at_once(A, rank, tol)
+    found = _by_iteration(A, rank, tol, fits)
+    if not (found or fits):
+        raise np.linalg.LinAlgError(
+            f"{A.name}: the leading singular values lie too close together, or too many are "
+            "needed, to be found from products; try another rank or a larger tol")
     return found or _all_at_once(A, rank, tol)
 
 
@@ -638,11 +584,11 @@ def truncated_svd(A, rank=None, *, tol=None):
     many numbers times m + n, and are restarted beyond max(64 + 4 r, 2^25 / (m + n)) columns.
 
     Eigenvectors of the smaller of A^H A and A A^H are taken where s_r >= 0.1 s_1, for a sparse
-    matrix whose short side is at most 1000 and a quarter of the long one, and where chains
-    have needed min(m, n) / 8 columns (a quarter if A is sparse). After min(m, n) / 2 columns
-    all singular values are computed. Both only if A is an array or m n <= 2^26; else there is
-    an error after 4 min(m, n) columns. With tol there is one pass more, for the norms of the
-    columns (min(m, n) products for a LinearOperator).
+    matrix whose short side is at most 1000 and a quarter of the long one (in twice the memory of
+    the result), and where chains have needed min(m, n) / 8 columns (a quarter if A is sparse).
+    After min(m, n) / 2 columns all singular values are computed. Both only if A is an array or
+    m n <= 2^26; else there is an error after 4 min(m, n) columns. With tol there is one pass
+    more, for the norms of the columns (min(m, n) products for a LinearOperator).
 
     A second look makes sure that no copy of a singular value was missed; its risk is 0.001.
     The products of a LinearOperator may be less accurate than its dtype. Their accuracy is

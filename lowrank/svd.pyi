@@ -28,15 +28,6 @@ class TruncatedSVD(Factored):
 def rank_for_tol(s: Any, tol: Any) -> Any: ...
 
 
-def project(Q: Any, X: Any) -> Any: ...
-
-
-def combine(Q: Any, C: Any) -> Any: ...
-
-
-def orthogonalise(W: Any, Q: Any) -> Any: ...
-
-
 def truncated_svd(
     A: Any,
     rank: SupportsIndex | None = None,

@@ -7,6 +7,7 @@ formats, and does it change nothing on the way?
 Generated from book/in_use/torch_optimizer.ipynb; edit the chapter.
 """
 
+import cmath
 import inspect
 import math
 from difflib import get_close_matches
@@ -16,9 +17,8 @@ from itertools import product
 import numpy as np
 
 from lowrank.arguments import check_choice, check_count, check_number, check_tol
-from lowrank.arrays import check_finite, peak_of, power_of_two
+from lowrank.arrays import check_finite
 from lowrank.muon import muon_update
-from lowrank.polar_factor import msign
 
 try:
     import torch
@@ -74,11 +74,7 @@ def _blocks(W, kind, heads):
 
 
 # %% book/in_use/torch_optimizer.ipynb: _parts
-_RULES = {                                                  # of the chapter on Muon
-    "rms": lambda m, n: 0.2 * max(m, n)**0.5,
-    "operator": lambda m, n: (m / n)**0.5,
-    "jordan": lambda m, n: max(1.0, m / n)**0.5,
-}
+_OF_A_SIGN = ("scale", "schedule", "normalize", "dtype")    # options that `muon_update` takes
 
 
 def _parts(pairs):
@@ -89,30 +85,19 @@ def _parts(pairs):
     return (pairs[start:start + count] for start in range(0, len(pairs), count))
 
 
-def _in_format(X, dtype):
-    """X in the format of the products; scaled first if its own has a longer range."""
-    dtype = dtype or X.dtype
-    if torch.finfo(X.dtype).smallest_normal < torch.finfo(dtype).smallest_normal:
-        X = X / power_of_two(peak_of(X))
-    return X.to(dtype)
-
-
-# %% book/in_use/torch_optimizer.ipynb: _sign_steps
 def _sign_steps(pairs, group, rate):
     """W <- W - rate c msign(U) for pairs of blocks W and U; those of one shape together."""
-    alike, scale = {}, group["scale"]
+    alike, options = {}, {name: group[name] for name in _OF_A_SIGN}
     for W, U in pairs:
         U = U.flatten(1)
-        alike.setdefault((*U.shape, U.dtype, U.device), []).append((W, U))
-    for (m, n, *_), pairs in alike.items():
-        c = _RULES[scale](max(m, 1), max(n, 1)) if isinstance(scale, str) else scale
-        for part in _parts(pairs):
-            W, U = zip(*part)
-            X = _in_format(torch.stack(U) if len(U) > 1 else U[0], group["dtype"])
-            with torch.autocast(X.device.type, enabled=False):
-                X = msign(X, schedule=group["schedule"], normalize=group["normalize"])
-            X = X.to(W[0].dtype).reshape(len(W), *W[0].shape)
-            torch._foreach_add_(list(W), list(X.unbind()), alpha=-rate * c)
+        alike.setdefault((U.shape, U.dtype, U.device), []).append((W, U))
+    for part in (part for pairs in alike.values() for part in _parts(pairs)):
+        W, U = zip(*part)
+        X = torch.stack(U) if len(U) > 1 else U[0]
+        with torch.autocast(X.device.type, enabled=False):
+            X = muon_update(X, beta=0.0, nesterov=False, **options).update
+        X = X.to(W[0].dtype).reshape(len(W), *W[0].shape)
+        torch._foreach_add_(list(W), list(X.unbind()), alpha=-rate)
 
 
 # %% book/in_use/torch_optimizer.ipynb: _averages
@@ -220,8 +205,8 @@ def _check_size(value, name):
 
 def _check_options(group):
     """A group with its options checked."""
-    its_own = ("beta", "nesterov", "scale", "schedule", "normalize")
-    muon_update(np.eye(1), **{name: group[name] for name in its_own})      # refuses bad ones
+    its_own = {name: group[name] for name in ("beta", "nesterov", *_OF_A_SIGN)}
+    muon_update(np.eye(1), **{**its_own, "dtype": None})    # refuses bad ones in its words
     for name in ("dtype", "state_dtype"):
         check_choice(group[name], name, _FORMATS)
     for name in ("capturable", "differentiable"):
@@ -264,8 +249,8 @@ def _gradients(group):
         if G.is_sparse:
             raise RuntimeError(f"the gradient of {name} is sparse; allowed is a dense one, as "
                                "from nn.Embedding with sparse=False")
-        if G.device.type == "cpu":
-            check_finite(G, f"the gradient of {name}")
+        if G.device.type == "cpu" and not cmath.isfinite(complex(G.sum())):
+            check_finite(G, f"the gradient of {name}")      # a sum may overflow as well
     return [(_kind(group["kind"], W.shape, name), W, -G if group["maximize"] else G)
             for name, W, G in found]
 

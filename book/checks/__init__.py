@@ -6,7 +6,12 @@
     frequency("failures", hits, trials, most=0.01)              a share of trials, within its binomial limits
     c = formula(r"\\frac{2q+1}{4^q}\\binom{2q}{q}")              a formula as it stands on the page, as a function
 
-Each prints one line that is the same on every machine. Not part of `lowrank`: readers of the package do not need it.
+Each prints one line that is the same on every machine. What is asserted of complex numbers notices a lost conjugate:
+
+    complex_normal(rng, 6, 4)                                  random ones, in an array
+    complex_symbols("a", 3, 2)                                 those of SymPy, in a matrix
+
+Not part of `lowrank`: readers of the package do not need it.
 """
 
 import math
@@ -17,7 +22,18 @@ from scipy.stats import binom
 
 from .tex import formula
 
-__all__ = ["bounded", "equal", "formula", "frequency", "proved"]
+__all__ = ["bounded", "complex_normal", "complex_symbols", "equal", "formula", "frequency", "proved"]
+
+
+def complex_normal(rng, *shape):
+    """Independent complex numbers, whose real and imaginary parts are standard normal."""
+    return rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
+
+
+def complex_symbols(letter, m, n):
+    """A matrix of complex symbols, each with a real and an imaginary part: `ar01 + I*ai01` for the letter a."""
+    part = lambda kind, i, j: sp.Symbol(f"{letter}{kind}{i}{j}", real=True)
+    return sp.Matrix(m, n, lambda i, j: part("r", i, j) + sp.I * part("i", i, j))
 
 
 def proved(what, *differences):

@@ -8,16 +8,14 @@ from lowrank.choosing_rank import choose_rank, hard_threshold, signal_rank
 # %% book/low_rank/choosing_rank.ipynb: test_choices_are_good_for_every_dtype_and_shape
 def _problem(m, n, dtype, seed=0):
     """A matrix with s_i = 0.5**i, a smooth x and b, with noise of size 1e-3."""
-    rng = np.random.default_rng(seed)
-    normal = lambda *shape: rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
-    cast = (lambda X: X.astype(dtype)) if np.dtype(dtype).kind == "c" else (
-        lambda X: X.real.astype(dtype))
-    k = min(m, n)
-    Q, W = (np.linalg.qr(cast(normal(size, k)))[0] for size in (m, n))
-    s = 0.5 ** np.arange(k)
-    A, x = cast((Q * s) @ W.conj().T), cast(W @ (s[:, None] * normal(k, 3)))
-    noise = cast(normal(m, 3))
-    return A, x, cast(A @ x + 1e-3 * noise / np.sqrt(np.mean(np.abs(noise)**2)))
+    from lowrank.arguments import gaussian_matrix
+
+    rng, k = np.random.default_rng(seed), min(m, n)
+    normal = lambda *shape: gaussian_matrix(rng, shape, dtype)
+    Q, W = (np.linalg.qr(normal(size, k))[0] for size in (m, n))
+    s = (0.5 ** np.arange(k)).astype(Q.real.dtype)
+    A, x, noise = (Q * s) @ W.conj().T, W @ (s[:, None] * normal(k, 3)), normal(m, 3)
+    return A, x, A @ x + (1e-3 / np.sqrt(np.mean(np.abs(noise)**2))) * noise
 
 
 def test_choices_are_good_for_every_dtype_and_shape():

@@ -42,11 +42,11 @@ def test_sampling_has_the_mean_and_the_error_it_reports():
                 assert np.linalg.norm(errors.mean(axis=0)) < 3 * rms / 400**0.5
 
 
-def test_one_draw_has_norm_W():
+def test_one_draw_is_as_large_as_all_sizes():
     A, B = some_product(np.float64)
-    W = np.sum(np.linalg.norm(A, axis=0) * np.linalg.norm(B, axis=1))
+    whole = np.sum(np.linalg.norm(A, axis=0) * np.linalg.norm(B, axis=1))
     for seed in range(20):
-        assert abs(np.linalg.norm(cr_multiply(A, B, 1, rng=seed)) / W - 1) < 1e-13
+        assert abs(np.linalg.norm(cr_multiply(A, B, 1, rng=seed)) / whole - 1) < 1e-13
 
 
 # %% book/low_rank/column_row.ipynb: test_weights_solve_the_least_squares_problem

@@ -21,12 +21,12 @@ from lowrank.linear_map import linear_map
 # %% book/low_rank/interpolative.ipynb: assert_is_factorisation
 def assert_is_factorisation(chosen, A):
     k, eps, unit = len(chosen.J), np.finfo(A.dtype).eps, 2.0 ** -chosen.A.exponent
-    Q, S, J = chosen.Qh[:k].conj().T, chosen.S[:k], chosen.J
+    Q, B, J = chosen.Qh[:k].conj().T, chosen.B[:k], chosen.J
     close = 100 * eps * k**0.5
     assert np.abs(Q.conj().T @ Q - np.eye(k)).max() < close
-    assert np.linalg.norm(S - Q.conj().T @ (A * unit)) < close * np.linalg.norm(A * unit)
-    assert not np.tril(S[:, J], -1).any()
-    left = np.linalg.norm(A * unit - Q @ S, axis=0)
+    assert np.linalg.norm(B - Q.conj().T @ (A * unit)) < close * np.linalg.norm(A * unit)
+    assert not np.tril(B[:, J], -1).any()
+    left = np.linalg.norm(A * unit - Q @ B, axis=0)
     left[J] = 0
     allowed = 1e-3 * left + close * np.linalg.norm(A * unit)
     assert (np.abs(np.sqrt(chosen.left) - left) <= allowed).all()
@@ -130,8 +130,8 @@ def test_interp_decomp_keeps_its_promises():
                     E = A - A[:, J] @ Z
                     assert np.linalg.norm(E) <= result.error.bound + close
                     if result.suboptimality is not None:
-                        g = math.sqrt(1 + f**2 * rank * (n - rank))
-                        assert result.suboptimality <= g * (1 + 1e-5)
+                        eta = math.sqrt(1 + f**2 * rank * (n - rank))
+                        assert result.suboptimality <= eta * (1 + 1e-5)
                         bound = result.suboptimality * s[rank] * 1.001
                         assert np.linalg.norm(E, 2) <= bound + close
                     else:

@@ -31,11 +31,11 @@ def test_left_out_error_is_that_of_refitting():
     for J in ([3, 1, 7], np.arange(12), np.arange(5, 25)):
         for ridge in (1e-3, 0.05):
             index = CURIndex.fit(A, anchors=J, ridge=ridge)
-            lam2, errors = (ridge * np.linalg.norm(A[:, J], 2))**2, []
+            mu, errors = (ridge * np.linalg.norm(A[:, J], 2))**2, []
             rest = np.setdiff1d(np.arange(40), J)
             for i in range(12):
                 W, R = (np.delete(X, i, axis=0) for X in (A[:, J], A[:, rest]))
-                Z = np.linalg.solve(W.T @ W + lam2 * np.eye(len(J)), W.T @ R)
+                Z = np.linalg.solve(W.T @ W + mu * np.eye(len(J)), W.T @ R)
                 errors.append(A[i, rest] - A[i, J] @ Z)
             assert np.isclose(index.error, np.linalg.norm(errors) / np.linalg.norm(A[:, rest]))
         best = CURIndex.fit(A, anchors=J)

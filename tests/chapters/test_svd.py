@@ -5,10 +5,12 @@ import numpy as np
 from lowrank.arguments import gaussian_matrix
 from lowrank.linear_map import linear_map
 from lowrank.svd import (
-    _Leading,
+    _Look,
+    _Rows,
+    _Search,
     _TooSlow,
-    _by_iteration,
     _leading,
+    _wanted,
     fix_signs,
     rank_for_tol,
     truncated_svd,
@@ -39,6 +41,34 @@ def test_rank_for_tol():
     assert [rank_for_tol(decades, 2 * 10.0**-r) for r in range(1, 12)] == [*range(1, 12)]
     assert rank_for_tol(np.array([[4.0, 3.0, 0.0], [1.0, 1.0, 1.0]]), 0.1) == 3
     assert rank_for_tol(np.zeros(3), 0.1) == 1
+
+
+# %% book/low_rank/svd.ipynb: test_a_look_goes_on_after_a_restart
+def test_a_look_goes_on_after_a_restart():
+    s, start = np.r_[1, np.linspace(0.9, 0.1, 39)], np.random.default_rng(5).standard_normal(40)
+    start[0] = 1e-8                                     # hardly anything of the one that is sought
+    bases = _Rows(40, float), _Rows(40, float)
+    K = _Look(linear_map(np.diag(s)), start / np.linalg.norm(start), *bases, 0)
+    K.expect(1.0, 40, delta=1e-9)
+    first = K.basis.rows[0, 0]
+    for restart in (False, False, True, False, True):
+        for _ in range(4):
+            K.step()
+        if restart:
+            K.restart(5)
+            x, y = K.basis.rows[:, 0] / first, K.left.rows[:, 0] / first
+            assert np.allclose(K.d, y, rtol=1e-9) and np.isclose(K.c, x[-1], rtol=1e-9)
+            assert np.isclose(K.total, np.sum(x**2), rtol=1e-9) and not K.missed
+
+
+# %% book/low_rank/svd.ipynb: test_what_is_left_over_decides
+def test_what_is_left_over_decides():
+    search = _Search(linear_map(np.eye(50)), lambda s: 2, 50, 50)
+    s, Q, chain = np.array([1.0, 0.5, 0.4]), np.eye(3), search.fresh_chain()
+    for f in (0.9, 1.1):
+        residuals = np.array([0, 0, (f * (0.5**2 - 0.4**2))**0.5])
+        w, more = _wanted(search, chain, s, Q, residuals)
+        assert w == 2 and (more > 0) == (f > 1)
 
 
 # %% book/low_rank/svd.ipynb: test_exact_on_every_spectrum
@@ -84,7 +114,7 @@ def test_exact_on_every_spectrum():
 # %% book/low_rank/svd.ipynb: test_input_orthogonal_to_the_start
 def test_input_orthogonal_to_the_start():
     s = np.array([7.0, 3.0, 2.5] + [1.0] * 237)
-    first = _Leading(linear_map(np.zeros((260, 240))), len, 1, 1).fresh_chain()
+    first = _Search(linear_map(np.zeros((260, 240))), len, 1, 1).fresh_chain()
     start = first.basis.rows.T
     W = np.linalg.qr(np.hstack([start, np.random.default_rng(2).standard_normal((240, 239))]))[0]
     W = np.roll(W, -1, axis=1)                          # the start is the last singular vector
@@ -157,6 +187,7 @@ def test_passes_and_refusals():
     from unittest import mock
 
     import pytest
+    from scipy import sparse
 
     A = linear_map(_matrix_with(0.9 ** np.arange(240), 300, 240))
     with mock.patch.object(A, "apply", wraps=A.apply) as apply, \
@@ -174,7 +205,7 @@ def test_passes_and_refusals():
     with mock.patch.dict(_leading.__globals__, _from_products=too_slow):
         assert _is_exact(B, truncated_svd(B, 30), s) and _is_exact(B, truncated_svd(B, tol=0.2), s)
         with pytest.raises(np.linalg.LinAlgError, match="too close together"):
-            _by_iteration(linear_map(B), 3, None, False)
+            truncated_svd(sparse.eye_array(9000, format="csr"), 3)
     nan = np.eye(300)
     nan[7, 5] = np.nan
     with pytest.raises(ValueError, match="A contains 1 NaN"):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from book.checks import bounded, equal, formula, frequency, proved
+from book.checks import bounded, complex_normal, complex_symbols, equal, formula, frequency, proved
 
 x, y = sp.symbols("x y", positive=True)
 
@@ -54,6 +54,19 @@ def test_frequency_refuses_a_true_probability_rarely():
     rng = np.random.default_rng(0)
     for hits in rng.binomial(1000, 0.01, 500):
         frequency("fails", hits, 1000, most=0.01, least=0.01)
+
+
+def test_complex_normal():
+    drawn, rng = complex_normal(np.random.default_rng(0), 40, 50), np.random.default_rng(0)
+    assert np.array_equal(drawn, rng.standard_normal((40, 50)) + 1j * rng.standard_normal((40, 50)))
+    assert complex_normal(rng).shape == ()
+
+
+def test_complex_symbols():
+    a, b = (complex_symbols(letter, 2, 3) for letter in "ab")
+    assert a.shape == (2, 3) and len(a.free_symbols) == 12 and not a.free_symbols & b.free_symbols
+    assert a == complex_symbols("a", 2, 3) and a.H != a.T
+    proved("|a|^2", sp.re(a[1, 2]) ** 2 + sp.im(a[1, 2]) ** 2 - a[1, 2] * a[1, 2].conjugate())
 
 
 FORMULAS = [  # TeX, names, letters, value

@@ -9,7 +9,8 @@ from _literate.source.proof_rules import last_name
 
 # What is not part of a statement: how a result is shown, how large an example is, how close is close.
 NOT_STATEMENTS = frozenset("print default_rng seed figure subplots plot title legend simplefilter errstate raises".split())
-SIZES = frozenset("zeros ones eye full empty arange symbols standard_normal normal integers uniform random permutation".split())
+SIZES = frozenset("zeros ones eye full empty arange integers uniform random permutation".split())
+SIZES |= {"standard_normal", "normal", "complex_normal", "symbols", "complex_symbols"}
 SETTINGS = frozenset("rtol atol tol seed rng size figsize decimals slack attained sigmas axis keepdims dtype label".split())
 TOLERANCE = 1e-4  # floats of at most this size are tolerances
 

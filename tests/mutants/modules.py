@@ -20,7 +20,7 @@ from .processes import PASSED, attempt
 
 LIMIT = 600.0  # seconds for the tests of one chapter
 SPARED = ("torch", "jax")  # NumPy stands for them: they take three quarters of the time
-ABOUT_THEM = ("derivatives", "autograd")  # here nothing stands for them
+ABOUT_THEM = ("derivatives", "autograd", "torch_optimizer", "optax_optimizer")  # here nothing stands for them
 
 
 def try_module(name, most):

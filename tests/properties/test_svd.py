@@ -344,3 +344,108 @@ def test_a_user_who_raises_on_everything(options):
     with np.errstate(all="raise"):
         for B in (A, A * tiny, 1e300 * A, A[:20, :20], np.zeros((300, 260)), np.ones((300, 260)), sparse.csr_array(A)):
             assert np.isfinite(truncated_svd(B, **{**options, **({"rank": 9} if B.shape[0] < 60 and "rank" in options else {})}).s).all()
+
+
+@pytest.fixture
+def columns(monkeypatch):
+    """How many columns arrays and sparse matrices have been multiplied by, from left or right, since `clear()`."""
+    from lowrank import linear_map
+
+    seen = []
+    for kind in (linear_map.DenseMap, linear_map._SparseMap):
+        for name in ("_times", "_adjoint_times"):
+            product = getattr(kind, name)
+            monkeypatch.setattr(kind, name, lambda M, X, product=product: seen.append(X.shape[1]) or product(M, X))
+    return seen
+
+
+@pytest.mark.parametrize("kind, counts", [("fast", (36, 42, 122, 358)), ("slow", (28, 54, 150, 346)),
+                                          ("rank 5", (17, 23, 69, 189)), ("fourfold", (114, 144, 202, 316))])
+def test_a_step_costs_two_products_and_few_steps_are_in_vain(columns, kind, counts):
+    A, _ = large(kind)
+    for rank, most in zip((1, 6, 30, 90), counts):
+        for B in (A, A.T):
+            columns.clear()
+            truncated_svd(B, rank)
+            slack = 1 if kind in ("fast", "slow") and rank < 90 else 0.1 * most       # no round-off is in these
+            assert abs(sum(columns) - most) <= slack or sum(columns) < most and slack > 1, (rank, sum(columns))
+
+
+def with_spectrum(m, s, dtype=float):
+    rng = np.random.default_rng(13)
+    Q, W = (np.linalg.qr(rng.standard_normal((k, len(s))) + (dtype is complex) * 1j * rng.standard_normal((k, len(s))))[0]
+            for k in (m, len(s)))
+    return (Q * s) @ W.conj().T
+
+
+@pytest.mark.parametrize("dtype", [float, complex])
+@pytest.mark.parametrize("stored, share", [(np.asarray, 1 / 8), (sparse.csr_array, 1 / 4)])
+def test_the_patience_with_a_flat_spectrum(columns, stored, share, dtype):
+    """Steps for a share of the short side, and one product more with the eigenvectors of A^H A."""
+    A = with_spectrum(600, np.linspace(1, 0.95, 480), dtype)
+    result = truncated_svd(stored(A), 8)
+    assert 0.8 * share * 480 * 2 <= sum(columns) - 8 <= share * 480 * 2 and columns[-1] == 8
+    assert_is_truncated_svd(result, A, 8)
+
+
+def test_the_patience_with_small_values_that_lie_close(columns):
+    """Squares would lose these, so half of the columns are tried before LAPACK takes over."""
+    A = with_spectrum(600, np.r_[1, np.linspace(0.05, 0.0499, 479)])
+    result = truncated_svd(A, 8)
+    assert 0.8 * 480 <= sum(columns) <= 480 and set(columns) == {1}
+    assert_is_truncated_svd(result, A, 8)
+
+
+@pytest.mark.parametrize("shape, rank, direct", [
+    ((40, 500), 1, True), ((41, 500), 1, True), ((200, 300), 1, True), ((201, 300), 1, False), ((300, 201), 1, False),
+    ((200, 83_000), 1, True), ((200, 84_000), 1, False), ((40, 420_000), 1, True), ((41, 410_000), 1, False),
+    ((500, 300), 60, False), ((500, 300), 61, True)])
+def test_when_all_singular_values_are_computed(columns, monkeypatch, shape, rank, direct):
+    """The sizes of the docstring; the matrix is zero, and its memory is never touched."""
+    monkeypatch.setattr("lowrank.svd.thin_svd", lambda A: (np.eye(len(A), min(A.shape)), np.zeros(min(A.shape)),
+                                                           np.eye(min(A.shape), A.shape[1])))
+    result = truncated_svd(np.zeros(shape, np.float32), rank)
+    assert result.rank == rank and (not columns) == direct
+
+
+@pytest.mark.parametrize("m, n, squared", [(12_000, 250, True), (4000, 1000, True), (4100, 1010, False), (3900, 990, False)])
+def test_a_sparse_matrix_with_a_short_side_is_squared(columns, m, n, squared):
+    """One product with the vectors found, where n <= min(m / 4, 1000) and rows are short."""
+    rng = np.random.default_rng(14)
+    A = sparse.random_array((m, n), density=0.002, rng=rng, format="csr")
+    A.data = rng.standard_normal(A.nnz)
+    truncated_svd(A, 3)
+    assert (columns == [3]) == squared
+
+
+def test_a_long_vector_is_kept_as_often_as_its_rank_asks():
+    """Bases of more than 2^19 numbers a pair are restarted beyond 64 + 4 r columns: room for all triples."""
+    from scipy.sparse.linalg import LinearOperator
+
+    d, columns = np.r_[1 / np.arange(1.0, 81), np.full(1920, 1e-4)], []
+    apply = lambda X: columns.append(X.shape[-1]) or np.r_[(d * X.T).T, np.zeros((530_000 - len(d), *X.shape[1:]))]
+    back = lambda Y: columns.append(Y.shape[-1]) or (d * Y[:len(d)].T).T
+    operator = LinearOperator((530_000, len(d)), apply, back, apply, float, back)
+    assert np.abs(truncated_svd(operator, 36).s - d[:36]).max() <= 1e-13
+    assert len(columns) <= 200
+
+
+@pytest.mark.parametrize("factor, direct", [(0.999, True), (1.001, False)])
+def test_below_which_tolerance_all_singular_values_are_computed(columns, factor, direct):
+    A = with_spectrum(300, 10.0 ** -np.arange(250.0))
+    truncated_svd(A, tol=factor * 64 * 2.0**-26)
+    assert (not columns) == direct
+
+
+def test_the_memory_is_twice_that_of_the_long_vectors():
+    import tracemalloc
+
+    rng = np.random.default_rng(15)
+    m, n, rank = 330, 200_000, 20
+    A = sparse.coo_array((rng.standard_normal(66_000), (rng.integers(m, size=66_000), rng.integers(n, size=66_000))), (m, n))
+    A = A.tocsr()
+    tracemalloc.start()
+    truncated_svd(A, rank)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak <= (2 * rank + 2) * 8 * n + 2e6

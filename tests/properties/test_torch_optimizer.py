@@ -336,13 +336,15 @@ def test_heads_that_do_not_fit(heads, message):
 
 def test_matrices_of_one_shape_are_multiplied_together(monkeypatch):
     seen = []
-    msign = lowrank.torch_optimizer.msign
-    monkeypatch.setattr(lowrank.torch_optimizer, "msign", lambda X, **options: seen.append(tuple(X.shape)) or msign(X, **options))
+    monkeypatch.setattr(lowrank.torch_optimizer, "muon_update", lambda X, **options: seen.append(tuple(X.shape)) or muon_update(X, **options))
     shapes = [(64, 64)] * 5 + [(8, 3)] + [(64, 64)] * 12 + [(300, 300)] * 2
-    walk(TorchMuon(tensors(shapes)), gradients(shapes, 1))
+    optimizer = TorchMuon(tensors(shapes))
+    seen.clear()                                            # of the options, which it checks
+    walk(optimizer, gradients(shapes, 1))
     assert Counter(seen) == {(16, 64, 64): 1, (64, 64): 1, (8, 3): 1, (300, 300): 2}
+    optimizer = TorchMuon(tensors([(8, 4, 4), (12, 4)]), kind="stack")
     seen.clear()
-    walk(TorchMuon(tensors([(8, 4, 4), (12, 4)]), kind="stack"), gradients([(8, 4, 4), (12, 4)], 1))
+    walk(optimizer, gradients([(8, 4, 4), (12, 4)], 1))
     assert Counter(seen) == {(8, 4, 4): 1, (12, 4): 1}
 
 
@@ -431,6 +433,12 @@ def test_gradients_that_cannot_be_used_change_nothing(wrong):
     assert all(map(torch.equal, model.state_dict().values(), before.values()))
     for numbers, kept in zip(optimizer.state_dict()["state"].values(), state["state"].values()):
         assert all(torch.equal(numbers[name], kept[name]) for name in kept)
+
+
+def test_gradients_whose_sum_overflows_are_used():
+    W, = tensors([(4, 4)])
+    start = W.detach().clone()
+    assert not torch.equal(walk(TorchMuon([W], weight_decay=0, dtype=None), [[torch.full((4, 4), 1e38)]])[0], start)
 
 
 # --- what is remembered

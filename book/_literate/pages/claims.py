@@ -7,7 +7,7 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.logging import getLogger
 
 from ..source import proof_rules
-from ..source.model import ROOT, names_in
+from ..source.model import ROOT
 from .crosslinks import book_of, chapter_of, claims_in, depend_on_book, link_to_cell, link_to_claim, table
 
 MUTANTS = ROOT / "tests/mutants/checks.json"  # what `make mutants` found
@@ -25,20 +25,20 @@ def refuse_mistakes(app):
 
 
 def link_claims(app, doctree):
-    """At the end of each claim of a chapter, link to the cells that check it."""
+    """At the end of each claim of a chapter, link to the cells that check it, in the words of the ledger."""
     docname = app.env.docname
     if not (chapter := chapter_of(app, docname)):
         return
     for label, claim in claims_in(doctree).items():
         line = nodes.paragraph("", "", classes=["claim-check"])
         for cell in chapter.checks.get(label, ()):
-            line += link_to_cell(app, docname, chapter, cell, nodes.Text(f"{method(chapter, cell)} check"))
+            line += link_to_cell(app, docname, chapter, cell, nodes.Text(f"check: {held_by(chapter, cell)}"))
         claim[-1] += line
 
 
-def method(chapter, cell):
-    """How a cell checks its claims: with symbols, if it uses a name that stands for something of SymPy."""
-    return "symbolic" if names_in(cell.tree) & chapter.sympy_names else "numeric"
+def held_by(chapter, *cells):
+    """How cells hold a claim, such as `symbolic proof, attained bound`."""
+    return ", ".join(proof_rules.methods(chapter, cells))
 
 
 class Ledger(SphinxDirective):
@@ -61,7 +61,7 @@ class Ledger(SphinxDirective):
         """The five entries of a claim; one line for each cell that checks it."""
         cells = chapter.checks[claim.label]
         links = [link_to_cell(self.env.app, self.env.docname, chapter, cell, cell_name(cell)) for cell in cells]
-        methods = [nodes.Text(word) for word in proof_rules.methods(chapter, claim.label)]
+        methods = [nodes.Text(word) for word in proof_rules.methods(chapter, cells)]
         title = [nodes.inline("", "", *self.inline(claim.title))]
         return [link_to_claim(claim.label)], title, links, methods, [nodes.Text(self.noticed(claim.label))]
 

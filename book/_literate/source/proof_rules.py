@@ -9,7 +9,7 @@ import hashlib
 
 from .model import Problem, names_in
 
-HELPERS = {  # of book.checks -> how a claim is held by it, in the words of the ledger
+HELPERS = {  # of book.checks -> how a claim is held by it, in the words of the pages
     "proved": "symbolic proof",
     "equal": "second method",
     "bounded": "attained bound",
@@ -144,12 +144,12 @@ def _dense(text):
     return "".join(text.split())
 
 
-# For the ledger
+# For the ledger, and for the links below a claim
 
 
-def methods(chapter, label):
-    """How a claim is held, in the order of HELPERS: what its checks call, else that they assert by hand."""
-    called = set().union(*(names_in(cell.tree) for cell in chapter.checks[label] if cell.tree))
+def methods(chapter, cells):
+    """How these cells hold a claim, in the order of HELPERS: what they call, else that they assert by hand."""
+    called = set().union(*(names_in(cell.tree) for cell in cells if cell.tree))
     found = [word for name, word in HELPERS.items() if name in called]
     if "symbolic proof" not in found and called & chapter.sympy_names:
         found.insert(0, "symbols")

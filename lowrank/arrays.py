@@ -9,10 +9,12 @@ Generated from book/foundations/arrays.ipynb; edit the chapter.
 """
 
 import sys
+from contextlib import nullcontext
 from functools import reduce, wraps
 
+import array_api_compat
 import numpy as np
-from array_api_compat import array_namespace, device, is_array_api_obj, is_numpy_array
+from array_api_compat import is_jax_array
 from scipy import linalg
 
 from lowrank.arguments import check_number, check_tol
@@ -21,7 +23,7 @@ __all__ = []
 
 
 # %% book/foundations/arrays.ipynb: NUMPY
-NUMPY = array_namespace(np.empty(0))                # NumPy under the names of the standard
+NUMPY = array_api_compat.array_namespace(np.empty(0))       # under the names of the standard
 
 
 # %% book/foundations/arrays.ipynb: work_dtype
@@ -62,15 +64,51 @@ def _to_floats(A, name):
     return A.astype(work_dtype(A.dtype, name), copy=False)
 
 
+# %% book/foundations/arrays.ipynb: is_numpy_array
+def is_numpy_array(x):
+    """Whether x is an array or a scalar of NumPy."""
+    return isinstance(x, (np.ndarray, np.generic))
+
+
+def is_tensor(x):
+    """Whether x is a tensor of PyTorch, which need not be there."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(x, torch.Tensor)
+
+
+def is_array(x):
+    """Whether x is an array of any library."""
+    return is_tensor(x) or array_api_compat.is_array_api_obj(x)
+
+
+def array_namespace(*arrays):
+    """The namespace xp of arrays, which belong to one library."""
+    if not all(map(is_tensor, arrays)):
+        return array_api_compat.array_namespace(*arrays)
+    import array_api_compat.torch as xp
+    return xp
+
+
+def device(x):
+    """The device of x; None of a tracer of JAX."""
+    return x.device if is_tensor(x) else array_api_compat.device(x)
+
+
 # %% book/foundations/arrays.ipynb: as_floats
 def as_floats(x, name):
     """(xp, x): the namespace of x, and x as an array of floating-point numbers."""
-    if is_numpy_array(x) or not is_array_api_obj(x):
+    if is_numpy_array(x) or not is_array(x):
         return NUMPY, _to_floats(x, name)                   # lists too become NumPy arrays
     xp = array_namespace(x)
     if not xp.isdtype(x.dtype, ("real floating", "complex floating")):
         x = xp.astype(x, xp.__array_namespace_info__().default_dtypes()["real floating"])
     return xp, x
+
+
+def single(A):
+    """A, with at least 32 bits a number."""
+    xp = array_namespace(A)
+    return xp.astype(A, xp.float32) if xp.finfo(A.dtype).bits == 16 else A
 
 
 def adjoint(A):
@@ -99,6 +137,12 @@ def may_hold(condition):
         return bool(condition)
     except (TypeError, RuntimeError):           # JAX raises the first, PyTorch the second
         return True
+
+
+def fixed(function):
+    """A function of plain numbers, whose results are constants for `torch.compile`."""
+    function._dynamo_marked_constant = True     # what torch.compiler.assume_constant_result does
+    return function
 
 
 # %% book/foundations/arrays.ipynb: is_bounded
@@ -173,7 +217,7 @@ def matching(G, name, A, other="A"):
 # %% book/foundations/arrays.ipynb: check_parameter
 def check_parameter(value, name, allowed, holds):
     """check_number, but a number that is traced, or a tensor, stays as it is."""
-    foreign = is_array_api_obj(value) and not is_numpy_array(value) and not value.ndim
+    foreign = is_array(value) and not is_numpy_array(value) and not value.ndim
     if foreign and compiling():
         return value
     seen = value.detach() if hasattr(value, "detach") else value
@@ -187,14 +231,24 @@ def check_parameter(value, name, allowed, holds):
 
 
 # %% book/foundations/arrays.ipynb: quiet
+def _uncast(tensors):
+    """A context in which PyTorch casts nothing by itself, if there are tensors."""
+    for x in tensors[:1]:
+        torch, kind = sys.modules["torch"], x.device.type
+        if torch.is_autocast_enabled(kind):
+            return torch.autocast(kind, enabled=False)
+    return nullcontext()
+
+
 def quiet(function):
-    """The function, without the floating-point warnings and errors of NumPy."""
+    """The function, without NumPy's floating-point warnings and PyTorch's automatic casts."""
     @wraps(function)
     def silent(*args, **kwargs):
-        if compiling():
-            return function(*args, **kwargs)
-        with np.errstate(all="ignore"):
-            return function(*args, **kwargs)
+        with _uncast([x for x in (*args, *kwargs.values()) if is_tensor(x)]):
+            if compiling():
+                return function(*args, **kwargs)
+            with np.errstate(all="ignore"):
+                return function(*args, **kwargs)
     return silent
 
 
@@ -270,10 +324,17 @@ def safe_norms(X, axis):
     return shifted(norms.astype(X.real.dtype), e)
 
 
-# %% book/foundations/arrays.ipynb: power_of_two
+# %% book/foundations/arrays.ipynb: constant
+def constant(x):
+    """x, as a constant for every derivative."""
+    if is_tensor(x):
+        return x.detach()
+    return sys.modules["jax"].lax.stop_gradient(x) if is_jax_array(x) else x
+
+
 def power_of_two(peak):
     """A power of two near peak, none below the normal numbers; 1 where peak is 0."""
-    xp = array_namespace(peak)
+    xp, peak = array_namespace(peak), constant(peak)
     info = xp.finfo(peak.dtype)
     inside = xp.clip(peak, min=float(info.smallest_normal), max=float(info.max) / 2)
     return 2.0 ** xp.floor(xp.log2(xp.where(peak > 0, inside, xp.ones_like(peak))))
@@ -282,14 +343,18 @@ def power_of_two(peak):
 def rescaled(X, up, down):
     """X up / down for two powers of two, where nothing but the result may leave the range."""
     half_up, half_down = (power_of_two(c**0.5) for c in (up, down))
-    with np.errstate(over="ignore", under="ignore"):        # as large or small as it is
-        return X * (half_up / half_down) * ((up / half_up) / (down / half_down))
+    return X * (half_up / half_down) * ((up / half_up) / (down / half_down))
 
 
+# %% book/foundations/arrays.ipynb: frobenius_norm
 def frobenius_norm(A):
     """Frobenius norms, of shape (..., 1, 1), for entries whose squares do not overflow."""
     xp = array_namespace(A)
-    return xp.linalg.matrix_norm(A, ord="fro", keepdims=True)
+    norm = lambda A: xp.linalg.matrix_norm(A, ord="fro", keepdims=True)
+    if is_numpy_array(A):                                   # which nobody differentiates
+        return norm(A)
+    zero = xp.all(A == 0, axis=(-2, -1), keepdims=True)
+    return xp.where(zero, 0.0, norm(xp.where(zero, 1.0, A)))
 
 
 def safe_divisor(x):

@@ -47,7 +47,18 @@ def _saved(ctx):
     return ctx.saved_tensors[:ctx.count], ctx.saved_tensors[ctx.count:]
 
 
-# %% book/foundations/autograd.ipynb: applied
+# %% book/foundations/autograd.ipynb: _in_numpy
+def _in_numpy(x):
+    """The values of x in NumPy, None if it has none there."""
+    if type(x) is not torch.Tensor or x.device.type != "cpu" or x.itemsize <= 2:
+        return None
+    try:
+        return x.detach().resolve_conj().resolve_neg().numpy()
+    except RuntimeError:                            # a batch of gradients in a tensor's clothes
+        return None
+
+
+# %% book/foundations/autograd.ipynb: _EagerNode
 class _EagerNode(_Node):
     """The same with forward derivatives and batches, for eager mode."""
 
@@ -55,10 +66,10 @@ class _EagerNode(_Node):
 
     @staticmethod
     def forward(rule, static, *ins):
-        if all(type(x) is torch.Tensor and x.device.type == "cpu" for x in ins):
-            outs = rule.value(*static, *(x.detach().numpy() for x in ins))
-            return tuple(map(torch.from_numpy, outs))
-        return _Node.forward(rule, static, *ins)
+        arrays = [_in_numpy(x) for x in ins]
+        if any(x is None for x in arrays):
+            return _Node.forward(rule, static, *ins)
+        return tuple(map(torch.from_numpy, rule.value(*static, *arrays)))
 
     @staticmethod
     def jvp(ctx, _rule, _static, *changes):
@@ -72,7 +83,11 @@ class _EagerNode(_Node):
         return outs, (0,) * len(outs)
 
 
+# %% book/foundations/autograd.ipynb: applied
 def applied(rule, static, ins):
     """The outputs of a rule for tensors: inputs of one dtype, device and number of axes."""
-    node = _Node if torch.compiler.is_compiling() else _EagerNode
-    return node.apply(rule, static, *ins)
+    if not torch.compiler.is_compiling():
+        return _EagerNode.apply(rule, static, *ins)
+    if rule.left:
+        return rule.value(*static, *ins)            # a node in a backward pass
+    return _Node.apply(rule, static, *ins)

@@ -9,23 +9,35 @@ Generated from book/matrix_sign/clipping.ipynb; edit the chapter.
 import math
 from functools import partial
 
-import numpy as np
-from array_api_compat import array_namespace
+from array_api_compat import is_jax_array
 
 from lowrank.arguments import check_choice, check_number, refuse_options
 from lowrank.arrays import (
     adjoint,
+    array_namespace,
     as_stack,
     check_finite,
+    constant,
     cut_off,
+    is_tensor,
     may_hold,
     peak_of,
     power_of_two,
+    quiet,
+    round_off,
     safe_divisor,
-    thin_svd,
+    single,
     wide,
 )
-from lowrank.polar_factor import derivative_by_multipliers, identity_like, msign
+from lowrank.derivatives import Rule, attached
+from lowrank.polar_factor import (
+    decomposed,
+    derivative_by_multipliers,
+    diagonal,
+    identity_like,
+    msign,
+    spread,
+)
 
 __all__ = ["svfun", "mclip", "mstep", "svfun_jvp", "svfun_vjp"]
 
@@ -46,7 +58,7 @@ def _values(f, s, c, name="f"):
 
 
 # %% book/matrix_sign/clipping.ipynb: svfun
-@np.errstate(all="ignore")
+@quiet
 def svfun(A, f, *, rtol=None):
     r"""U f(S) V^H for A = U S V^H: the function f of the singular values of A.
 
@@ -79,7 +91,12 @@ def svfun(A, f, *, rtol=None):
     One singular value decomposition, O(m n min(m, n)) operations. If f(0+) is not 0, the
     result jumps where a singular value reaches zero, and ``rtol`` says what is zero.
     Derived in :ref:`clipping-functions`, :prf:ref:`singular-functions`; generalised matrix
-    functions of Hawkins and Ben-Israel (1973). For derivatives see `svfun_jvp`.
+    functions of Hawkins and Ben-Israel (1973).
+    Derivatives: PyTorch and JAX differentiate the result by :prf:ref:`svfun-derivative`, also at
+    equal singular values, with the slopes that they find of f; f may depend on parameters that
+    they differentiate too. Values that do not count contribute to f'(0) only if they are zero
+    to round-off and f(0) = 0. Second derivatives are exact where the singular values are
+    positive and apart, and finite elsewhere. See also `svfun_jvp`.
 
     Examples
     --------
@@ -97,11 +114,16 @@ def svfun(A, f, *, rtol=None):
     if 0 in A.shape[-2:]:
         return A
     c = power_of_two(peak_of(A))
-    U, s, Vh = thin_svd(A / c)                              # s does not overflow, c s may
-    counts = s > rtol * s[..., :1]
+    B = single(A / c)                                       # its s do not overflow, c s may
+    U, s, Vh = decomposed(B)
+    counts, c = s > rtol * s[..., :1], single(c)[..., 0]
     seen = xp.where(counts, s, safe_divisor(s[..., :1]))    # f never sees what does not count
-    y = xp.where(counts, _values(f, seen, c[..., 0]), 0.0)
-    return (U * y[..., None, :]) @ Vh
+    y = xp.where(counts, _values(f, seen, c), 0.0)
+    if is_tensor(A) or is_jax_array(A):
+        X = _with_slopes(f, B, U, s, Vh, c, counts, y)
+    else:
+        X = (U * y[..., None, :]) @ Vh
+    return xp.astype(X, A.dtype, copy=False)
 
 
 # %% book/matrix_sign/clipping.ipynb: _polar_form
@@ -177,7 +199,7 @@ def _by_signs(f, A, *arguments):
 
 
 # %% book/matrix_sign/clipping.ipynb: mclip
-@np.errstate(all="ignore")
+@quiet
 def mclip(A, lo=0.0, hi=1.0, *, method="auto", schedule=None, tol=None, rtol=None):
     r"""U min(max(S, lo), hi) V^H for A = U S V^H; with lo = 0 the nearest X, norm(X, 2) <= hi.
 
@@ -220,10 +242,12 @@ def mclip(A, lo=0.0, hi=1.0, *, method="auto", schedule=None, tol=None, rtol=Non
     jumps where a singular value reaches zero, and products need an A of full rank.
 
     "msign" with a schedule of quintic steps: per step 3 products with the m x n matrix and, for
-    each threshold, 3 of the smaller side; "block": 3 of the side m + n. Differentiable, and fit
-    for ``vmap`` and ``jit``, with ``schedule``. An error E of the signs costs about
-    ``E * s_1 / 2``; a distance from a threshold below ``lower * s_1`` is not resolved, with
-    the lower end of the range of the schedule, 1e-3 for a number of steps.
+    each threshold, 3 of the smaller side; "block": 3 of the side m + n. An error E of the signs
+    costs about ``E * s_1 / 2``; a distance from a threshold below ``lower * s_1`` is not
+    resolved, with the lower end of the range of the schedule, 1e-3 for a number of steps.
+
+    Derivatives: with "svd" those of `svfun`, with slope 0 at ``hi`` and 1 at ``lo``; else those
+    of the signs, for a schedule those of its steps. Fit for ``vmap`` and ``jit``.
 
     Derived in :ref:`clipping-projection` and :ref:`clipping-signs`,
     :prf:ref:`clip-projection` and :prf:ref:`clip-by-signs`; Su (2025e, 2025f).
@@ -249,11 +273,12 @@ def mclip(A, lo=0.0, hi=1.0, *, method="auto", schedule=None, tol=None, rtol=Non
     method, sign = _method_and_sign(method, schedule, tol, rtol)
     if method == "svd":
         rtol = 0.0 if rtol is None and lo == 0 else rtol
-        return svfun(A, lambda s: xp.clip(s, lo, hi), rtol=rtol)
+        clip = lambda s: xp.where(s < lo, lo, xp.where(s < hi, s, hi))      # of slope 0 at hi
+        return svfun(A, clip, rtol=rtol)
     return _by_signs(_clip, A, lo, hi, method, sign)
 
 
-@np.errstate(all="ignore")
+@quiet
 def mstep(A, threshold=1.0, *, method="auto", schedule=None, tol=None, rtol=None):
     r"""The sum of u_i v_i^H over s_i > threshold, for A = U S V^H.
 
@@ -286,7 +311,7 @@ def mstep(A, threshold=1.0, *, method="auto", schedule=None, tol=None, rtol=None
 
     Notes
     -----
-    The same work as `mclip`.
+    The same work as `mclip`, and the same kinds of derivatives.
     Derived in :ref:`clipping-signs`, :prf:ref:`clip-by-signs`; Su (2025e).
 
     Examples
@@ -316,23 +341,28 @@ def _slope(x, y, fx, fy, mean):
     return xp.where((gap == 0) | (xp.abs(quotient - mean) <= noise), mean, quotient)
 
 
-def _of_function(f, df, s, c, rtol):
-    """c f[c s_i, c s_j], and so for s_i, -s_j and s_i, 0: f is continued as an odd function."""
-    xp, y, dy = array_namespace(s), _values(f, s, c), c * _values(df, s, c, "df")
-    regular = may_hold(xp.all(s > rtol * s[..., :1]))
-    if not (regular or may_hold(xp.all(_values(f, 0 * s, c) == 0))):
-        raise ValueError("A has singular values of at most rtol * s_1 and f(0) is not 0; "
-                         "svfun is not differentiable there")
+def _divided(s, y, dy):
+    """f[s_i, s_j], f[s_i, -s_j] and f[s_i, 0] from y = f(s), continued as an odd function."""
     row = lambda v: v[..., None, :]
     column = lambda v: v[..., :, None]
     mean = row(dy) / 2 + column(dy) / 2
     same = _slope(column(s), row(s), column(y), row(y), mean)
     opposite = _slope(column(s), -row(s), column(y), -row(y), mean)
-    return same, opposite, xp.where(s > 0, y / safe_divisor(s), dy)
+    return same, opposite, array_namespace(s).where(s > 0, y / safe_divisor(s), dy)
+
+
+def _of_function(f, df, s, c, rtol):
+    """The same of f(c s)."""
+    xp, y, dy = array_namespace(s), _values(f, s, c), c * _values(df, s, c, "df")
+    regular = may_hold(xp.all(s > rtol * s[..., :1]))
+    if not (regular or may_hold(xp.all(_values(f, 0 * s, c) == 0))):
+        raise ValueError("A has singular values of at most rtol * s_1 and f(0) is not 0; "
+                         "svfun is not differentiable there")
+    return _divided(s, y, dy)
 
 
 # %% book/matrix_sign/clipping.ipynb: svfun_jvp
-@np.errstate(all="ignore")
+@quiet
 def svfun_jvp(A, dA, f, df, *, rtol=None):
     r"""The derivative of A -> svfun(A, f) in the direction dA, safe at equal singular values.
 
@@ -379,7 +409,7 @@ def svfun_jvp(A, dA, f, df, *, rtol=None):
     return derivative_by_multipliers(A, dA, "dA", rtol, partial(_of_function, f, df))
 
 
-@np.errstate(all="ignore")
+@quiet
 def svfun_vjp(A, G, f, df, *, rtol=None):
     r"""The gradient of A -> Re tr(G^H svfun(A, f)), for training through singular values.
 
@@ -415,3 +445,56 @@ def svfun_vjp(A, G, f, df, *, rtol=None):
     True
     """
     return derivative_by_multipliers(A, G, "G", rtol, partial(_of_function, f, df))
+
+
+# %% book/matrix_sign/clipping.ipynb: _slopes
+def _slopes(f, s):
+    """f'(s), as the library of s finds it; 0 for an f that has no slope."""
+    xp = array_namespace(s)
+    number = lambda s: xp.astype(f(s), s.dtype, copy=False)
+    if is_tensor(s):
+        from torch.func import vjp
+        return vjp(number, s)[1](xp.ones_like(s))[0]
+    from jax import jvp
+    return jvp(number, (s,), (xp.ones_like(s),))[1]
+
+
+def _with_slopes(f, B, U, s, Vh, c, counts, y):
+    """U y V^H for B = U s V^H and y = f(c s) where it counts, with its derivative."""
+    xp = array_namespace(s)
+    zero = s <= round_off(B.shape, xp.finfo(s.dtype).eps) * s[..., :1]
+    flat = ~counts & zero & (f(0 * s) == 0)                     # there f goes through zero
+    seen = xp.where(counts | flat, s, safe_divisor(s[..., :1]))
+    of = lambda s: f(s * c)
+    dy = _slopes(of, seen)
+    dy = xp.where((counts | flat) & xp.isfinite(dy), dy, 0.0)
+    small = xp.where(flat, s, 0.0)
+    y = y + dy * (small - constant(small))                      # the value 0, and a slope
+    return attached(_RECOMBINED, B, U, s[..., None, :], Vh, y[..., None, :], dy[..., None, :])[0]
+
+
+# %% book/matrix_sign/clipping.ipynb: _multipliers
+def _multipliers(ins):
+    """U, V^H and the multipliers for the parts of a direction, without the diagonal of F_+."""
+    (_, U, s, Vh, y, dy), xp = ins, array_namespace(ins[0])
+    s, y, dy = (xp.real(v)[..., 0, :] for v in (s, y, dy))
+    same, opposite, alone = _divided(s, y, dy)
+    return U, Vh, same * (1 - identity_like(same, s.shape[-1])), opposite, alone
+
+
+def _recombined_push(ins, outs, changes):
+    """From changes of B and y to that of U y V^H."""
+    (U, Vh, *multipliers), (dB, _, _, _, dy, _) = _multipliers(ins), changes
+    moved = 0 * outs[0] if dB is None else spread(U, Vh, dB, *multipliers)
+    return (moved if dy is None else moved + (U * dy) @ Vh,)
+
+
+def _recombined_pull(ins, outs, cotangents):
+    """And back."""
+    (U, Vh, *multipliers), (G,) = _multipliers(ins), cotangents
+    xp, y = array_namespace(G), ins[4]
+    gy = diagonal(adjoint(U) @ G @ adjoint(Vh))[..., None, :]
+    return spread(U, Vh, G, *multipliers), None, None, None, xp.astype(gy, y.dtype), None
+
+
+_RECOMBINED = Rule(lambda B, U, s, Vh, y, dy: ((U * y) @ Vh,), _recombined_pull, _recombined_push)

@@ -10,24 +10,21 @@ Generated from book/foundations/derivatives.ipynb; edit the chapter.
 from collections import namedtuple
 from functools import cache
 
-from array_api_compat import (
-    array_namespace,
-    device,
-    is_array_api_obj,
-    is_jax_array,
-    is_torch_array,
-)
+from array_api_compat import is_jax_array
+
+from lowrank.arrays import array_namespace, device, is_array, is_tensor
 
 __all__ = []
 
 
 # %% book/foundations/derivatives.ipynb: Rule
-class Rule(namedtuple("Rule", "value pull push")):
+class Rule(namedtuple("Rule", "value pull push left", defaults=[None])):
     """A function with its derivative, for arrays of any library.
 
     value(*static, *ins) -> outs, a tuple
     pull(*static, ins, outs, cotangents) -> cotangents of ins, None for what has none
     push(*static, ins, outs, changes) -> changes of outs; a change None is zero
+    left(*static, H, outs) -> the other ins, if the rule solves this for outs; H is Hermitian
     """
 
     __slots__ = ()
@@ -43,7 +40,7 @@ def summed(*terms):
 def converted(v, x):
     """v as an array of the library, dtype and device of x; what it depends on is kept."""
     xp = array_namespace(x)
-    if is_array_api_obj(v) and array_namespace(v) is xp:
+    if is_array(v) and array_namespace(v) is xp:
         return xp.astype(v, x.dtype, copy=False)
     return xp.asarray(v, dtype=x.dtype, device=device(x))
 
@@ -65,11 +62,11 @@ def fitted(g, x):
 def attached(rule, x, *others, static=()):
     """The outputs of a rule, to be differentiated by the means of the library of x."""
     ins = aligned(x, *others)
-    if is_torch_array(x):
+    if is_tensor(x):
         from lowrank.autograd import applied
         return applied(rule, static, ins)
     if is_jax_array(x):
-        return _custom_jvp(rule, static)(*ins)
+        return _solved(rule, static, *ins) if rule.left else _custom_jvp(rule, static)(*ins)
     return rule.value(*static, *ins)
 
 
@@ -86,3 +83,13 @@ def _custom_jvp(rule, static):
         outs = function(*ins)                                        # differentiable again
         return outs, tuple(rule.push(*static, arrays(ins), outs, changes))
     return function
+
+
+# %% book/foundations/derivatives.ipynb: _solved
+def _solved(rule, static, H, *right):
+    """The outputs of a rule with a left side, as the solution of an equation in JAX."""
+    import jax
+
+    solve = lambda H: lambda _, right: tuple(rule.value(*static, H, *right))
+    left = lambda outs: tuple(rule.left(*static, H, outs))
+    return jax.lax.custom_linear_solve(left, right, solve(H), solve(H.conj()))

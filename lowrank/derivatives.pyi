@@ -10,6 +10,7 @@ class _Rule(NamedTuple):
     value: Any
     pull: Any
     push: Any
+    left: Any
 
 
 class Rule(_Rule): ...

@@ -10,9 +10,6 @@ Generated from book/matrix_sign/norms.ipynb; edit the chapter.
 import math
 from collections import namedtuple
 
-import numpy as np
-from array_api_compat import array_namespace, device
-
 from lowrank.arguments import (
     as_generator,
     check_choice,
@@ -23,15 +20,21 @@ from lowrank.arguments import (
 )
 from lowrank.arrays import (
     adjoint,
+    array_namespace,
     as_stack,
+    constant,
     cut_off,
+    device,
+    frobenius_norm,
     peak_of,
     power_of_two,
+    quiet,
     safe_divisor,
+    single,
     singular_values,
-    thin_svd,
 )
-from lowrank.polar_factor import msign
+from lowrank.derivatives import Rule, attached
+from lowrank.polar_factor import decomposed, msign
 
 __all__ = [
     "PowerInfo",
@@ -57,11 +60,46 @@ def _top_by_svd(X, rtol):
     xp = array_namespace(X)
     if 0 in X.shape[-2:]:
         return peak_of(X), X
-    U, s, Vh = thin_svd(X)
-    largest = s[..., :1]
+    U, s, Vh = decomposed(X)
+    largest = constant(s[..., :1])
     tied = xp.astype((s >= (1 - rtol) * largest) & (largest > 0), s.dtype)
     weights = tied / safe_divisor(xp.sum(tied, axis=-1, keepdims=True))
+    mean = xp.sum(weights * s, axis=-1, keepdims=True)      # the largest, with G as derivative
+    largest = largest + (mean - constant(mean))
     return largest[..., None], (U * xp.astype(weights, U.dtype)[..., None, :]) @ Vh
+
+
+# %% book/matrix_sign/norms.ipynb: _norm_value
+def _norm_value(name, A):
+    """The norm of each matrix, of shape (..., 1, 1)."""
+    s = _singular_values(A)
+    total = array_namespace(s).sum(s, axis=-1, keepdims=True) if name == "nuclear" else s[..., :1]
+    return (total[..., None],)
+
+
+def _norm_gradient(name, A):
+    """The least subgradient of it."""
+    if name == "nuclear":
+        return msign(A, method="svd")
+    B = single(A / power_of_two(peak_of(A)))
+    return array_namespace(A).astype(_top_by_svd(B, cut_off(None, A))[1], A.dtype)
+
+
+def _norm_pull(name, ins, outs, cotangents):
+    """From the norm to A."""
+    return (cotangents[0] * _norm_gradient(name, *ins),)
+
+
+def _norm_push(name, ins, outs, changes):
+    """From A to the norm."""
+    xp, G = array_namespace(outs[0]), _norm_gradient(name, *ins)
+    products = xp.real(G) * xp.real(changes[0])
+    if xp.isdtype(G.dtype, "complex floating"):
+        products = products + xp.imag(G) * xp.imag(changes[0])
+    return (xp.sum(products, axis=(-2, -1), keepdims=True),)
+
+
+_NORM = Rule(_norm_value, _norm_pull, _norm_push)
 
 
 # %% book/matrix_sign/norms.ipynb: PowerInfo
@@ -79,15 +117,14 @@ def _top_by_power(X, tol, steps, rng):
         zero = peak_of(X)
         return zero, X, PowerInfo(zero[..., 0, 0], 0, zero[..., 0, 0] == 0)
     x = xp.astype(xp.asarray(start, device=device(X)), X.dtype)
-    length = lambda x: xp.linalg.vector_norm(x, axis=-2, keepdims=True)
-    unit = lambda x: x / safe_divisor(length(x))
+    unit = lambda x: x / safe_divisor(frobenius_norm(x))
     y, most = x + xp.zeros_like(X[..., :1, :1]), steps or 1000
     for step in range(1, most + 1):
         x = unit(y)
         u = X @ x
-        theta, u = length(u), unit(u)
+        theta, u = frobenius_norm(u), unit(u)
         y = adjoint(X) @ u
-        residual = length(y - theta * x)
+        residual = frobenius_norm(y - theta * x)
         if steps is None and bool(xp.all(residual <= tol * theta)):
             break
     info = PowerInfo((residual / safe_divisor(theta))[..., 0, 0], step,
@@ -103,7 +140,8 @@ def _top(A, method, rtol, tol, steps, rng):
     c = power_of_two(peak_of(X))
     if method == "svd":
         refuse_options("method='svd'", tol=tol, steps=steps, rng=rng)
-        theta, G, info = *_top_by_svd(X / c, cut_off(rtol, X)), None
+        theta, G = _top_by_svd(single(X / c), cut_off(rtol, X))
+        theta, G, info = xp.astype(theta, c.dtype), xp.astype(G, X.dtype), None
     else:
         refuse_options("method='power'", rtol=rtol)
         tol = math.sqrt(float(xp.finfo(X.dtype).eps)) if tol is None else check_tol(tol)
@@ -112,7 +150,7 @@ def _top(A, method, rtol, tol, steps, rng):
     return c * theta, G, info
 
 
-@np.errstate(all="ignore")
+@quiet
 def spectral_norm(A, *, method="svd", tol=None, steps=None, rng=None, return_info=False):
     r"""norm(A, 2) = s_1, the largest singular value, by decomposition or by products alone.
 
@@ -151,7 +189,9 @@ def spectral_norm(A, *, method="svd", tol=None, steps=None, rng=None, return_inf
 
     Notes
     -----
-    With "svd", or with ``steps``, fit for automatic differentiation, ``vmap`` and ``jit``.
+    Derivatives: with "svd" PyTorch and JAX find `spectral_norm_grad`, which is 0 at A = 0, and
+    second derivatives that are exact where s_1 is simple and finite elsewhere; with "power" and
+    ``steps`` those of the iteration. Both are fit for ``vmap`` and ``jit``.
     For sparse matrices and linear operators take ``truncated_svd(A, 1).s``; for an upper bound
     by products, `schatten_norm`. O(m n min(m, n)) operations, or 4 m n a step.
     Derived in :ref:`norms-power`, :prf:ref:`power-iteration`.
@@ -168,12 +208,12 @@ def spectral_norm(A, *, method="svd", tol=None, steps=None, rng=None, return_inf
     (6.708204, True)
     """
     if method == "svd" and not return_info and (tol, steps, rng) == (None, None, None):
-        return _singular_values(as_stack(A)[1])[..., 0]
+        return attached(_NORM, as_stack(A)[1], static=("spectral",))[0][..., 0, 0]
     norm, _, info = _top(A, method, None, tol, steps, rng)
     return (norm[..., 0, 0], info) if return_info else norm[..., 0, 0]
 
 
-@np.errstate(all="ignore")
+@quiet
 def spectral_norm_grad(A, *, method="svd", rtol=None, tol=None, steps=None, rng=None):
     r"""The G of least Frobenius norm with norm(B, 2) >= norm(A, 2) + Re <G, B - A> for all B.
 
@@ -222,7 +262,7 @@ def spectral_norm_grad(A, *, method="svd", rtol=None, tol=None, steps=None, rng=
 
 
 # %% book/matrix_sign/norms.ipynb: nuclear_norm
-@np.errstate(all="ignore")
+@quiet
 def nuclear_norm(A):
     r"""s_1 + s_2 + ..., the sum of the singular values.
 
@@ -247,6 +287,8 @@ def nuclear_norm(A):
     -----
     O(m n min(m, n)) operations. By products alone, ``Re <msign(A, ...), A>`` is a lower bound,
     since every X with norm(X, 2) <= 1 gives one.
+    Derivatives: PyTorch and JAX find `nuclear_norm_grad`, 0 at A = 0, and of that the derivative
+    of `msign`. Fit for ``vmap`` and ``jit``.
     Derived in :ref:`norms-dual`, :prf:ref:`norm-duality`.
 
     Examples
@@ -256,11 +298,10 @@ def nuclear_norm(A):
     >>> round(float(nuclear_norm(np.array([[3.0, 0.0], [4.0, 5.0]]))), 6)
     8.944272
     """
-    xp, X = as_stack(A)
-    return xp.sum(_singular_values(X), axis=-1)
+    return attached(_NORM, as_stack(A)[1], static=("nuclear",))[0][..., 0, 0]
 
 
-@np.errstate(all="ignore")
+@quiet
 def nuclear_norm_grad(A, *, rtol=None):
     r"""msign(A), the least G with norm(B, "nuc") >= norm(A, "nuc") + Re <G, B - A> for all B.
 
@@ -301,7 +342,7 @@ def nuclear_norm_grad(A, *, rtol=None):
 
 
 # %% book/matrix_sign/norms.ipynb: spectral_decay
-@np.errstate(all="ignore")
+@quiet
 def spectral_decay(W, rate, *, method="svd", rtol=None, tol=None, steps=None, rng=None):
     r"""W - rate * norm(W, 2) * G, G = `spectral_norm_grad` (W): the top direction decays.
 
@@ -330,7 +371,8 @@ def spectral_decay(W, rate, *, method="svd", rtol=None, tol=None, steps=None, rn
     Notes
     -----
     A gradient step of length `rate` on ``norm(W, 2)**2 / 2``, as the usual weight decay
-    ``(1 - rate) * W`` is one on ``norm(W, "fro")**2 / 2``.
+    ``(1 - rate) * W`` is one on ``norm(W, "fro")**2 / 2``. PyTorch and JAX differentiate it,
+    exactly where s_1 is simple; elsewhere the result is finite.
     Derived in :ref:`norms-decay`, :prf:ref:`spectral-decay`; Su (2024).
 
     Examples

@@ -12,23 +12,32 @@ from collections import namedtuple
 
 import numpy as np
 import scipy.linalg
-from array_api_compat import array_namespace, device, is_numpy_array
 
 from lowrank.arguments import check_choice, check_count, check_tol, refuse_options
 from lowrank.arrays import (
     adjoint,
+    array_namespace,
     as_stack,
+    constant,
     cut_off,
+    device,
+    fixed,
     frobenius_norm,
+    is_numpy_array,
     matching,
     may_hold,
     peak_of,
     power_of_two,
+    quiet,
     rescaled,
+    round_off,
     safe_divisor,
+    single,
+    singular_values,
     thin_svd,
     wide,
 )
+from lowrank.derivatives import Rule, attached, summed
 from lowrank.newton_schulz import (
     NORMALIZE,
     check_schedule,
@@ -60,37 +69,41 @@ def _by_svd(X, rtol):
 _MARGINS = {16: 2e-2, 32: 1e-4, 64: 1e-6}           # by bits: far above the errors of a step
 
 
-def _robust_schedule(X, lower, cushion, **stop):
-    """Quintic steps for the numbers of X, so many or down to a tolerance."""
-    safety = _MARGINS[array_namespace(X).finfo(X.dtype).bits]
-    return optimal_msign_schedule(lower=lower, cushion=cushion, safety=safety, **stop)
+@fixed
+def _robust_schedule(bits, lower, cushion, steps=None, tol=None):
+    """Quintic steps for numbers of so many bits, and their errors: so many, or down to tol."""
+    schedule = optimal_msign_schedule(steps, lower=lower, cushion=cushion, tol=tol,
+                                      safety=_MARGINS[bits])
+    return tuple(schedule), schedule.errors
 
 
 # %% book/matrix_sign/polar_factor.ipynb: _worst_bound
 def _worst_bound(Y):
     """The largest abs(s - 1) that Y = X X^H allows, for any matrix of the stack."""
     bounds = identity_defect(Y)[1]
-    return float(array_namespace(Y).max(bounds)) if 0 not in bounds.shape else 0.0
+    return array_namespace(Y).max(bounds) if 0 not in bounds.shape else 0.0
 
 
-def _until(X, powers, schedule, tol):
+def _until(X, powers, schedule, errors, tol):
     """(X, taken): the steps of a schedule, then Padé's, until |s - 1| <= tol or no progress."""
-    taken, pade = [], pade_step(2 * len(schedule[-1]) - 1)
-    for c, promised in zip(schedule, (math.inf, *schedule.errors)):
+    xp, taken, pade = array_namespace(X), [], pade_step(2 * len(schedule[-1]) - 1)
+    for c, promised in zip(schedule, (math.inf, *errors)):
         powers = powers or [X @ adjoint(X)]
-        if _worst_bound(powers[0]) < max(promised, tol):    # nearer than the schedule knows
+        bound = _worst_bound(powers[0])
+        if not may_hold(bound >= max(promised, tol)):           # nearer than the schedule knows
             break
         X, powers = matrix_polynomial(powers[0], c, powers) @ X, ()
         taken.append(c)
-    limit = math.inf
-    while True:
+    limit, blind = math.inf, may_hold(bound < 0)                # which no bound is
+    for _ in range(2 if blind else 100):
         powers = powers or [X @ adjoint(X)]
         bound = _worst_bound(powers[0])
-        if not tol < bound < limit:
-            return X, taken
+        if not may_hold((tol < bound) & (bound < limit)):
+            break
         X, powers = matrix_polynomial(powers[0], pade, powers) @ X, ()
         taken.append(pade)
-        limit = bound / 2 if bound < 0.25 else bound
+        limit = xp.where(bound < 0.25, bound / 2, bound)
+    return X, taken
 
 
 # %% book/matrix_sign/polar_factor.ipynb: _qdwh_weights
@@ -137,7 +150,7 @@ def _lower_bound(R):
 
 
 def _by_qdwh(X):
-    """(X, steps, products) for wide X with singular values up to 1."""
+    """(X, steps) for wide X with singular values up to 1."""
     X, Q, count = adjoint(X), None, 0
     eps = float(array_namespace(X).finfo(X.dtype).eps)
     l = 4 * eps                                             # what is smaller counts as noise
@@ -149,7 +162,7 @@ def _by_qdwh(X):
         X = _qdwh_step(X, a, b, c)
         l = min(1.0, l * (a + b * l * l) / (1 + c * l * l))
         count += 1
-    return adjoint(X if Q is None else Q @ X), count, count
+    return adjoint(X if Q is None else Q @ X), count
 
 
 # %% book/matrix_sign/polar_factor.ipynb: _automatic
@@ -167,16 +180,20 @@ def _automatic(A, steps):
     short, long = sorted(A.shape[-2:])
     if steps is not None:
         return "gram" if long >= 3 * short and len(steps) > 2 and not half else "polynomial"
-    return "polynomial" if half or "cpu" not in str(device(A)).lower() else "svd"
+    place = device(A)                                       # None of a tracer
+    near = place is None or "cpu" in str(getattr(place, "type", place)).lower()
+    return "svd" if near and not half else "polynomial"
 
 
 # %% book/matrix_sign/polar_factor.ipynb: _given_steps
 def _given_steps(schedule, A):
     """The steps for which `schedule` stands, or None."""
-    if schedule is None or np.iterable(schedule):
-        return None if schedule is None else check_schedule(schedule)
+    if schedule is None:
+        return None
+    if hasattr(schedule, "__iter__") and getattr(schedule, "ndim", 1):
+        return check_schedule(schedule)
     steps = check_count(schedule, "schedule", 0, where=", or a sequence of steps")
-    return _robust_schedule(A, 1e-3, 0.02, steps=steps)
+    return _robust_schedule(array_namespace(A).finfo(A.dtype).bits, 1e-3, 0.02, steps=steps)[0]
 
 
 def _method_and_steps(A, method, schedule, rtol, normalize):
@@ -211,11 +228,12 @@ def _by_steps(X, powers, steps, method):
 
 
 def _by_certificate(X, powers, tol):
-    """(X, steps, products) for wide X by as many steps as abs(s - 1) <= tol takes."""
+    """(X, steps) for wide X by as many steps as abs(s - 1) <= tol takes."""
     info = array_namespace(X).finfo(X.dtype)
-    lower = 1e-3 if info.bits == 16 else 4 * float(info.eps)
-    X, taken = _until(X, powers, _robust_schedule(X, lower, 0.1, tol=float(info.eps)), tol)
-    return X, len(taken), sum(map(count_products, taken))
+    eps = float(info.eps)
+    lower = 1e-3 if info.bits == 16 else 4 * eps
+    X, taken = _until(X, powers, *_robust_schedule(info.bits, lower, 0.1, tol=eps), tol)
+    return X, len(taken)
 
 
 # %% book/matrix_sign/polar_factor.ipynb: SignInfo
@@ -235,17 +253,108 @@ def _isometry_bound(P):
     return xp.where(certain, gap / (1 + xp.sqrt(1 - gap)), math.inf)
 
 
-def _certify(A, X, isometry, tol):
+def _certify(A, X, method, tol):
     """bound, hermitian, converged for wide A and X."""
-    A, P = A / power_of_two(peak_of(A)), X @ adjoint(X)
-    H = A @ adjoint(X)
+    A, X = constant(A / power_of_two(peak_of(A))), constant(X)
+    H, P = A @ adjoint(X), X @ adjoint(X)
     hermitian = (frobenius_norm(H - adjoint(H)) / safe_divisor(frobenius_norm(A)))[..., 0, 0]
-    bound = (_isometry_bound(P) if isometry else identity_defect(P)[1])[..., 0, 0]
-    return bound, hermitian, bound <= tol
+    if method == "svd":
+        bound = _isometry_bound(P)[..., 0, 0]
+        return bound, hermitian, bound <= tol
+    bound, s = identity_defect(P)[1][..., 0, 0], singular_values(A)
+    regular = array_namespace(s).all(s > cut_off(None, A) * s[..., :1], axis=-1)
+    return bound, hermitian, (bound <= tol) & regular
+
+
+# %% book/matrix_sign/polar_factor.ipynb: _least_solutions
+def _least_solutions(H, C, D):
+    """The W and Z of least norm with H W + W H = C and H Z = D, for Hermitian H >= 0."""
+    xp = array_namespace(H)
+    h, U = xp.linalg.eigh(H)
+    zero = round_off(H.shape, xp.finfo(H.dtype).eps) * xp.max(xp.abs(h), axis=-1, keepdims=True)
+    h = xp.where(h > zero, h, 0.0)[..., None]
+    inverse = lambda d: xp.where(d > 0, 1 / safe_divisor(d), 0.0)
+    W = U @ (inverse(h + h.mT) * (adjoint(U) @ C @ U)) @ adjoint(U)
+    return W, U @ (inverse(h) * (adjoint(U) @ D))
+
+
+def _solutions_move(ins, outs, changes):
+    """From changes of H, C and D to those of W and Z: the same equations."""
+    (H, *_), (W, Z), (dH, dC, dD) = ins, outs, changes
+    dH = 0 * H if dH is None else dH
+    C, D = summed(-(dH @ W + W @ dH), dC), summed(-dH @ Z, dD)
+    return attached(_EQUATIONS, H, C, D)
+
+
+def _solutions_pull(ins, outs, cotangents):
+    """And back: the left sides are self-adjoint."""
+    (H, *_), (W, Z) = ins, outs
+    gW, gZ = (0 * X if g is None else g for X, g in zip(outs, cotangents))
+    gC, gD = attached(_EQUATIONS, H, gW, gZ)
+    return -(gC @ adjoint(W) + adjoint(W) @ gC + gD @ adjoint(Z)), gC, gD
+
+
+_EQUATIONS = Rule(_least_solutions, _solutions_pull, _solutions_move,
+                  lambda H, outs: (H @ outs[0] + outs[0] @ H, H @ outs[1]))
+
+
+# %% book/matrix_sign/polar_factor.ipynb: _sign_moves
+def _sign_moves(A, X, E):
+    """The derivative of msign at a wide A, with msign(A) = X, in the direction E."""
+    xp, unit = array_namespace(A), power_of_two(peak_of(A))
+    H, EX = (A / unit) @ adjoint(X), E @ adjoint(X)
+    W, Z = attached(_EQUATIONS, (H + adjoint(H)) / 2, EX - adjoint(EX), E - EX @ X)
+    return (W @ X + Z) / unit
+
+
+# %% book/matrix_sign/polar_factor.ipynb: _found
+def _found(method, rtol, normalize, goal, A):
+    """msign of a wide A, and the number of steps, for each matrix."""
+    peak = peak_of(A)
+    if method == "svd":
+        X, steps = _by_svd(A / power_of_two(peak), rtol), 0
+    elif method == "qdwh":
+        X, steps = _by_qdwh(normalized(A, normalize)[0])
+    else:
+        X, steps = _by_certificate(*normalized(A, normalize), goal)
+    return X, array_namespace(A).full_like(peak, steps)
+
+
+def _moved(A, X, E):
+    """`_sign_moves` in 32 bits at least; None for None."""
+    if E is None:
+        return None
+    return array_namespace(A).astype(_sign_moves(single(A), single(X), single(E)), A.dtype)
+
+
+# %% book/matrix_sign/polar_factor.ipynb: _sign_push
+def _sign_push(method, rtol, normalize, goal, ins, outs, changes):
+    """From a change of A to those of X, and of the number of steps, which has none."""
+    return _moved(*ins, outs[0], *changes), 0 * outs[1]
+
+
+def _sign_pull(method, rtol, normalize, goal, ins, outs, cotangents):
+    """And back: the derivative is self-adjoint."""
+    return (_moved(*ins, outs[0], cotangents[0]),)
+
+
+_SIGN = Rule(_found, _sign_pull, _sign_push)
+_PRODUCTS = {"svd": 0, "qdwh": 1, "polynomial": 3}          # of a step
+
+
+def _exactly(A, method, *options):
+    """(X, steps, products) for wide A by a method that chooses its own steps."""
+    X, steps = attached(_SIGN, A, static=(method, *options))
+    steps = array_namespace(A).max(steps)
+    try:
+        steps = int(steps)
+    except (TypeError, RuntimeError):                       # a tracer
+        pass
+    return X, steps, _PRODUCTS[method] * steps
 
 
 # %% book/matrix_sign/polar_factor.ipynb: msign
-@np.errstate(all="ignore")
+@quiet
 def msign(A, *, method="auto", schedule=None, tol=None, rtol=None, normalize="schatten8",
           return_info=False):
     r"""U_r V_r^H for A = U S V^H of rank r: every singular value above zero becomes 1.
@@ -298,13 +407,20 @@ def msign(A, *, method="auto", schedule=None, tol=None, rtol=None, normalize="sc
     Notes
     -----
     Of a matrix of rank r < min(m, n), only "svd" gives a partial isometry: products and "qdwh"
-    bring null directions back as anything between 0 and 1, and ``converged`` is False.
+    bring null directions back as anything between 0 and 1, and ``converged`` is False: it also
+    asks that "svd" would count no singular value of A as zero, by its default ``rtol``.
     The backward error is near eps, ten times that for degree 9; the forward error of every
     method is near ``eps * s_1 / s_n``.
-    With ``schedule`` the function is differentiable and fit for ``vmap`` and ``jit``. Everything
-    else looks at values.
-    Derived in :ref:`polar-factor-methods`, :prf:ref:`certified-stop` and :prf:ref:`qdwh-step`;
-    Su (2025b), Nakatsukasa, Bai and Gygi (2010).
+    Derivatives: PyTorch and JAX differentiate the result and not the way to it, exactly and as
+    often as asked, forwards and backwards, at equal singular values too. Of rank r < min(m, n)
+    there is no derivative; they take the one among matrices of rank r and 0 across, which is
+    0 at a zero matrix, and second derivatives there are finite, no more. With ``schedule`` they
+    differentiate the polynomial of its steps, which is another function.
+    Every method is fit for ``vmap`` and ``jit``, and one graph for ``torch.compile``, which
+    differentiates once. Then "polynomial" without ``schedule`` takes all of its steps, and
+    "auto" is "svd" where a tracer has no device.
+    Derived in :ref:`polar-factor-methods`, :prf:ref:`certified-stop`, :prf:ref:`qdwh-step` and
+    :prf:ref:`msign-from-result`; Su (2025b), Nakatsukasa, Bai and Gygi (2010).
 
     Examples
     --------
@@ -328,27 +444,83 @@ def msign(A, *, method="auto", schedule=None, tol=None, rtol=None, normalize="sc
     if tol is not None:
         goal = tol = check_tol(tol)
     else:
-        goal = min(4 * min(A.shape[-2:])**0.5 * float(xp.finfo(A.dtype).eps), 1 / 8)
+        goal = min(round_off(A.shape, xp.finfo(A.dtype).eps), 1 / 8)
         tol = 4 * goal if steps is None else 0.5
 
-    (A, back), count = wide(A), (0, 0)
+    A, back = wide(A)
     if 0 in A.shape:
-        X = xp.zeros_like(A)
-    elif method == "svd":
-        X = _by_svd(A / power_of_two(peak_of(A)), cut_off(rtol, A))
-    elif method == "qdwh":
-        X, *count = _by_qdwh(normalized(A, normalize)[0])
+        X, *count = A, 0, 0
     elif steps is None:
-        X, *count = _by_certificate(*normalized(A, normalize), goal)
+        X, *count = _exactly(A, method, cut_off(rtol, A), normalize, goal)
     else:
         X, *count = _by_steps(*normalized(A, normalize), steps, method)
     if not may_hold(xp.all(xp.isfinite(X))):
         raise ValueError(f"the iteration diverged: with normalize={normalize!r} A has a "
                          "singular value above 1")
     if return_info:
-        bound, hermitian, converged = _certify(A, X, method == "svd", tol)
+        bound, hermitian, converged = _certify(A, X, method, tol)
         info = SignInfo(bound, hermitian, *count, converged)
     return (back(X), info) if return_info else back(X)
+
+
+# %% book/matrix_sign/polar_factor.ipynb: spread
+def spread(U, Vh, E, same, opposite, alone):
+    """E with its parts multiplied: F = U^H E V, Hermitian and skew, and what is outside."""
+    EV, UhE = E @ adjoint(Vh), adjoint(U) @ E
+    F = UhE @ adjoint(Vh)
+    X = U @ (same * (F + adjoint(F)) / 2 + opposite * (F - adjoint(F)) / 2) @ Vh
+    if E.shape[-2] > E.shape[-1]:
+        X = X + ((EV - U @ F) * alone[..., None, :]) @ Vh
+    if E.shape[-2] < E.shape[-1]:
+        X = X + U @ (alone[..., None] * (UhE - F @ Vh))
+    return X
+
+
+# %% book/matrix_sign/polar_factor.ipynb: diagonal
+def _quotients(s):
+    """1 / (s_j - s_i), 1 / (s_i + s_j) and 1 / s_i, and 0 for what is zero to rounding."""
+    xp = array_namespace(s)
+    zero = round_off(s.shape[-1:], xp.finfo(s.dtype).eps) * s[..., :1, None]
+    inverse = lambda d: xp.where(xp.abs(d) > zero, 1 / xp.where(xp.abs(d) > zero, d, 1.0), 0.0)
+    row, column = s[..., None, :], s[..., :, None]
+    return inverse(row - column), inverse(row + column), inverse(column)
+
+
+def diagonal(F):
+    """The diagonal of each square matrix, real, as a sum that every transform knows."""
+    xp = array_namespace(F)
+    return xp.real(xp.sum(F * identity_like(F, F.shape[-1]), axis=-1))
+
+
+def _vectors_move(ins, outs, changes):
+    """From a change of A to those of U, s and V^H."""
+    (U, s, Vh), (E,) = outs, changes
+    near, far, alone = _quotients(s)
+    UhE, EV = adjoint(U) @ E, E @ adjoint(Vh)
+    F = UhE @ adjoint(Vh)
+    P, M = near * (F + adjoint(F)) / 2, far * (F - adjoint(F)) / 2
+    return (U @ (P + M) + (EV - U @ F) * alone.mT, diagonal(F),
+            (M - P) @ Vh + alone * (UhE - F @ Vh))
+
+
+# %% book/matrix_sign/polar_factor.ipynb: decomposed
+def _vectors_pull(ins, outs, cotangents):
+    """And back."""
+    (U, s, Vh), (near, far, alone) = outs, _quotients(outs[1])
+    gU, gs, gVh = (0 * X if g is None else g for X, g in zip(outs, cotangents))
+    UhG, GV = adjoint(U) @ gU, gVh @ adjoint(Vh)
+    p, m = UhG - GV, UhG + GV                       # GV belongs to V^H: its skew part turns round
+    F = (near * (p - adjoint(p)) + far * (m - adjoint(m))) / 2
+    F = F + identity_like(F, F.shape[-1]) * gs[..., None, :]
+    return (U @ F @ Vh + ((gU - U @ UhG) * alone.mT) @ Vh + U @ (alone * (gVh - GV @ Vh)),)
+
+
+_VECTORS = Rule(lambda A: thin_svd(A), _vectors_pull, _vectors_move)
+
+
+def decomposed(A):
+    """U, s, V^H of `thin_svd`, to be differentiated."""
+    return attached(_VECTORS, A)
 
 
 # %% book/matrix_sign/polar_factor.ipynb: derivative_by_multipliers
@@ -363,17 +535,8 @@ def derivative_by_multipliers(A, E, name, rtol, multipliers):
     if 0 in A.shape:
         return xp.zeros_like(E)
     a, e = power_of_two(peak_of(A)), power_of_two(peak_of(E))
-    U, s, Vh = thin_svd(xp.astype(A, E.dtype, copy=False) / a)
-    same, opposite, alone = multipliers(s, a[..., 0], rtol)
-    E = E / e
-    EV, UhE = E @ adjoint(Vh), adjoint(U) @ E
-    F = UhE @ adjoint(Vh)
-    X = U @ (same * (F + adjoint(F)) / 2 + opposite * (F - adjoint(F)) / 2) @ Vh
-    if A.shape[-2] > A.shape[-1]:
-        X = X + ((EV - U @ F) * alone[..., None, :]) @ Vh
-    if A.shape[-2] < A.shape[-1]:
-        X = X + U @ (alone[..., None] * (UhE - F @ Vh))
-    return rescaled(X, e, a)
+    U, s, Vh = decomposed(xp.astype(A, E.dtype, copy=False) / a)
+    return rescaled(spread(U, Vh, E / e, *multipliers(s, a[..., 0], rtol)), e, a)
 
 
 # %% book/matrix_sign/polar_factor.ipynb: msign_jvp
@@ -385,7 +548,7 @@ def _of_the_sign(s, c, rtol):
     return 0.0, 2 / (s[..., None] + s[..., None, :]), 1 / s
 
 
-@np.errstate(all="ignore")
+@quiet
 def msign_jvp(A, dA, *, rtol=None):
     r"""X with msign(A + t dA) = msign(A) + t X + O(t^2): the derivative in the direction dA.
 
@@ -430,7 +593,7 @@ def msign_jvp(A, dA, *, rtol=None):
     return derivative_by_multipliers(A, dA, "dA", rtol, _of_the_sign)
 
 
-@np.errstate(all="ignore")
+@quiet
 def msign_vjp(A, G, *, rtol=None):
     r"""The gradient of Re tr(G^H msign(A)) with respect to A: the derivative pulled back.
 

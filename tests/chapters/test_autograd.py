@@ -25,7 +25,7 @@ def test_a_cubic_in_pytorch():
         gx = g / (c + 3 * y**2)
         return gx, -(y * gx).sum((-2, -1), keepdim=True)
 
-    rule = SimpleNamespace(value=value, pull=pull, push=push)
+    rule = SimpleNamespace(value=value, pull=pull, push=push, left=None)
     root = lambda x, c: applied(rule, (), (x, c.reshape(1, 1)))[0]
     x = torch.tensor([[-2.0, 0.0, 0.3], [3.0, 1.0, -1.5]], dtype=torch.float64, requires_grad=True)
     c = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)

@@ -19,14 +19,7 @@ from lowrank.arguments import check_choice, check_count
 from lowrank.arrays import as_floats, check_finite, check_parameter, check_shape, matching, quiet
 from lowrank.derivatives import converted
 from lowrank.linear_map import Result
-from lowrank.newton_schulz import (
-    NORMALIZE,
-    by_schedule,
-    check_schedule,
-    in_units,
-    runs_away,
-    undisturbed,
-)
+from lowrank.newton_schulz import NORMALIZE, by_schedule, check_schedule, in_units, runs_away
 from lowrank.polar_express import optimal_msign_schedule
 from lowrank.polar_factor import msign
 
@@ -134,7 +127,7 @@ class MuonUpdate(namedtuple("MuonUpdate", "update momentum")):
     __slots__ = ()
 
 
-@undisturbed
+@quiet
 def muon_update(grad, momentum=None, *, beta=0.95, nesterov=True, scale="rms", schedule=5,
                 normalize="schatten8", dtype=None):
     r"""c msign((1 - beta) G + beta M) for M <- beta M + (1 - beta) G: Muon's step for a matrix.

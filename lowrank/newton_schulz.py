@@ -8,9 +8,8 @@ Generated from book/matrix_sign/newton_schulz.ipynb; edit the chapter.
 
 import cmath
 import math
-import sys
 from collections import namedtuple
-from functools import reduce, wraps
+from functools import reduce
 from operator import add
 
 import numpy as np
@@ -26,6 +25,7 @@ from lowrank.arrays import (
     check_hermitian,
     check_shape,
     compiling,
+    constant,
     frobenius_norm,
     matching,
     may_hold,
@@ -91,15 +91,7 @@ def pade_step(degree):
     return tuple((-1)**j * (c * math.comb(q, j) // (2 * j + 1)) / 4**q for j in range(q + 1))
 
 
-# %% book/matrix_sign/newton_schulz.ipynb: constant
-def constant(x):
-    """x without its derivative."""
-    if is_jax_array(x):
-        from jax.lax import stop_gradient
-        return stop_gradient(x)
-    return x.detach() if is_torch_array(x) else x
-
-
+# %% book/matrix_sign/newton_schulz.ipynb: in_units
 def in_units(X):
     """(X / u, u, one): u is the largest entry of X, and one is 1 for a zero matrix and else 0."""
     xp = array_namespace(X)
@@ -110,23 +102,8 @@ def in_units(X):
     return X / xp.where(zero, math.inf, peak), peak, xp.astype(zero, peak.dtype)
 
 
-# %% book/matrix_sign/newton_schulz.ipynb: undisturbed
-def undisturbed(function):
-    """The function, without the warnings of NumPy and the autocast of PyTorch."""
-    @quiet
-    @wraps(function)
-    def alone(*args, **kwargs):
-        x, torch = (*args, *kwargs.values())[0], sys.modules.get("torch")
-        where = x.device.type if is_torch_array(x) else None
-        if where in (None, "meta") or not torch.is_autocast_enabled(where):
-            return function(*args, **kwargs)
-        with torch.autocast(where, enabled=False):
-            return function(*args, **kwargs)
-    return alone
-
-
 # %% book/matrix_sign/newton_schulz.ipynb: schatten_norm
-@undisturbed
+@quiet
 def schatten_norm(A, p=4):
     r"""The Schatten norm (s_1^p + s_2^p + ...)^(1/p) by products: a bound of s_1 = norm(A, 2).
 
@@ -383,7 +360,7 @@ def runs_away(X):
 
 
 # %% book/matrix_sign/newton_schulz.ipynb: apply_schedule
-@undisturbed
+@quiet
 def apply_schedule(A, schedule, *, normalize="frobenius", form="auto", restart=3):
     r"""U p(S) V^H, where A / b = U S V^H with b >= norm(A, 2), and p = p_T o ... o p_1 is odd.
 
@@ -488,7 +465,7 @@ def _lowest(S):
     return xp.where(finite, xp.astype(values, S.dtype) if half else values, -math.inf)
 
 
-@undisturbed
+@quiet
 def polar_residuals(A, X):
     r"""How far X is from the polar factor of A: norm(I - X X^H), norm(A - H X), and H = A X^H.
 
@@ -669,7 +646,7 @@ class NewtonSchulzRoot(namedtuple("NewtonSchulzRoot", "root inverse residual ste
 
 
 # %% book/matrix_sign/newton_schulz.ipynb: sqrtm_newton_schulz
-@undisturbed
+@quiet
 def sqrtm_newton_schulz(A, schedule=None):
     r"""The R >= 0 with R R = A for Hermitian A >= 0, and R^(-1), by products alone.
 

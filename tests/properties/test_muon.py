@@ -441,8 +441,6 @@ def test_operations_for_one_matrix(normalize, most):
     assert len(found) <= most and found.count("aten._local_scalar_dense.default") == 1          # one look, and on a processor only
     products = [name for name in found if "mm" in name]
     assert len(products) == 15
-    X = muon_update(G.to("meta"), M.to("meta"), normalize=normalize, dtype=torch.bfloat16).update    # where there are no values
-    assert X.device.type == "meta" and X.dtype == torch.float32
     stacked = torch.randn(2, 3, 64, 32)
     assert len([name for name in operations(lambda: muon_update(stacked, stacked)) if "mm" in name]) == 15
 

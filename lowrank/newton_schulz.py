@@ -267,14 +267,15 @@ def scaled(X, normalize, dtype):
     """X / b with a bound b >= s_1 in that dtype, and the known powers of X X^H / b^2."""
     xp = array_namespace(X)
     in_format = lambda X: xp.astype(X, dtype, copy=False)
+    norm = lambda X: xp.linalg.matrix_norm(X, keepdims=True)    # of what is never zero
     if not normalize:
         return in_format(X), ()
     X, _, one = in_units(xp.astype(X, xp.float32) if xp.finfo(X.dtype).bits == 16 else X)
     if normalize == "frobenius":
-        return in_format(X / frobenius_norm(X + one)), ()
+        return in_format(X / norm(X + one)), ()
     if float(xp.finfo(dtype).max) < X.shape[-1]**3:         # squares may leave the format
-        X = X * (X.shape[-2]**0.25 / frobenius_norm(X + one))
-    H, size = in_format(X), lambda P: frobenius_norm(xp.astype(P, X.dtype, copy=False))
+        X = X * (X.shape[-2]**0.25 / norm(X + one))
+    H, size = in_format(X), lambda P: norm(xp.astype(P, X.dtype, copy=False))
     Y = plus_product(1.0, in_format(one), 1.0, H, adjoint(H))
     if normalize == "schatten4":
         b2 = size(Y)

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.polynomial.chebyshev import chebval, chebvander
 
 from lowrank.arguments import check_count, check_tol
+from lowrank.arrays import quiet
 
-__all__ = ["Minimax", "remez", "Alternation", "alternation_points"]
+__all__ = ["Alternation", "Minimax", "remez", "alternation_points"]
 
 
 # %% book/matrix_sign/equioscillation.ipynb: _precision
@@ -230,6 +231,15 @@ def _choose(space, points, heights, signs, level):
     return kept
 
 
+# %% book/matrix_sign/equioscillation.ipynb: _highest
+def _highest(space, points, heights, signs):
+    """Indices of alternating points above the highest threshold that leaves size + 1 of them."""
+    levels = np.sort(heights)
+    enough = lambda level: len(_alternating(heights, signs, level)) > space.size
+    k = bisect_left(levels, True, key=lambda level: not enough(level))
+    return _choose(space, points, heights, signs, levels[max(k - 1, 0)])
+
+
 # %% book/matrix_sign/equioscillation.ipynb: first_points
 def first_points(space):
     """Extrema of a Chebyshev polynomial, size + 1 of them, not symmetric to the middle of x."""
@@ -238,22 +248,30 @@ def first_points(space):
     return space.point(-np.cos(np.pi * np.arange(unsymmetric, n + 1) / n))
 
 
-def _samples(space, x, move, per):
-    """`per` points between neighbours of x, two beside an x that hardly moved, one by each end."""
+def _grid(space, count=None):
+    """Points that are dense towards both ends, as many as f may need in the end."""
+    count = count or max(50 * (space.size + 1), 1000 if space.dps is None else 100)
+    return space.point(-np.cos(np.linspace(0, np.pi, count)))
+
+
+# %% book/matrix_sign/equioscillation.ipynb: _samples
+def _samples(space, x, move, per, grid):
+    """A grid and `per` points between neighbours of x, two beside an x that hardly moved, one
+    by each end."""
     knots = np.concatenate([[space.lo], x, [space.hi]])
     width = np.diff(knots)
     between = knots[:-1, None] + width[:, None] * (np.arange(per) / per)
     settled = (move > 0) & (move < np.minimum(width[1:], width[:-1]) / (4 * per))
     beside = x[settled, None] + 2 * move[settled, None] * np.array([-1, 1])
-    t = np.unique(np.concatenate([between.ravel(), knots, beside.ravel()]))
+    t = np.unique(np.concatenate([between.ravel(), knots, beside.ravel(), grid]))
     t = t[(t >= space.lo) & (t <= space.hi)]
     near_ends = t[[0, -1]] + (t[[1, -2]] - t[[0, -1]]) / 1000
     return np.concatenate([t[:1], near_ends[:1], t[1:-1], near_ends[1:], t[-1:]])
 
 
-def _extrema(space, error, x, signs, level, roundoff, move, per):
+def _extrema(space, error, x, signs, level, roundoff, move, per, grid):
     """Points, heights and signs of the extrema of the error, and the least |error| at x."""
-    t = _samples(space, x, move, per)
+    t = _samples(space, x, move, per, grid)
     e = error(t)
     at, sampled_signs = np.searchsorted(t, x), np.where(e > 0, 1, -1)
     sampled_signs[at] = signs
@@ -263,9 +281,11 @@ def _extrema(space, error, x, signs, level, roundoff, move, per):
 
 
 # %% book/matrix_sign/equioscillation.ipynb: _exchange
+@quiet
 def _exchange(space, f, w, x, tol, maxiter):
     """The exchange from the points x: everything that `Minimax` holds."""
-    c, move, before, per = space.numbers([0] * space.size), x * 0, -1, 6
+    c, move, before, converged = space.numbers([0] * space.size), x * 0, -1, False
+    per, grid = 6, x[:0]
     for iterations in range(1, maxiter + 1):
         fx, wx = f(x), w(x)
         signs, level, correction, spread = levelled(space, x, wx, fx - space(c, x), fx)
@@ -274,14 +294,16 @@ def _exchange(space, f, w, x, tol, maxiter):
         error = lambda t: w(t) * (f(t) - space(c, t))
         roundoff = min(16 * space.eps * spread, space.eps**0.5 * abs(wx * fx).max())
         points, heights, signs, least = _extrema(space, error, x, signs, level, roundoff,
-                                                 move, per)
+                                                 move, per, grid)
         largest = heights.max()
+        if not largest < np.inf:                            # points that coincide
+            break
         converged = bool(largest - level <= max(tol * largest, roundoff))
         stalled = level <= before
         if iterations == maxiter or per == 20 and (converged or stalled):
             break
         if converged or stalled:
-            per = 20
+            per, grid = 20, _grid(space)
         if not converged:
             kept = points[_choose(space, points, heights, signs, least)]
             s = space.position(kept)
@@ -289,6 +311,115 @@ def _exchange(space, f, w, x, tol, maxiter):
                 break
             x, move, before = kept, abs(kept - x), level
     return Minimax(c, level, x, iterations, converged and per == 20, largest, roundoff, space)
+
+
+# %% book/matrix_sign/equioscillation.ipynb: Alternation
+class Alternation(namedtuple("Alternation", "points errors lower upper")):
+    """lower <= best error of the degree; upper is that of the approximation that was judged."""
+
+    __slots__ = ()
+
+
+def _level(space, f, w, x):
+    """L(x), up to eps * max(abs(w f)); 0 for too few points, and for points too close to tell."""
+    gaps = np.diff(space.position(x).astype(float))
+    if len(x) <= space.size or gaps.min() < 1e-9:
+        return space.numbers([0])[0]
+    dual = space.dual(x)
+    return abs((dual * f(x)).sum()) / (abs(dual) / w(x)).sum()
+
+
+def _judged(space, f, w, p, samples=None, at=()):
+    """The `Alternation` of f - p, and points and heights of all extrema; sampled at x, too."""
+    error = lambda t: w(t) * (f(t) - p(t))
+    t = np.unique(np.concatenate([_grid(space, samples), at]))
+    e = error(t)
+    goal = space.eps * abs(w(t) * f(t)).max()
+    points, heights, signs = _peaks(space, error, t, e, np.where(e > 0, 1, -1), goal)
+    kept = _highest(space, points, heights, signs)
+    found = Alternation(points[kept], (signs * heights)[kept],
+                        _level(space, f, w, points[kept]), abs(heights).max())
+    return found, points, heights
+
+
+# %% book/matrix_sign/equioscillation.ipynb: _weighted
+def _weighted(space, f, w, x):
+    """The basis, f and the size of f on the points x, with their weights, in float64."""
+    values = w(x) * f(x)
+    size = abs(values).max()
+    basis = chebvander(space.position(x).astype(float), space.size - 1)
+    factors = (w(x) * space.factor(x)).astype(float)
+    return basis * factors[:, None], (values / size).astype(float), size
+
+
+def _apart(space, x):
+    """The points without those that are next to another."""
+    x = np.unique(x)
+    return x[np.diff(space.position(x).astype(float), prepend=-2) > 1e-9]
+
+
+# %% book/matrix_sign/equioscillation.ipynb: _least_squares
+def _least_squares(space, f, w, x):
+    """Coefficients of the p with the smallest mean square of w (f - p) on the points x."""
+    basis, values, size = _weighted(space, f, w, x)
+    return space.numbers(np.linalg.lstsq(basis, values)[0]) * size
+
+
+def _least_maximum(space, f, w, x):
+    """Coefficients of the p with the smallest maximum of w |f - p| on x, if they are found."""
+    from scipy.optimize import linprog                  # paid for only where it is used
+    basis, values, size = _weighted(space, f, w, x)
+    rows = np.hstack([np.vstack([basis, -basis]), -np.ones((2 * len(x), 1))])
+    cost, right = np.eye(space.size + 1)[-1], np.concatenate([values, -values])
+    for tol in (1e-10, 1e-8):                           # the least that it takes, and a usual one
+        exact = {"primal_feasibility_tolerance": tol, "dual_feasibility_tolerance": tol}
+        found = linprog(cost, rows, right, bounds=(None, None), options=exact)
+        if found.success:
+            return space.numbers(found.x[:-1]) * size
+
+
+# %% book/matrix_sign/equioscillation.ipynb: _planes
+_PATIENCE = 25                                          # what succeeds needs fewer turns
+
+
+def _planes(space, f, w, tol, maxiter, best):
+    """Cutting planes, and exchanges from them; `best` is what the first exchange left."""
+    x = np.union1d(_grid(space, 3 * (space.size + 1)), best.points)
+    c, first = space.numbers([0] * space.size), best.iterations + 1
+    level, size = _level(space, f, w, best.points), abs(w(x) * f(x)).max()
+    roundoff = (1e-10 if space.dps is None else 16 * space.eps) * size      # of the programs
+    for turn in range(first, min(maxiter, first + _PATIENCE) + 1):
+        seen = [x]
+        for half in (False, True):
+            trial = (c + best.coefficients) / 2 if half else c
+            found, extrema, heights = _judged(space, f, w, lambda t: space(trial, t), at=x)
+            seen, level = [*seen, extrema[heights > level]], max(level, found.lower)
+            if not best.max_error <= found.upper:
+                best = Minimax(trial, level, found.points, turn, False, found.upper, roundoff,
+                               space)
+            if best.max_error - level <= max(tol * best.max_error, roundoff):
+                return best._replace(error=level, iterations=turn, converged=True)
+            if len(found.points) > space.size and trial.any():
+                again = _exchange(space, f, w, found.points, tol, _PATIENCE)
+                if again.converged:
+                    return again._replace(iterations=turn)
+        many = _apart(space, np.concatenate(seen))
+        c = (_least_maximum if c.any() else _least_squares)(space, f, w, many)
+        if c is None or len(many) == len(x) and turn > first + 1:           # nothing more to see
+            break
+        x = many
+    return best._replace(error=level, iterations=turn, converged=False)
+
+
+# %% book/matrix_sign/equioscillation.ipynb: _best
+def _best(space, f, w, x, tol, maxiter):
+    """The exchange, and where it fails before maxiter, cutting planes."""
+    found = _exchange(space, f, w, x, tol, min(maxiter, _PATIENCE))
+    if found.converged or found.iterations == maxiter:
+        return found
+    finite = found.max_error < np.inf                       # and seen on few samples
+    largest = _judged(space, f, w, found, at=found.points)[0].upper if finite else np.inf
+    return _planes(space, f, w, tol, maxiter, found._replace(max_error=largest))
 
 
 # %% book/matrix_sign/equioscillation.ipynb: _space
@@ -455,7 +586,8 @@ def remez(f, degree, interval=(-1, 1), *, weight=None, odd=False, even=False, st
         Converged when ``max_error - error <= tol * max_error``, or when the
         difference is no more than ``roundoff``. 0 asks for all digits there are.
     maxiter : int >= 1, default 50
-        Largest number of polynomials to compute.
+        Largest number of turns: of the exchange, at most 25 where it fails, and of cutting
+        planes, at most 25, with an exchange from each.
     dps : int, optional
         Compute with this many digits in mpmath instead of in float64.
 
@@ -471,7 +603,9 @@ def remez(f, degree, interval=(-1, 1), *, weight=None, odd=False, even=False, st
         ``error``: the level, the absolute value of weight (f - p) at all
         ``points``. No polynomial has a smaller largest error (up to roundoff).
         ``points``: N + 1 points at which weight (f - p) alternates in sign.
-        ``iterations``, ``converged``: see ``maxiter`` and ``tol``.
+        ``iterations``, ``converged``: see ``maxiter`` and ``tol``. Without convergence before
+        ``maxiter`` p is the best of all polynomials that were tried, the one of least squares
+        among them, ``error`` the highest level, and ``points`` an alternation of p.
         ``max_error``: the largest error of p that was found.
         ``roundoff``: an estimate of how far rounding can move p and the error;
         digits of ``error`` below it mean nothing.
@@ -495,12 +629,16 @@ def remez(f, degree, interval=(-1, 1), *, weight=None, odd=False, even=False, st
     -----
     One exchange costs O(degree) evaluations of f, in a few calls, and
     O(degree^2) operations. The error is known where it was sampled, at last at
-    20 points between neighbours among ``points``: what happens in between, a
-    spike say, cannot be seen. In float64 a ``max_error`` near ``eps * max(abs(f))``
+    20 points between neighbours among ``points``, and at 50 for each of them, at
+    least 1000: what happens in between, a spike say, cannot be seen. Where f has
+    many more alternations than N + 1, linear programs are solved, each of which
+    takes up to a second near degree 60. In float64 a ``max_error`` near
+    ``eps * max(abs(f))``
     is round-off: use ``dps``.
 
-    The theorem is :prf:ref:`eq-theorem`, convergence :prf:ref:`eq-exchange`, in
-    :ref:`equioscillation-exchange`; the algorithm is due to Remez (1934).
+    The theorem is :prf:ref:`eq-theorem`, convergence :prf:ref:`eq-exchange` and
+    :prf:ref:`eq-planes`, in :ref:`equioscillation-exchange`; both algorithms are due to
+    Remez (1934).
 
     Examples
     --------
@@ -522,25 +660,10 @@ def remez(f, degree, interval=(-1, 1), *, weight=None, odd=False, even=False, st
     with _precision(dps):
         f = _checked(f, "f", space)
         w = _checked(weight, "weight", space, positive=True)
-        return _exchange(space, f, w, _start(start, space, f), tol, maxiter)
-
-
-# %% book/matrix_sign/equioscillation.ipynb: Alternation
-class Alternation(namedtuple("Alternation", "points errors lower upper")):
-    """lower <= best error of the degree; upper is that of the approximation that was judged."""
-
-    __slots__ = ()
+        return _best(space, f, w, _start(start, space, f), tol, maxiter)
 
 
 # %% book/matrix_sign/equioscillation.ipynb: alternation_points
-def _highest(space, points, heights, signs):
-    """Indices of alternating points above the highest threshold that leaves size + 1 of them."""
-    levels = np.sort(heights)
-    enough = lambda level: len(_alternating(heights, signs, level)) > space.size
-    k = bisect_left(levels, True, key=lambda level: not enough(level))
-    return _choose(space, points, heights, signs, levels[max(k - 1, 0)])
-
-
 def alternation_points(f, p, degree, interval=(-1, 1), *, weight=None, odd=False, even=False,
                        samples=None, dps=None):
     r"""Bounds for min over q of max(abs(weight * (f - q))), from alternations of f - p.
@@ -595,20 +718,8 @@ def alternation_points(f, p, degree, interval=(-1, 1), *, weight=None, odd=False
     array([-1.   , -0.701,  0.012,  0.714,  1.   ])
     """
     space = _space(degree, interval, odd, even, dps)
-    default = max(50 * (space.size + 1), 1000 if dps is None else 100)
-    samples = default if samples is None else check_count(samples, "samples", 2)
+    samples = None if samples is None else check_count(samples, "samples", 2)
     with _precision(dps):
         f, p = _checked(f, "f", space), _checked(p, "p", space)
         w = _checked(weight, "weight", space, positive=True)
-        error = lambda t: w(t) * (f(t) - p(t))
-        t = np.unique(space.point(-np.cos(np.linspace(0, np.pi, samples))))
-        e = error(t)
-        goal = space.eps * abs(w(t) * f(t)).max()
-        points, heights, signs = _peaks(space, error, t, e, np.where(e > 0, 1, -1), goal)
-        upper = abs(heights).max()
-        kept = _highest(space, points, heights, signs)
-        points, errors, lower = points[kept], (signs * heights)[kept], 0 * upper
-        if len(kept) > space.size:
-            dual = space.dual(points)
-            lower = abs((dual * f(points)).sum()) / (abs(dual) / w(points)).sum()
-        return Alternation(points, errors, lower, upper)
+        return _judged(space, f, w, p, samples)[0]

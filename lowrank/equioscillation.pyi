@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol, SupportsFloat, SupportsIndex
 
 import numpy as np
 
-__all__ = ["Minimax", "remez", "Alternation", "alternation_points"]
+__all__ = ["Alternation", "Minimax", "remez", "alternation_points"]
 
 
 class _Function(Protocol):
@@ -46,6 +46,16 @@ def levelled(space: Any, x: Any, w: Any, rest: Any, f: Any) -> Any: ...
 def first_points(space: Any) -> Any: ...
 
 
+class _Alternation(NamedTuple):
+    points: Any
+    errors: Any
+    lower: Any
+    upper: Any
+
+
+class Alternation(_Alternation): ...
+
+
 class _Minimax(NamedTuple):
     coefficients: Any
     error: Any
@@ -77,16 +87,6 @@ def remez(
     maxiter: SupportsIndex = 50,
     dps: SupportsIndex | None = None,
 ) -> Minimax: ...
-
-
-class _Alternation(NamedTuple):
-    points: Any
-    errors: Any
-    lower: Any
-    upper: Any
-
-
-class Alternation(_Alternation): ...
 
 
 def alternation_points(

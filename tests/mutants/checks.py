@@ -19,7 +19,6 @@ from .faults import faults
 from .processes import PASSED, attempt
 from .slices import reaching
 
-
 THREADED = ("jax",)  # extras whose threads do not survive a fork: this process imports them, and only its copies compute
 
 

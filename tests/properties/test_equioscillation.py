@@ -173,3 +173,72 @@ def test_warm_start_and_honest_stop():
     assert not stopped.converged and stopped.error < best < stopped.max_error
     noisy = remez(lambda x: np.exp(x) + 1e-9 * np.sin(1e9 * x), 12)
     assert not noisy.converged or noisy.error > 1e-10
+
+
+def waves(seed):
+    """A sum of a few sines, faster than the polynomials that are asked for."""
+    rng = np.random.default_rng(seed)
+    k = rng.integers(1, 6)
+    size, phase, frequency = rng.standard_normal(k), rng.uniform(0, 2 * np.pi, k), rng.uniform(0, 120, k)
+    return lambda x: np.sin(np.multiply.outer(x, frequency) + phase) @ size
+
+
+def most(f, p, x):
+    return np.abs(f(x) - p(x)).max()
+
+
+@pytest.mark.parametrize("f, degree, interval, error", [
+    (lambda x: np.sin(40 / (x + 1.2)), 50, (-1, 1), 1.0),
+    (lambda x: np.sin(40 / (x + 1.2)), 6, (-1, 1), 1.0),
+    (lambda x: abs(np.sin(20 * x)), 50, (-1, 1), 0.1250015227),
+    (abs, 50, (-1, 1), 0.0056019843690),
+    (np.exp, 8, (-1, 1), 1.10642894e-8),
+    (lambda x: np.sin(60 * x), 10, (-3, 1), 1.0),
+    (lambda x: 5 + np.sin(60 * x), 10, (-3, 1), 1.0),
+])
+def test_more_alternations_than_are_needed(f, degree, interval, error):
+    r = remez(f, degree, interval)
+    assert r.converged and r.error <= error * (1 + 1e-8) and r.max_error >= error * (1 - 1e-8)
+    assert r.max_error - r.error <= 1e-8 * max(1, error)
+
+
+@pytest.mark.parametrize("seed, degree", [(0, 46), (1, 22), (2, 38), (3, 9), (4, 30), (5, 15), (6, 41), (7, 5)])
+def test_fast_waves(seed, degree):
+    """The level is below the error of every polynomial, the largest error is what samples show."""
+    f, x = waves(seed), np.cos(np.linspace(0, np.pi, 20001))
+    r = remez(f, degree)
+    assert r.converged and r.max_error - r.error <= 3e-8 * np.abs(f(x)).max()
+    assert most(f, r, x) <= r.max_error + r.roundoff
+    for other in (Chebyshev.fit(x, f(x), degree), Chebyshev.interpolate(f, degree), lambda x: 0 * x):
+        assert most(f, other, x) >= r.error - r.roundoff - 1e-6     # of samples
+
+
+@pytest.mark.parametrize("parity", ["odd", "even"])
+def test_fast_waves_of_a_parity_with_a_weight(parity):
+    f = lambda x: np.sin(90 * x) * (x if parity == "even" else 1) + x**2 * (parity == "even")
+    r = remez(f, 8 + (parity == "odd"), (0, 1), weight=lambda x: 1 + x, **{parity: True})
+    assert r.converged and 0 < r.max_error - r.error + r.roundoff <= 1e-6
+
+
+def test_digits_are_sought_where_the_exchange_fails():
+    r = remez(lambda x: mpmath.sin(40 * x) + mpmath.sin(33 * x + 1), 7, dps=30, tol=1e-22)
+    assert r.converged and r.max_error - r.error < mpmath.mpf(10)**-20
+
+
+@pytest.mark.parametrize("f", [np.sign, lambda x: np.floor(7 * x), lambda x: np.sin(1e5 * x) + np.sign(x - 0.3)])
+@pytest.mark.parametrize("degree", [5, 20])
+def test_what_does_not_converge_is_no_worse_than_least_squares(f, degree):
+    """Jumps, and waves that samples cannot follow: an answer that says so, bounded and with a level below it."""
+    r, x = remez(f, degree), -np.cos(np.linspace(0, np.pi, 3 * (degree + 2)))
+    basis = np.polynomial.chebyshev.chebvander(x, degree)
+    fit = Chebyshev(np.linalg.lstsq(basis, f(x))[0])
+    jumps = np.append(np.arange(-6, 7) / 7, 0.3)
+    t = np.concatenate([np.cos(np.linspace(0, np.pi, 2000)), jumps - 1e-12, jumps + 1e-12])
+    assert np.isfinite(r.coefficients).all() and 0 <= r.error <= r.max_error + r.roundoff
+    assert r.converged or most(f, r, t) <= most(f, fit, t) * (1 + 1e-6)
+
+
+def test_sixty_more_extrema_cost_a_certificate():
+    """0 is the best polynomial: f alternates by itself, and nothing else needs to be computed."""
+    r = remez(lambda x: np.sin(300 * x), 40)
+    assert r.converged and abs(r.error - 1) < 1e-12 and np.abs(r(np.linspace(-1, 1, 100))).max() < 1e-8

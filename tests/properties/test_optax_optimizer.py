@@ -266,8 +266,8 @@ def test_hidden_and_frozen_parts():
     params, grads = model(), model(seed=5)
     whole = optax_muon(0.1, layouts=LAYOUTS)
     expected, _ = whole.update(grads, whole.init(params), params)
-    labels = {name: "frozen" if name == "Conv_0" else "trained" for name in SHAPES}
-    for labels in (labels, jax.tree.map(lambda layout: "frozen" if layout == "iiio" else "trained", muon_layouts(params, LAYOUTS))):
+    prefix = {name: "frozen" if name == "Conv_0" else "trained" for name in SHAPES}
+    for labels in (prefix, jax.tree.map(lambda layout: "frozen" if layout == "iiio" else "trained", muon_layouts(params, LAYOUTS))):
         frozen = optax.multi_transform({"frozen": optax.set_to_zero(), "trained": whole}, labels)
         updates, _ = frozen.update(grads, frozen.init(params), params)
         assert not updates["Conv_0"]["kernel"].any()

@@ -20,7 +20,7 @@ from lowrank import (
     remez,
 )
 from lowrank.newton_schulz import matrix_polynomial
-from lowrank.polar_express import Schedule, _best_step, _half_width, _next_error, count_products
+from lowrank.polar_express import Schedule, _best_step, _contacts, _half_width, _next_error, count_products
 
 EPS = np.finfo(float).eps
 
@@ -143,6 +143,14 @@ def test_single_steps_are_certified_by_the_lower_bound(degree, lower):
         p = lambda x: x * mpmath.polyval(c[::-1], x * x)
         a = alternation_points(lambda x: 1, p, degree, (lower, 1), odd=True, dps=140, samples=degree + 20)
         assert abs(a.upper - E) <= 1e-12 * min(E, 1 - E) and abs(a.lower - E) <= 1e-12 * min(E, 1 - E)
+
+
+@pytest.mark.parametrize("l, u, inside", [(0.2, 0.5, []), (2, 3, []), (0.5, 2, [1])])
+def test_contacts_lie_in_the_interval(l, u, inside):
+    """1.5 x - 0.5 x^3 turns at 1: where that is not between the ends, the ends are all there is."""
+    with mpmath.workdps(60):
+        x = _contacts((1.5, -0.5), mpmath.mpf(l), mpmath.mpf(u))
+        assert set(map(float, x)) == {l, u, *inside} and max(abs(t - round(t * 10) / mpmath.mpf(10)) for t in x) < 1e-14
 
 
 def test_high_degrees():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator
 
-from lowrank.sketching import randomized_svd
+from lowrank.sketching import combine, project, randomized_svd
 from tests.properties.matrices import FLOATS, HARD, KINDS, any_matrix, assert_unchanged, double, eps, random_matrix
 
 METHODS = ["subspace", "krylov"]
@@ -178,3 +178,13 @@ NAN = np.array([[1.0, 2.0], [np.nan, 4.0]])
 def test_bad_input_is_named(call, kind, message):
     with pytest.raises(kind, match=message):
         call()
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_products_with_a_thin_basis(dtype):
+    """Q^H X and Q C, for a thin and for a wide second factor, as they are written."""
+    rng = np.random.default_rng(4)
+    Q, X, C = (random_matrix(int(rng.integers(99)), shape, min(shape), dtype, 1.0) for shape in ((9, 3), (9, 5), (3, 5)))
+    for second in (slice(None), slice(1)):
+        np.testing.assert_allclose(project(Q, X[:, second]), Q.conj().T @ X[:, second], rtol=0, atol=40 * eps(Q))
+        np.testing.assert_allclose(combine(Q, C[:, second]), Q @ C[:, second], rtol=0, atol=40 * eps(Q))

@@ -628,3 +628,27 @@ def test_memory_is_that_of_the_averages():
     walk(optimizer, gradients([(32, 48), (7,)], 3))
     numbers = sum(X.numel() for state in optimizer.state.values() for X in state.values())
     assert numbers == 32 * 48 + 2 * 7 + 1
+
+
+def test_defaults_are_those_that_are_documented():
+    group = TorchMuon(tensors([(2, 2)])).param_groups[0]
+    assert (group["lr"], group["weight_decay"], group["beta"], group["nesterov"]) == (1e-3, 0.1, 0.95, True)
+    assert (group["scale"], group["schedule"], group["normalize"], group["dtype"]) == ("rms", 5, "schatten8", torch.bfloat16)
+    assert (group["betas"], group["eps"], group["state_dtype"], group["heads"], group["kind"]) == ((0.9, 0.95), 1e-8, None, None, None)
+
+
+def test_blocks_of_one_row_and_one_block():
+    given = gradients([(4, 3)], 2)
+    assert same(walk(TorchMuon(tensors([(4, 3)]), heads=1), given), walk(TorchMuon(tensors([(4, 3)])), given))
+    found = walk(TorchMuon(tensors([(4, 3)]), heads=(1, 3), dtype=None), given)[0]
+    parts = [nn.Parameter(X.detach().clone()) for X in tensors([(4, 3)])[0].split((1, 3))]
+    alone = walk(TorchMuon(parts, kind="matrix", dtype=None), [[*G.split((1, 3))] for (G,) in given])
+    torch.testing.assert_close(found, torch.cat(alone))
+
+
+def test_state_goes_to_the_device_of_its_parameter_and_counts_stay():
+    optimizer = TorchMuon(tensors([(5,)]))
+    walk(optimizer, gradients([(5,)], 1))
+    elsewhere = TorchMuon([W := nn.Parameter(torch.ones(5, device="meta"))])
+    elsewhere.load_state_dict(optimizer.state_dict())
+    assert {name: X.device.type for name, X in elsewhere.state[W].items()} == {"step": "cpu", "exp_avg": "meta", "exp_avg_sq": "meta"}

@@ -9,14 +9,18 @@ Generated from book/matrix_sign/muon.ipynb; edit the chapter.
 
 import math
 from collections import namedtuple
+from collections.abc import Mapping
+from inspect import signature
 
 import numpy as np
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, is_torch_array
 
-from lowrank.arguments import check_choice, check_number, check_tol
-from lowrank.arrays import as_floats, as_stack, check_finite, matching, peak_of, power_of_two
+from lowrank.arguments import check_choice, check_count
+from lowrank.arrays import as_floats, check_finite, check_parameter, check_shape, matching, quiet
+from lowrank.derivatives import converted
 from lowrank.linear_map import Result
-from lowrank.newton_schulz import NORMALIZE
+from lowrank.newton_schulz import NORMALIZE, by_schedule, check_schedule, in_units, runs_away
+from lowrank.polar_express import optimal_msign_schedule
 from lowrank.polar_factor import msign
 
 __all__ = ["MuonUpdate", "muon_update", "MuonState", "Muon"]
@@ -30,28 +34,90 @@ _SCALES = {
 }
 
 
-# %% book/matrix_sign/muon.ipynb: _check_size
+# %% book/matrix_sign/muon.ipynb: _check_share
+def _check_share(value, name):
+    """value with 0 <= value < 1, as far as it is known."""
+    return check_parameter(value, name, f"a number with 0 <= {name} < 1", lambda x: 0 <= x < 1)
+
+
 def _check_size(value, name):
-    """value as a finite float >= 0."""
-    return check_number(value, name, "a finite number from 0", lambda x: 0 <= x < math.inf)
+    """value as a finite number from 0, as far as it is known."""
+    return check_parameter(value, name, "a finite number from 0", lambda x: 0 <= x < math.inf)
 
 
-def _factor(scale, m, n):
-    """The length of a step: a rule for the shape, or a number."""
-    if not isinstance(scale, str):
-        return _check_size(scale, "scale")
-    check_choice(scale, "scale", tuple(_SCALES))
-    return _SCALES[scale](max(m, 1), max(n, 1))
+def _check_options(beta, nesterov, scale, schedule, normalize, dtype):
+    """The options of `muon_update` in one form each."""
+    if isinstance(scale, str):
+        check_choice(scale, "scale", tuple(_SCALES))
+    else:
+        scale = _check_size(scale, "scale")
+    if schedule is not None and hasattr(schedule, "__iter__"):
+        schedule = tuple(check_schedule(schedule))
+    elif schedule is not None:
+        schedule = check_count(schedule, "schedule", 0, where=", or a sequence of steps")
+    check_choice(normalize, "normalize", NORMALIZE[:3])
+    return {"beta": _check_share(beta, "beta"), "nesterov": bool(nesterov), "scale": scale,
+            "schedule": schedule, "normalize": normalize, "dtype": dtype}
 
 
-def _in_format(X, dtype):
-    """X in another floating-point format, scaled so that nothing over- or underflows there."""
+def _check_format(X, dtype):
+    """Refuse formats that cannot hold the numbers of X."""
     xp = array_namespace(X)
     kind = "complex" if xp.isdtype(X.dtype, "complex floating") else "real"
     if not xp.isdtype(dtype, f"{kind} floating"):
         raise TypeError(f"dtype is {dtype}; allowed is a {kind} floating-point dtype, as that "
                         "of the gradient")
-    return xp.astype(X / power_of_two(peak_of(X)), dtype)
+
+
+# %% book/matrix_sign/muon.ipynb: _like
+def _like(G, name, A, other):
+    """G as floats of the library and shape of A in the dtype of both; no look at a value."""
+    xp, G = as_floats(G, name)
+    if array_namespace(A) is not xp or G.shape != A.shape:
+        matching(G, name, A, other)                         # which says what is wrong
+    return xp.astype(G, xp.result_type(G, A), copy=False)
+
+
+def _mixed(A, B, share):
+    """(1 - share) A + share B."""
+    if is_torch_array(A) and isinstance(share, float) and A.dtype == B.dtype:
+        return array_namespace(A).lerp(A, B, share)
+    return (1 - share) * A + share * B
+
+
+# %% book/matrix_sign/muon.ipynb: _before_compiling
+def _before_compiling(function):
+    """The function, which `torch.compile` calls once and whose result it takes for a constant."""
+    function._dynamo_marked_constant = True                 # as assume_constant_result does
+    return function
+
+
+@_before_compiling
+def _quintic(steps, bits):
+    """So many quintic steps for singular values from 1e-3 on, with a margin for the format."""
+    safety = {16: 2e-2, 32: 1e-4, 64: 1e-6}[bits]
+    schedule = optimal_msign_schedule(steps, lower=1e-3, cushion=0.02, safety=safety)
+    return tuple(map(tuple, schedule))
+
+
+# %% book/matrix_sign/muon.ipynb: _sign
+def _sign(X, schedule, normalize, dtype):
+    """msign X, with products in that dtype."""
+    if schedule is None:
+        return msign(array_namespace(X).astype(in_units(X)[0], dtype), normalize=normalize)
+    if isinstance(schedule, int):
+        schedule = _quintic(schedule, array_namespace(X).finfo(dtype).bits)
+    return by_schedule(X, schedule, normalize, dtype=dtype)
+
+
+def _check_result(X, **given):
+    """Say what was wrong with what was given, if X is not finite."""
+    if runs_away(X):
+        for name, A in given.items():
+            if A is not None:
+                check_finite(as_floats(A, name)[1], name)
+        raise ValueError("schedule diverges: a singular value left the range in which its steps "
+                         "stay bounded")
 
 
 # %% book/matrix_sign/muon.ipynb: MuonUpdate
@@ -61,7 +127,7 @@ class MuonUpdate(namedtuple("MuonUpdate", "update momentum")):
     __slots__ = ()
 
 
-@np.errstate(all="ignore")
+@quiet
 def muon_update(grad, momentum=None, *, beta=0.95, nesterov=True, scale="rms", schedule=5,
                 normalize="schatten8", dtype=None):
     r"""c msign((1 - beta) G + beta M) for M <- beta M + (1 - beta) G: Muon's step for a matrix.
@@ -128,16 +194,22 @@ def muon_update(grad, momentum=None, *, beta=0.95, nesterov=True, scale="rms", s
     array([[-1.,  0.],
            [ 0., -1.]])
     """
-    xp, G = as_stack(grad, "grad")
-    beta, c = check_tol(beta, "beta"), _factor(scale, *G.shape[-2:])
-    check_choice(normalize, "normalize", NORMALIZE[:3])
-    M = new = (1 - beta) * G
-    if momentum is not None:
-        M = beta * matching(momentum, "momentum", G, "grad") + new
-    X = beta * M + new if nesterov else M
-    X = _in_format(X, G.dtype if dtype is None else dtype)
-    X = msign(X, schedule=schedule, normalize=normalize)
-    return MuonUpdate(c * xp.astype(X, G.dtype), M)
+    xp, G = as_floats(grad, "grad")
+    check_shape(G.shape, "grad", stacked=True, empty=True)
+    options = _check_options(beta, nesterov, scale, schedule, normalize, dtype)
+    dtype = G.dtype if dtype is None else dtype
+    _check_format(G, dtype)
+    beta, c = (v if isinstance(v, float | str) else converted(v, G)
+               for v in (options["beta"], options["scale"]))
+    c = _SCALES[c](*(max(k, 1) for k in G.shape[-2:])) if isinstance(c, str) else c
+    if momentum is None:
+        M = (1 - beta) * G
+    else:
+        M = _mixed(_like(momentum, "momentum", G, "grad"), G, 1 - beta)
+    X = _sign(_mixed(G, M, beta) if nesterov else M, options["schedule"], normalize, dtype)
+    update = c * xp.astype(X, G.dtype)
+    _check_result(update, grad=grad, momentum=momentum)
+    return MuonUpdate(update, M)
 
 
 # %% book/matrix_sign/muon.ipynb: MuonState
@@ -147,13 +219,107 @@ class MuonState(namedtuple("MuonState", "count momenta sizes")):
     __slots__ = ()
 
 
+# %% book/matrix_sign/muon.ipynb: _is_vector
+_KINDS = ("matrix", "stack", "adamw")
+
+
+def _is_vector(W):
+    """Whether at most one axis is longer than 1."""
+    return sum(n != 1 for n in W.shape) < 2
+
+
+def _axes(kind, W, name):
+    """None for AdamW, or the axes (stack, outputs, inputs) of W."""
+    n, shape = W.ndim, tuple(W.shape)
+    if kind is None:
+        if n == 3 and not _is_vector(W):
+            raise ValueError(f"{name} has shape {shape}, which may be a stack of matrices or one "
+                             "matrix; allowed for it are the kinds 'stack', 'matrix', 'adamw' "
+                             "and a pair of axes, (outputs, inputs)")
+        kind = "adamw" if _is_vector(W) else "matrix"
+    if isinstance(kind, str):
+        check_choice(kind, f"the kind of {name}", _KINDS)
+        if kind == "adamw":
+            return None
+    pair = {"matrix": (0, range(1, n)), "stack": (-2, -1)}[kind] if isinstance(kind, str) else kind
+    out, into = (tuple(np.atleast_1d(part).tolist()) for part in pair)
+    named = [axis % n if -n <= axis < n else None for axis in (*out, *into)] if n else [None]
+    if not out or not into or None in named or len(set(named)) < len(named):
+        raise ValueError(f"the kind of {name} is {kind!r} and its shape {shape}; allowed are two "
+                         "sets of its axes, and 'adamw' below two axes")
+    stack = tuple(axis for axis in range(n) if axis not in named)
+    return stack, tuple(named[:len(out)]), tuple(named[len(out):])
+
+
+# %% book/matrix_sign/muon.ipynb: _as_matrices
+def _as_matrices(X, axes):
+    """X with its axes as (stack, outputs, inputs)."""
+    sizes = [[X.shape[axis] for axis in group] for group in axes]
+    xp = array_namespace(X)
+    return xp.reshape(xp.permute_dims(X, sum(axes, ())), (*sizes[0], *map(math.prod, sizes[1:])))
+
+
+def _from_matrices(Y, axes, shape):
+    """The way back."""
+    order = sum(axes, ())
+    Y = array_namespace(Y).reshape(Y, tuple(shape[axis] for axis in order))
+    return array_namespace(Y).permute_dims(Y, tuple(map(order.index, range(len(order)))))
+
+
+# %% book/matrix_sign/muon.ipynb: _items
+def _items(tree):
+    """The (key, branch) of a dict or a sequence; None for a leaf."""
+    if isinstance(tree, Mapping):
+        return list(tree.items())
+    return list(enumerate(tree)) if isinstance(tree, list | tuple) else None
+
+
+def _leaves(tree, path):
+    """[(path, leaf), ...]"""
+    items = _items(tree)
+    if items is None:
+        return [(path, tree)]
+    return [leaf for key, branch in items for leaf in _leaves(branch, f"{path}[{key!r}]")]
+
+
+def _beside(other, tree, name):
+    """For each leaf of tree what stands there in other; None or a word stands for all of them."""
+    items = _items(tree)
+    if items is None:
+        return [other]
+    if other is None or isinstance(other, str):
+        other = {key: other for key, _ in items}
+    found = other if isinstance(other, Mapping) else dict(enumerate(other))
+    if set(found) != {key for key, _ in items}:
+        raise ValueError(f"{name} has the entries {list(found)} and params "
+                         f"{[key for key, _ in items]}; allowed are the same")
+    return [x for key, branch in items for x in _beside(found[key], branch, f"{name}[{key!r}]")]
+
+
+def _each(params, *others):
+    """(name, kind, array, ...) for each parameter and what belongs to it."""
+    named, names = _leaves(params, "params"), ("kinds", "grads", "momenta", "sizes")
+    if not named:
+        raise ValueError("params has no arrays; allowed is at least one")
+    beside = [_beside(tree, params, name) for name, tree in zip(names, others)]
+    return [(name, kind, W, *rest) for (name, W), kind, *rest in zip(named, *beside)]
+
+
+def _rebuilt(tree, leaves):
+    """The same tree with other leaves, an iterator."""
+    if isinstance(tree, Mapping):
+        return {key: _rebuilt(branch, leaves) for key, branch in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [_rebuilt(branch, leaves) for branch in tree]
+    return next(leaves)
+
+
 # %% book/matrix_sign/muon.ipynb: _muon_step
-def _muon_step(W, G, M, shape, rate, decay, options):
-    """W and M after a step of Muon, taken in the shape of a matrix."""
-    xp = array_namespace(W)
-    update, new = muon_update(xp.reshape(G, shape), xp.reshape(M, shape), **options)
-    W = (1 - rate * decay) * W - rate * xp.reshape(update, W.shape)
-    return W, xp.reshape(new, W.shape)
+def _muon_step(W, G, M, axes, rate, decay, options):
+    """W and M after a step of Muon, taken in the shape of matrices."""
+    update, new = muon_update(_as_matrices(G, axes), _as_matrices(M, axes), **options)
+    W = (1 - rate * decay) * W - rate * _from_matrices(update, axes, W.shape)
+    return W, _from_matrices(new, axes, W.shape)
 
 
 def _adamw_step(W, G, M, r, count, rate, decay, betas):
@@ -166,62 +332,48 @@ def _adamw_step(W, G, M, r, count, rate, decay, betas):
     return (1 - rate * decay) * W - rate * direction, M, r
 
 
-def _parameter_step(muon, kind, W, G, M, r, count, factor):
-    """W, M and r after the step that suits the kind of W."""
-    decay = muon.weight_decay if W.ndim >= 2 else 0.0
-    if kind == "adamw":
+# %% book/matrix_sign/muon.ipynb: _detached
+def _detached(X):
+    """X without PyTorch's graph."""
+    return X.detach() if is_torch_array(X) else X
+
+
+def _nothing_yet(name, kind, W):
+    """The averages before the first step: zero, and None for what Muon does not need."""
+    xp, W = as_floats(W, name)
+    check_finite(W, name)
+    M = xp.zeros_like(_detached(W))
+    return M, None if _axes(kind, W, name) else abs(M)
+
+
+def _parameter_step(muon, name, kind, W, G, M, r, count, factor):
+    """W, M and r after the step that suits the kind of W; without a gradient as they were."""
+    if G is None:
+        return W, M, r
+    old, axes, its = as_floats(W, name)[1], _axes(kind, W, name), name.replace("param", "grad", 1)
+    W, G = _detached(old), _detached(_like(G, its, old, name))
+    decay = 0.0 if _is_vector(W) else muon.weight_decay
+    if axes is None:
         new, M, r = _adamw_step(W, G, M, r, count, muon.adam_lr * factor, decay, muon.betas)
     else:
-        shape = W.shape if kind == "stack" else (W.shape[0], math.prod(W.shape[1:]))
-        new, M = _muon_step(W, G, M, shape, muon.lr * factor, decay, muon.options)
-    return array_namespace(W).astype(new, W.dtype), M, r
+        new, M = _muon_step(W, G, M, axes, muon.lr * factor, decay, muon.options)
+    _check_result(new, **{name: W, its: G})
+    new = array_namespace(W).astype(new, W.dtype)
+    return new.requires_grad_() if getattr(old, "requires_grad", False) else new, M, r
 
 
-# %% book/matrix_sign/muon.ipynb: _kind
-_KINDS = ("matrix", "stack", "adamw")
-
-
-def _kind(kind, W, i):
-    """How a parameter is treated, by default by its number of axes."""
-    if kind is None:
-        return "matrix" if W.ndim >= 2 else "adamw"
-    check_choice(kind, f"kinds[{i}]", _KINDS)
-    if kind != "adamw" and W.ndim < 2:
-        raise ValueError(f"kinds[{i}] is {kind!r} and params[{i}] has shape {tuple(W.shape)}; "
-                         "allowed is 'adamw' below two axes")
-    return kind
-
-
-def _with_kinds(params, kinds):
-    """The parameters as arrays of floats, and the kind of each."""
-    params = [as_floats(W, f"params[{i}]")[1] for i, W in enumerate(params)]
-    for i, W in enumerate(params):
-        check_finite(W, f"params[{i}]")
-    kinds = (None,) * len(params) if kinds is None else kinds
-    if len(kinds) != len(params) or not params:
-        raise ValueError(f"params has {len(params)} arrays and kinds has {len(kinds)} "
-                         "entries; allowed is one kind for each of at least one array")
-    return params, [_kind(k, W, i) for i, (k, W) in enumerate(zip(kinds, params))]
-
-
-def _matching_grads(grads, params, state):
-    """The gradients as arrays like the parameters."""
-    if not len(grads) == len(state.momenta) == len(params):
-        raise ValueError(f"grads has {len(grads)} arrays and state {len(state.momenta)}; "
-                         f"allowed is the number of params, {len(params)}")
-    return [matching(G, f"grads[{i}]", W, f"params[{i}]")
-            for i, (G, W) in enumerate(zip(grads, params))]
-
-
+# %% book/matrix_sign/muon.ipynb: _check_muon
 def _check_muon(lr, weight_decay, adam_lr, betas, kinds, options):
     """What a `Muon` knows."""
     lr = _check_size(lr, "lr")
     adam_lr = lr if adam_lr is None else _check_size(adam_lr, "adam_lr")
-    if np.shape(betas) != (2,):
+    if getattr(betas, "__len__", lambda: 0)() != 2:
         raise ValueError(f"betas is {betas!r}; allowed is a pair of numbers")
-    betas = tuple(check_tol(b, f"betas[{i}]") for i, b in enumerate(betas))
-    kinds = None if kinds is None else tuple(kinds)
-    muon_update(np.ones((1, 1)), **{**options, "dtype": None})          # refuses bad options
+    betas = tuple(_check_share(b, f"betas[{i}]") for i, b in enumerate(betas))
+    given = signature(muon_update).bind(None, None, **options)      # refuses unknown names
+    given.apply_defaults()
+    checked = _check_options(*list(given.arguments.values())[2:])
+    options = {name: checked[name] for name in options}
     return {"lr": lr, "weight_decay": _check_size(weight_decay, "weight_decay"),
             "adam_lr": adam_lr, "betas": betas, "kinds": kinds, "options": options}
 
@@ -235,17 +387,21 @@ class Muon(Result):
     lr : float, default 1e-3
         Learning rate of the matrices.
     weight_decay : float, default 0.1
-        lambda. Parameters with fewer than two axes do not decay.
+        lambda. Parameters with at most one axis longer than 1 do not decay.
     adam_lr : float, optional
         Learning rate of the parameters that AdamW updates. Default ``lr``, which suits the
         default ``scale="rms"``.
     betas : pair of float, default (0.9, 0.95)
         The two averages of AdamW.
-    kinds : sequence of {"matrix", "stack", "adamw", None}, optional
-        For each parameter: "matrix" has shape (out, ...) and is flattened to (out, in), as the
-        weights of dense and convolutional layers are; "stack" has shape (..., m, n) and holds
-        many matrices; "adamw" is for embeddings, the last layer and vectors. None, for one
-        parameter or for all, is "matrix" from two axes on and "adamw" below.
+    kinds : list or dict, optional
+        For each parameter, in the same lists and dicts as they: "matrix" has shape (out, ...)
+        and is flattened to (out, in), as the weights of dense and convolutional layers of
+        PyTorch are; "stack" has shape (..., m, n) and holds many matrices; "adamw" is for
+        embeddings, the last layer and vectors. A pair names the axes of the outputs and of the
+        inputs, such as ``(1, 0)`` for dense layers of flax and ``(3, (0, 1, 2))`` for its
+        convolutions; other axes count matrices. None, for one parameter, a branch or all, is
+        "adamw" where at most one axis is longer than 1, else "matrix"; of three axes it is
+        refused, since those may be either.
     **options
         Those of `muon_update`: ``beta``, ``nesterov``, ``scale``, ``schedule``, ``normalize``,
         ``dtype``.
@@ -258,8 +414,14 @@ class Muon(Result):
     Notes
     -----
     Immutable. `init` makes a `MuonState`, `step` returns new parameters and a new state; both
-    can be passed through ``jax.jit``, since a state is a tree of arrays. The momentum has the
+    can be passed through ``jax.jit``, since a state is a tree of arrays, and numbers such as lr
+    may be traced. Parameters are a list of arrays, or dicts and lists of them; one whose
+    gradient is None stays as it is. The momentum has the
     dtype of its parameter; replace it in the state to keep it longer than that.
+    In PyTorch nothing that `step` returns belongs to a graph; new parameters require a gradient
+    where the old ones did. What to store is ``state._asdict()``, plain lists and tensors, which
+    ``torch.load(..., weights_only=True)`` takes; ``MuonState(**stored)`` goes on from there.
+    Two of them with the same options are equal, and have the same hash.
     With ``weight_decay > 0`` the spectral norms end below ``(1 + e) c / weight_decay``: e is
     the error of the sign, 0.12 with five steps and 0 with ``schedule=None``.
     AdamW has no eps here: where all gradients have been zero, so is its step.
@@ -289,19 +451,22 @@ class Muon(Result):
         known = super()._asdict()
         return known.pop("options") | known
 
-    def init(self, params):
-        """The state before the first step, for a list of arrays."""
-        params, kinds = _with_kinds(params, self.kinds)
-        zeros = [0 * W for W in params]
-        sizes = [abs(Z) if kind == "adamw" else None for Z, kind in zip(zeros, kinds)]
-        return MuonState(0, zeros, sizes)
+    def __eq__(self, other):
+        return isinstance(other, Muon) and self._asdict() == other._asdict()
 
-    @np.errstate(all="ignore")
+    def __hash__(self):
+        return hash(repr(sorted(self._asdict().items())))
+
+    def init(self, params):
+        """The state before the first step."""
+        found = zip(*(_nothing_yet(*each) for each in _each(params, self.kinds)))
+        return MuonState(0, *(_rebuilt(params, iter(leaves)) for leaves in found))
+
+    @quiet
     def step(self, params, grads, state, *, factor=1.0):
         """(params, state) after a step; a schedule of learning rates multiplies by `factor`."""
-        params, kinds = _with_kinds(params, self.kinds)
-        grads, count = _matching_grads(grads, params, state), state.count + 1
+        count = state.count + 1
         moved = [_parameter_step(self, *each, count, factor)
-                 for each in zip(kinds, params, grads, state.momenta, state.sizes)]
-        params, momenta, sizes = map(list, zip(*moved))
+                 for each in _each(params, self.kinds, grads, state.momenta, state.sizes)]
+        params, momenta, sizes = (_rebuilt(params, iter(found)) for found in zip(*moved))
         return params, MuonState(count, momenta, sizes)

@@ -19,19 +19,43 @@ __all__ = [
 def pade_step(degree: SupportsIndex) -> tuple[float, ...]: ...
 
 
-def normalized(X: Any, normalize: Any) -> Any: ...
+def in_units(X: Any) -> Any: ...
 
 
 def schatten_norm(A: Any, p: Literal[2, 4, 8, 16, 32, 64] = 4) -> Any: ...
 
 
+def plus_product(b: Any, C: Any, a: Any, A: Any, B: Any) -> Any: ...
+
+
+def itself(Y: Any) -> Any: ...
+
+
+def gram(X: Any) -> Any: ...
+
+
+def combination(c: Any, P: Any) -> Any: ...
+
+
+def plus_identity(c: Any, H: Any) -> Any: ...
+
+
 def linear_combination(c: Any, P: Any) -> Any: ...
+
+
+def without_constant(Y: Any, c: Any, powers: Any = ()) -> Any: ...
 
 
 def matrix_polynomial(Y: Any, c: Any, powers: Any = ()) -> Any: ...
 
 
 def three_products(c: Any) -> Any: ...
+
+
+def scaled(X: Any, normalize: Any, dtype: Any) -> Any: ...
+
+
+def normalized(X: Any, normalize: Any) -> Any: ...
 
 
 def plain_form(X: Any, schedule: Any, powers: Any) -> Any: ...
@@ -44,6 +68,19 @@ NORMALIZE: Any
 
 
 def check_schedule(schedule: Any) -> Any: ...
+
+
+def by_schedule(
+    X: Any,
+    steps: Any,
+    normalize: Any,
+    form: Any = 'auto',
+    restart: Any = 3,
+    dtype: Any = None,
+) -> Any: ...
+
+
+def runs_away(X: Any) -> Any: ...
 
 
 def apply_schedule(

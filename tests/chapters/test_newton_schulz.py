@@ -42,17 +42,6 @@ def test_schatten_norms():
     assert schatten_norm(np.ones((3, 2), np.float32)).dtype == np.float32
 
 
-def test_normalized_hands_on_its_products():
-    rng = np.random.default_rng(4)
-    A = rng.standard_normal((2, 4, 7)) * 1e100
-    for normalize, p, known in (("frobenius", 2, 1), ("schatten4", 4, 1), ("schatten8", 8, 2)):
-        X, powers = normalized(A, normalize)
-        assert np.allclose(X, A / schatten_norm(A, p)[..., None, None], rtol=1e-13)
-        assert len(powers) == known
-        for k, P in enumerate(powers, 1):
-            assert np.allclose(P, np.linalg.matrix_power(X @ X.mT, k), rtol=1e-12, atol=1e-15)
-
-
 # %% book/matrix_sign/newton_schulz.ipynb: Counted
 class Counted(np.ndarray):
     """An array that counts its products."""
@@ -83,6 +72,18 @@ def test_products_of_a_step():
         Counted.products = 0
         matrix_polynomial(np.eye(3).view(Counted), pade_step(degree))
         assert Counted.products == products
+
+
+# %% book/matrix_sign/newton_schulz.ipynb: test_normalized_hands_on_its_products
+def test_normalized_hands_on_its_products():
+    rng = np.random.default_rng(4)
+    A = rng.standard_normal((2, 4, 7)) * 1e100
+    for normalize, p, known in (("frobenius", 2, 0), ("schatten4", 4, 1), ("schatten8", 8, 2)):
+        X, powers = normalized(A, normalize)
+        assert np.allclose(X, A / schatten_norm(A, p)[..., None, None], rtol=1e-13)
+        assert len(powers) == known
+        for k, P in enumerate(powers, 1):
+            assert np.allclose(P, np.linalg.matrix_power(X @ X.mT, k), rtol=1e-12, atol=1e-15)
 
 
 # %% book/matrix_sign/newton_schulz.ipynb: test_schedules_on_singular_values

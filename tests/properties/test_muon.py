@@ -1,7 +1,11 @@
 """Muon on every library, dtype, shape and scale; against PyTorch's and optax's; the optimizer of the text."""
 
 import copy
+import io
 import pickle
+import subprocess
+import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -9,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lowrank import Muon, MuonState, MuonUpdate, msign, muon_update, optimal_msign_schedule
-from tests.properties.chapters_text import python_blocks
 from tests.properties.libraries import LIBRARIES, needs
 from tests.properties.matrices import FLOATS, HARD, any_matrix, assert_unchanged, double, eps
 
@@ -179,19 +182,19 @@ def test_the_optimizer_agrees_in_every_library_and_writes_to_nothing(library, dt
 def test_adamw_is_adamw_at_every_scale():
     """Against its textbook form, whose squares must stay in range; ours need not."""
     rng = np.random.default_rng(0)
-    W = w = rng.standard_normal(6)
+    W = w = rng.standard_normal((2, 3))
     m = v = 0
     muon = Muon(0.1, weight_decay=0.3, betas=(0.8, 0.9), kinds=["adamw"])
-    state, small = muon.init([W[None]]), muon.init([W[None]])
-    V, S = [W[None]], [W[None]]
+    state, small = muon.init([W]), muon.init([W])
+    V, S = [W], [W]
     for t in range(1, 8):
-        g = rng.standard_normal(6) * (t != 4)
+        g = rng.standard_normal((2, 3)) * (t != 4)
         m, v = 0.8 * m + 0.2 * g, 0.9 * v + 0.1 * g**2
         w = w * (1 - 0.1 * 0.3) - 0.1 * (m / (1 - 0.8**t)) / np.sqrt(v / (1 - 0.9**t))
-        V, state = muon.step(V, [g[None]], state)
-        S, small = muon.step(S, [1e-200 * g[None]], small)
-        np.testing.assert_allclose(V[0][0], w, rtol=1e-12)
-        np.testing.assert_allclose(S[0][0], w, rtol=1e-12)
+        V, state = muon.step(V, [g], state)
+        S, small = muon.step(S, [1e-200 * g], small)
+        np.testing.assert_allclose(V[0], w, rtol=1e-12)
+        np.testing.assert_allclose(S[0], w, rtol=1e-12)
 
 
 def test_a_gradient_that_has_died_out_moves_nothing():
@@ -229,13 +232,13 @@ def test_with_five_steps_the_wall_stands_within_their_error():
 
 
 @pytest.mark.parametrize("kind", [None, "adamw"])
-def test_only_parameters_with_two_axes_decay(kind):
-    params = [np.full(shape, 3.0) for shape in ((), (4,), (4, 3), (2, 3, 2))]
-    kinds = None if kind is None else [kind] * 4
+def test_only_parameters_with_two_long_axes_decay(kind):
+    params = [np.full(shape, 3.0) for shape in ((), (4,), (4, 3), (2, 3, 2), (4, 1, 1), (1, 5))]
+    kinds = [kind, kind, kind, kind or "stack", kind, kind]
     muon = Muon(0.1, weight_decay=0.5, adam_lr=0.1, kinds=kinds)
     new, _ = muon.step(params, [0 * W for W in params], muon.init(params))
     for W, V in zip(params, new):
-        np.testing.assert_allclose(V, W * (1 - 0.1 * 0.5) if W.ndim >= 2 else W, rtol=1e-15)
+        np.testing.assert_allclose(V, W * (1 - 0.1 * 0.5) if W.size > 5 else W, rtol=1e-15)
 
 
 @pytest.mark.parametrize("call, kind, message", [
@@ -243,12 +246,12 @@ def test_only_parameters_with_two_axes_decay(kind):
     (lambda: Muon(weight_decay=np.inf), ValueError, "weight_decay is inf"), (lambda: Muon(adam_lr=-1), ValueError, "adam_lr is -1"),
     (lambda: Muon(betas=0.9), ValueError, "betas is 0.9; allowed is a pair"), (lambda: Muon(betas=(0.9, 1)), ValueError, r"betas\[1\] is 1; allowed is"),
     (lambda: Muon(nesterow=True), TypeError, "nesterow"),
-    (lambda: Muon(kinds=["matrix"]).init([np.ones(3)]), ValueError, r"kinds\[0\] is 'matrix' and params\[0\] has shape \(3,\)"),
-    (lambda: Muon(kinds=["muon"]).init([np.eye(3)]), ValueError, r"kinds\[0\] is 'muon'; allowed are 'matrix', 'stack', 'adamw'"),
-    (lambda: Muon(kinds=[None]).init([np.eye(3)] * 2), ValueError, "params has 2 arrays and kinds has 1"),
-    (lambda: Muon().init([]), ValueError, "params has 0 arrays"),
+    (lambda: Muon(kinds=["matrix"]).init([np.ones(3)]), ValueError, r"the kind of params\[0\] is 'matrix' and its shape \(3,\); allowed are"),
+    (lambda: Muon(kinds=["muon"]).init([np.eye(3)]), ValueError, r"the kind of params\[0\] is 'muon'; allowed are 'matrix', 'stack', 'adamw'"),
+    (lambda: Muon(kinds=[None]).init([np.eye(3)] * 2), ValueError, r"kinds has the entries \[0\] and params \[0, 1\]"),
+    (lambda: Muon().init([]), ValueError, "params has no arrays"),
     (lambda: Muon().init([np.array([1, np.nan])]), ValueError, r"params\[0\] contains 1 NaN"),
-    (lambda: Muon().step([np.eye(2)], [], Muon().init([np.eye(2)])), ValueError, "grads has 0 arrays and state 1"),
+    (lambda: Muon().step([np.eye(2)], [], Muon().init([np.eye(2)])), ValueError, r"grads has the entries \[\] and params \[0\]"),
     (lambda: Muon().step([np.eye(2)], [np.eye(3)], Muon().init([np.eye(2)])), ValueError, r"grads\[0\] has shape \(3, 3\); allowed is the shape of params\[0\]"),
 ])
 def test_bad_input_of_the_optimizer_is_named(call, kind, message):
@@ -393,33 +396,6 @@ def test_optax_with_the_same_coefficients_is_equal():
     np.testing.assert_allclose(muon_update(1e-15 * G).update, muon_update(G).update, atol=1e-9)
 
 
-@needs("torch")
-def test_the_optimizer_of_the_chapter_learns(request):
-    import torch
-
-    blocks = python_blocks(request, "book/matrix_sign/muon.ipynb")
-    assert len(blocks) == 1
-    names = {}
-    exec(blocks[0], names)
-    torch.manual_seed(0)
-    layers = torch.nn.Sequential(torch.nn.Conv2d(1, 8, 3, bias=False), torch.nn.ReLU(), torch.nn.Flatten(),
-                                 torch.nn.Linear(8 * 36, 5, bias=False))
-    teacher, X = torch.randn(64, 5), torch.randn(256, 1, 8, 8)
-    target = X.flatten(1) @ teacher / 8
-    optimizer = names["TorchMuon"](layers.parameters(), lr=0.02, weight_decay=0.01)
-    losses = []
-    for _ in range(30):
-        loss = ((layers(X) - target)**2).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        before = [W.grad.clone() for W in layers.parameters()]
-        optimizer.step()
-        assert all(torch.equal(W.grad, G) for W, G in zip(layers.parameters(), before))
-        losses.append(float(loss.detach()))
-    assert losses[-1] < 0.7 * losses[0]
-    saved = optimizer.state_dict()["state"]
-    assert [tuple(entry["momentum"].shape) for entry in saved.values()] == [(8, 9), (5, 288)]
-
 
 def test_five_steps_promise_what_the_chapter_says():
     schedule = optimal_msign_schedule(5, lower=1e-3)
@@ -436,3 +412,163 @@ def test_what_muon_takes_by_itself():
     made = Muon()
     assert (made.lr, made.weight_decay, made.adam_lr, made.betas, made.kinds) == (1e-3, 0.1, 1e-3, (0.9, 0.95), None)
     assert Muon(2e-3).adam_lr == 2e-3
+
+
+# --- one look at values, one graph, few operations
+
+def operations(call):
+    """What PyTorch runs for a call, views included."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Counting(TorchDispatchMode):
+        found = []
+
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            self.found.append(str(function))
+            return function(*args, **(kwargs or {}))
+
+    with Counting() as mode:
+        call()
+    return mode.found
+
+
+@needs("torch")
+@pytest.mark.parametrize("normalize, most", [("frobenius", 40), ("schatten4", 45), ("schatten8", 50)])
+def test_operations_for_one_matrix(normalize, most):
+    import torch
+    G, M = torch.randn(2, 64, 64)
+    found = operations(lambda: muon_update(G, M, normalize=normalize, dtype=torch.bfloat16))
+    assert len(found) <= most and found.count("aten._local_scalar_dense.default") == 1          # one look, and on a processor only
+    products = [name for name in found if "mm" in name]
+    assert len(products) == 15
+    stacked = torch.randn(2, 3, 64, 32)
+    assert len([name for name in operations(lambda: muon_update(stacked, stacked)) if "mm" in name]) == 15
+
+
+@needs("torch")
+@pytest.mark.parametrize("options", [{}, {"schedule": KELLER, "normalize": "frobenius"}])
+def test_one_graph_of_torch_and_no_casts(options):
+    import torch
+    G, M = torch.randn(2, 8, 12)
+    f = lambda G, M: muon_update(G, M, **options, dtype=torch.bfloat16)
+    torch.compiler.reset()
+    compiled = torch.compile(f, fullgraph=True, backend="eager")
+    for X, Y in zip(compiled(G, M), f(G, M)):
+        assert torch.equal(X, Y)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        for X, Y in zip(muon_update(grad=G, momentum=M, **options), muon_update(G, M, **options)):
+            assert X.dtype == torch.float32 and torch.equal(X, Y)
+        inside = muon_update(G, M, **options).update
+    assert torch.equal(inside, muon_update(G, M, **options).update)
+
+
+@needs("torch")
+def test_compiling_in_a_fresh_process_makes_the_numbers_first():
+    code = ("import torch; from lowrank import muon_update; G = torch.randn(4, 6); "
+            "f = torch.compile(lambda G: muon_update(G).update, fullgraph=True, backend='eager'); "
+            "assert torch.equal(f(G), muon_update(G).update)")
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=300)
+
+
+@needs("torch")
+@pytest.mark.parametrize("options", [{}, {"normalize": "frobenius", "schedule": KELLER}, {"nesterov": False}])
+def test_a_zero_matrix_in_a_stack_spoils_no_derivative(options):
+    import torch
+    stack = gaussian(3, 3, 4)
+    stack[1] = 0
+    A, M = torch.tensor(stack, requires_grad=True), torch.zeros(3, 3, 4, dtype=torch.float64)
+    f = lambda A, M: (muon_update(A, M, **options).update[..., 0]**3).sum()
+    G, = torch.autograd.grad(f(A, M), A, create_graph=True)
+    H, = torch.autograd.grad((G**2).sum(), A)
+    assert torch.isfinite(G).all() and torch.isfinite(H).all() and not G[1].any()
+    if options and find_spec("jax"):
+        import jax
+        jax.config.update("jax_enable_x64", True)
+        g = jax.jit(jax.grad(lambda A: f(A, 0 * A)))(stack)
+        np.testing.assert_allclose(g, G.detach().numpy(), rtol=1e-7, atol=1e-6)
+
+
+# --- parameters as libraries keep them
+
+@needs("torch")
+def test_nothing_remembers_a_loss():
+    import torch
+    muon = Muon(0.1, schedule=KELLER)
+    params = {"dense": torch.nn.Parameter(torch.randn(4, 3)), "more": [torch.nn.Parameter(torch.randn(4)), torch.nn.Parameter(torch.randn(4, 1, 1))]}
+    state = muon.init(params)
+    for _ in range(3):
+        loss = (params["dense"] @ torch.randn(3) + params["more"][0])**2
+        loss.sum().backward()
+        grads = {"dense": params["dense"].grad, "more": [params["more"][0].grad, None]}
+        kept = params["more"][1]
+        params, state = muon.step(params, grads, state)
+        assert params["more"][1] is kept                                        # no gradient, no step
+        for W in (params["dense"], params["more"][0]):
+            assert W.is_leaf and W.requires_grad
+        assert not state.momenta["dense"].requires_grad and state.sizes["dense"] is None
+    copy.deepcopy((muon, params, state))
+    pickle.loads(pickle.dumps(state))
+    file = io.BytesIO()
+    torch.save(state._asdict(), file)
+    file.seek(0)
+    again = MuonState(**torch.load(file, weights_only=True))
+    assert again.count == 3
+    for one, two in zip(muon.step(params, grads, state)[0]["more"], muon.step(params, grads, again)[0]["more"]):
+        assert torch.equal(one, two)
+
+
+def test_equal_options_are_equal():
+    one, two = Muon(0.1, kinds=["stack"], schedule=[[1.5, -0.5]]), Muon(0.1, kinds=["stack"], schedule=[(1.5, -0.5)])
+    assert one == two and hash(one) == hash(two) and len({one, two, Muon(0.2)}) == 2 and one != one._replace(scale=1)
+
+
+@needs("jax")
+def test_jax_maps_over_a_muon_and_traces_its_numbers():
+    import jax
+    import jax.numpy as jnp
+    jax.config.update("jax_enable_x64", True)
+    tree = {"optimizer": Muon(0.1), "x": jnp.ones(2)}
+    assert jax.tree.map(lambda leaf: leaf, tree)["optimizer"] == Muon(0.1)
+    assert jax.jit(lambda muon, x: x * muon.lr, static_argnums=0)(Muon(0.1), 2.0) == pytest.approx(0.2)
+    params = {"dense": jnp.asarray(gaussian(3, 5)), "conv": jnp.asarray(gaussian(3, 3, 2, 4)), "bias": jnp.ones(4)}
+    grads = jax.tree.map(lambda W: jnp.cos(W), params)
+    kinds = {"dense": (1, 0), "conv": (3, (0, 1, 2)), "bias": None}
+    make = lambda lr, beta, scale: Muon(lr, beta=beta, scale=scale, kinds=kinds, schedule=KELLER, betas=(beta, beta))
+    step = lambda lr, beta, scale, params: make(lr, beta, scale).step(params, grads, make(0.1, 0.9, 0.3).init(params))[0]
+    expected = make(0.1, 0.9, 0.3).step(*(jax.tree.map(np.asarray, tree) for tree in (params, grads)), make(0.1, 0.9, 0.3).init(jax.tree.map(np.asarray, params)))[0]
+    found = jax.jit(step, static_argnums=())(0.1, 0.9, 0.3, params)
+    for name, W in expected.items():
+        np.testing.assert_allclose(found[name], W, atol=1e-9)
+    slope = jax.grad(lambda lr: step(lr, 0.9, 0.3, params)["dense"].sum())(0.1)
+    assert float(slope) == pytest.approx(float(expected["dense"].sum() - params["dense"].sum()) / 0.1, rel=1e-6)
+
+
+def test_axes_can_be_named():
+    rng = np.random.default_rng(3)
+    W, G = rng.standard_normal((2, 3, 3, 4, 16))                                # HWIO
+    muon = lambda kind: Muon(0.1, weight_decay=0, scale="operator", schedule=None, kinds=[kind])
+    move = lambda kind, W, G: W - muon(kind).step([W], [G], muon(kind).init([W]))[0][0]
+    flat = lambda X: X.reshape(36, 16).T                                        # outputs first
+    np.testing.assert_allclose(flat(move((3, (0, 1, 2)), W, G)), move("matrix", flat(W), flat(G)), atol=1e-12)
+    np.testing.assert_allclose(move((-1, (0, 1, -2)), W, G), move((3, (0, 1, 2)), W, G), atol=1e-12)
+    E, H = rng.standard_normal((2, 5, 3, 4))                                    # experts, as a stack
+    each = [move("matrix", W, G) for W, G in zip(E, H)]
+    for kind, turn in (("stack", (0, 1, 2)), ((1, 2), (0, 1, 2)), ((2, 0), (1, 2, 0))):
+        found = move(kind, E.transpose(np.argsort(turn)), H.transpose(np.argsort(turn)))
+        np.testing.assert_allclose(found.transpose(turn), each, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape, kind, message", [
+    ((5, 3, 4), None, r"params\[0\] has shape \(5, 3, 4\), which may be a stack of matrices or one matrix; allowed for it are the kinds"),
+    ((3, 4), (0, 0), r"the kind of params\[0\] is \(0, 0\) and its shape \(3, 4\); allowed are two sets of its axes"),
+    ((3, 4), (0, 2), "allowed are two sets of its axes"), ((3, 4), (0, ()), "allowed are two sets"), ((), "stack", "'adamw' below two axes"),
+])
+def test_what_is_no_matrix_is_refused(shape, kind, message):
+    with pytest.raises(ValueError, match=message):
+        Muon(kinds=[kind]).init([np.ones(shape)])
+
+
+def test_vectors_in_the_shape_of_more_go_to_adamw():
+    for shape in ((4, 1, 1), (1, 4), (4, 1), (1, 1, 1, 4), (1, 1)):
+        state = Muon().init([np.ones(shape)])
+        assert state.sizes[0] is not None and state.sizes[0].shape == shape

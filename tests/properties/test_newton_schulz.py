@@ -1,6 +1,7 @@
 """The sign by products: singular values go where the polynomial sends them, in every library, at every scale."""
 
 import math
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from lowrank.newton_schulz import (
     sqrtm_newton_schulz,
     three_products,
 )
-from tests.properties.libraries import LIBRARIES
+from tests.properties.libraries import LIBRARIES, needs
 from tests.properties.matrices import FLOATS, HARD, any_matrix, assert_unchanged, double, eps, random_matrix
 
 TUNED = 3.4445, -4.7750, 2.0315
@@ -379,3 +380,123 @@ def test_jax():
     assert bool(whole.converged) and all(np.allclose(X, Y, rtol=1e-9, atol=1e-12) for X, Y in zip(whole, eager))
     residuals = jax.jit(polar_residuals)(A, A)
     assert np.allclose(residuals, polar_residuals(A, A))
+
+
+# --- 16 bits, derivatives, tracing
+
+TUNED_FIVE = [TUNED] * 5
+BEST_FIVE = [(8.1572198674, -22.4851269217, 15.8800651705), (4.0442592827, -2.8098429375, .5001829233), (3.8965789970, -2.7760211610, .5067174043),
+             (3.3015727157, -2.3854498128, .4683378775), (2.3178476974, -1.6378891409, .3920147005)]
+ROUNDING = {(32, 32): (1.8e-2, 2.6e-2), (128, 128): (1.5e-2, 1.8e-2), (512, 512): (1.3e-2, 1.3e-2), (64, 256): (1.8e-2, 2.4e-2), (128, 1024): (1.4e-2, 2.1e-2)}
+A23 = np.array([[2.0, 1, 0], [0, 1, 3]])
+torch_only, jax_only = needs("torch"), needs("jax")
+
+
+@torch_only
+@pytest.mark.parametrize("shape", ROUNDING)
+def test_rounding_in_bfloat16(shape):
+    """What the steps lose against themselves in double precision; c_0 I inside of h loses 2 to 6 times as much."""
+    import torch
+    A = torch.randn(*shape, generator=torch.manual_seed(0)).bfloat16()
+    for steps, allowed in zip((TUNED_FIVE, BEST_FIVE), ROUNDING[shape]):
+        X, exact = apply_schedule(A, steps).double(), apply_schedule(A.double(), steps)
+        assert torch.linalg.norm(X - exact) < allowed * torch.linalg.norm(exact)
+        half = apply_schedule(A.half(), steps).double()
+        assert torch.linalg.norm(half - exact) < allowed / 5 * torch.linalg.norm(exact)
+
+
+@jax_only
+def test_rounding_in_bfloat16_in_jax():
+    import jax.numpy as jnp
+    A = jnp.asarray(np.random.default_rng(0).standard_normal((128, 256)), jnp.bfloat16)
+    for steps, allowed in zip((TUNED_FIVE, BEST_FIVE), (1.8e-2, 2.6e-2)):
+        X, exact = np.asarray(apply_schedule(A, steps), float), apply_schedule(np.asarray(A, float), steps)
+        assert np.linalg.norm(X - exact) < allowed * np.linalg.norm(exact)
+
+
+def with_a_zero():
+    stack = np.random.default_rng(7).standard_normal((3, 2, 4))
+    stack[1] = 0
+    return stack
+
+
+SMOOTH = [lambda A, normalize=normalize: apply_schedule(A, [TUNED] * 2 + [pade_step(3)], normalize=normalize) for normalize in NORMS]
+SMOOTH += [lambda A: apply_schedule(A, [TUNED] * 3 + [pade_step(9)], form="gram"), *(lambda A, p=p: schatten_norm(A, p) for p in (2, 4, 8, 32))]
+
+
+@torch_only
+@pytest.mark.parametrize("f", SMOOTH)
+def test_a_zero_matrix_in_a_stack_spoils_no_derivative(f):
+    import torch
+    A = torch.tensor(with_a_zero(), requires_grad=True)
+    G, = torch.autograd.grad((f(A)**3).sum() + f(A).sum(), A, create_graph=True)
+    H, = torch.autograd.grad((G**2).sum(), A)
+    assert torch.isfinite(G).all() and torch.isfinite(H).all() and not G[1].any() and not H[1].any()
+    rest = A.detach()[[0, 2]].requires_grad_()
+    assert torch.autograd.gradcheck(f, rest) and torch.autograd.gradgradcheck(f, rest)
+    if find_spec("jax") and f in SMOOTH[2::4]:               # it compiles for minutes
+        import jax
+        loss = lambda A: (f(A)**3).sum() + f(A).sum()
+        J = jax.numpy.asarray(with_a_zero())
+        np.testing.assert_allclose(jax.grad(loss)(J), G.detach().numpy(), rtol=0, atol=1e-11)
+        np.testing.assert_allclose(jax.jit(jax.grad(lambda A: (jax.grad(loss)(A)**2).sum()))(J), H.numpy(), rtol=1e-9, atol=1e-8)
+
+
+@torch_only
+def test_gradients_of_schatten_norms():
+    import torch
+    A = torch.tensor(A23, requires_grad=True)
+    expected = {4: [[.2643304585, .1585982751, .0792991376], [.0528660917, .2907635044, .7929913755]],
+                8: [[.0822332510, .0910237020, .1497212294], [.0998141529, .3405590843, .8719560235]], 2: A23 / 15**.5}
+    for p, G in expected.items():
+        np.testing.assert_allclose(torch.autograd.grad(schatten_norm(A, p), A)[0].numpy(), G, rtol=0, atol=1e-10)
+
+
+@torch_only
+@pytest.mark.parametrize("part", [0, 1])
+def test_the_derivative_of_a_root_is_exact(part):
+    import torch
+    A = torch.tensor([[5.0, 4], [4, 5]], dtype=torch.float64, requires_grad=True)
+    G = torch.tensor([[1.0, 2], [0, 3]])
+    if part == 0:
+        np.testing.assert_allclose(torch.autograd.grad((sqrtm_newton_schulz(A).root * G).sum(), A)[0].numpy(), [[.25, 0], [0, .75]], atol=1e-14)
+    B = np.random.default_rng(8).standard_normal((2, 3, 6))
+    stack = np.concatenate([B @ B.mT, [4 * np.eye(3)]])                   # equal eigenvalues too
+    f = lambda A: sqrtm_newton_schulz((A + A.mT) / 2)[part]
+    T = torch.tensor(stack, requires_grad=True)
+    assert torch.autograd.gradcheck(f, T, check_forward_ad=True) and torch.autograd.gradgradcheck(f, T)
+    each = torch.func.vmap(torch.func.grad(lambda A: f(A).sum()))(T.detach())
+    torch.testing.assert_close(each, torch.autograd.grad(f(T).sum(), T)[0], rtol=0, atol=1e-13)
+    skew = torch.tensor([[0.0, 1, 1], [-1, 0, 1], [-1, -1, 0]], dtype=torch.float64)
+    complex_ = torch.complex(T.detach(), (0.1 * skew).expand_as(T))
+    assert torch.autograd.gradcheck(lambda A: sqrtm_newton_schulz((A + A.mH) / 2)[part], complex_.requires_grad_())
+    if find_spec("jax"):
+        import jax
+        from jax.test_util import check_grads
+        check_grads(jax.jit(f), (jax.numpy.asarray(stack[1:]),), order=2, modes=("rev",))
+        np.testing.assert_allclose(jax.jit(jax.vmap(jax.grad(lambda A: f(A).sum())))(stack[1:]), each[1:].numpy(), atol=1e-13)
+
+
+@torch_only
+def test_where_a_root_has_no_derivative_it_is_zero():
+    import torch
+    A = torch.tensor(np.stack([np.diag([1, .25, 0]), np.zeros((3, 3))]), requires_grad=True)
+    G, = torch.autograd.grad((sqrtm_newton_schulz(A).root**2).sum(), A, create_graph=True)
+    np.testing.assert_allclose(G.detach().numpy(), [np.diag([1.0, 1, 0]), np.zeros((3, 3))], atol=1e-12)
+    assert torch.isfinite(torch.autograd.grad((G**2).sum(), A)[0]).all()
+    if find_spec("jax"):
+        import jax
+        np.testing.assert_allclose(jax.jit(jax.grad(lambda A: (sqrtm_newton_schulz(A).root**2).sum()))(A.detach().numpy()), G.detach().numpy(), atol=1e-12)
+
+
+@torch_only
+@pytest.mark.parametrize("f", [*FUNCTIONS[:3], lambda A: schatten_norm(A, 8), lambda A: apply_schedule(A, [pade_step(9), pade_step(7)])])
+def test_one_graph_of_torch_without_a_look_and_without_casts(f):
+    import torch
+    A = torch.tensor(np.random.default_rng(9).standard_normal((4, 7)), dtype=torch.float32)
+    torch.compiler.reset()
+    compiled = torch.compile(f, fullgraph=True, backend="eager")
+    assert torch.equal(compiled(A), f(A))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(apply_schedule(A, TUNED_FIVE), apply_schedule(A, schedule=TUNED_FIVE)) and torch.equal(schatten_norm(A), schatten_norm(A=A))
+        assert apply_schedule(A, TUNED_FIVE).dtype == schatten_norm(A).dtype == torch.float32

@@ -13,10 +13,19 @@ from collections.abc import Mapping
 from inspect import signature
 
 import numpy as np
-from array_api_compat import array_namespace, is_torch_array
+from array_api_compat import is_torch_array
 
 from lowrank.arguments import check_choice, check_count
-from lowrank.arrays import as_floats, check_finite, check_parameter, check_shape, matching, quiet
+from lowrank.arrays import (
+    array_namespace,
+    as_floats,
+    check_finite,
+    check_parameter,
+    check_shape,
+    fixed,
+    matching,
+    quiet,
+)
 from lowrank.derivatives import converted
 from lowrank.linear_map import Result
 from lowrank.newton_schulz import NORMALIZE, by_schedule, check_schedule, in_units, runs_away
@@ -85,14 +94,8 @@ def _mixed(A, B, share):
     return (1 - share) * A + share * B
 
 
-# %% book/matrix_sign/muon.ipynb: _before_compiling
-def _before_compiling(function):
-    """The function, which `torch.compile` calls once and whose result it takes for a constant."""
-    function._dynamo_marked_constant = True                 # as assume_constant_result does
-    return function
-
-
-@_before_compiling
+# %% book/matrix_sign/muon.ipynb: _quintic
+@fixed
 def _quintic(steps, bits):
     """So many quintic steps for singular values from 1e-3 on, with a margin for the format."""
     safety = {16: 2e-2, 32: 1e-4, 64: 1e-6}[bits]

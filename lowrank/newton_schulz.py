@@ -13,12 +13,13 @@ from functools import reduce
 from operator import add
 
 import numpy as np
-from array_api_compat import array_namespace, device, is_jax_array, is_numpy_array, is_torch_array
+from array_api_compat import is_jax_array, is_numpy_array, is_torch_array
 from scipy.linalg import get_blas_funcs
 
 from lowrank.arguments import check_choice, check_count
 from lowrank.arrays import (
     adjoint,
+    array_namespace,
     as_floats,
     as_stack,
     check_finite,
@@ -26,6 +27,7 @@ from lowrank.arrays import (
     check_shape,
     compiling,
     constant,
+    device,
     frobenius_norm,
     matching,
     may_hold,

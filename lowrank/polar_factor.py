@@ -301,7 +301,7 @@ _EQUATIONS = Rule(_least_solutions, _solutions_pull, _solutions_move,
 # %% book/matrix_sign/polar_factor.ipynb: _sign_moves
 def _sign_moves(A, X, E):
     """The derivative of msign at a wide A, with msign(A) = X, in the direction E."""
-    xp, unit = array_namespace(A), power_of_two(peak_of(A))
+    unit = power_of_two(peak_of(A))
     H, EX = (A / unit) @ adjoint(X), E @ adjoint(X)
     W, Z = attached(_EQUATIONS, (H + adjoint(H)) / 2, EX - adjoint(EX), E - EX @ X)
     return (W @ X + Z) / unit
@@ -506,7 +506,7 @@ def _vectors_move(ins, outs, changes):
 # %% book/matrix_sign/polar_factor.ipynb: decomposed
 def _vectors_pull(ins, outs, cotangents):
     """And back."""
-    (U, s, Vh), (near, far, alone) = outs, _quotients(outs[1])
+    (U, _, Vh), (near, far, alone) = outs, _quotients(outs[1])
     gU, gs, gVh = (0 * X if g is None else g for X, g in zip(outs, cotangents))
     UhG, GV = adjoint(U) @ gU, gVh @ adjoint(Vh)
     p, m = UhG - GV, UhG + GV                       # GV belongs to V^H: its skew part turns round

@@ -11,9 +11,17 @@ import math
 import operator
 
 import numpy as np
-from array_api_compat import array_namespace, is_jax_array
+from array_api_compat import is_jax_array
 
-from lowrank.arrays import as_floats, check_parameter, is_bounded, matching, may_hold, quiet
+from lowrank.arrays import (
+    array_namespace,
+    as_floats,
+    check_parameter,
+    is_bounded,
+    matching,
+    may_hold,
+    quiet,
+)
 from lowrank.derivatives import Rule, aligned, attached, fitted
 
 __all__ = ["softmax", "softmax_vjp", "sparsemax", "sparsemax_vjp", "entmax", "entmax_vjp"]

@@ -10,9 +10,8 @@ import math
 from collections import namedtuple
 
 import numpy as np
-from array_api_compat import array_namespace
 
-from lowrank.arrays import may_hold
+from lowrank.arrays import array_namespace, may_hold
 from lowrank.simplex_maps import count_true, mass
 
 __all__ = []

@@ -10,10 +10,9 @@ Generated from book/smooth_topk/topk.ipynb; edit the chapter.
 import math
 
 import numpy as np
-from array_api_compat import array_namespace
 
 from lowrank.arguments import check_choice, check_number
-from lowrank.arrays import NUMPY, may_hold, quiet, safe_divisor
+from lowrank.arrays import NUMPY, array_namespace, may_hold, quiet, safe_divisor
 from lowrank.derivatives import Rule, attached, converted, fitted, summed
 from lowrank.simplex_maps import as_divisor, as_slices, check_room, check_temperature, mass
 from lowrank.thresholds import (

@@ -262,7 +262,8 @@ def _certify(A, X, method, tol):
         bound = _isometry_bound(P)[..., 0, 0]
         return bound, hermitian, bound <= tol
     bound, s = identity_defect(P)[1][..., 0, 0], singular_values(A)
-    regular = array_namespace(s).all(s > cut_off(None, A) * s[..., :1], axis=-1)
+    largest = s[..., :min(1, s.shape[-1])]
+    regular = array_namespace(s).all(s > cut_off(None, A) * largest, axis=-1)
     return bound, hermitian, (bound <= tol) & regular
 
 

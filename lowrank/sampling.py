@@ -86,7 +86,7 @@ def sample_topk(x, k, *, temperature=1.0, law="subset", axis=-1, rng=None):
         draws without replacement, each in proportion to exp(x / T).
     axis : int, default -1
         The axis along which k are drawn.
-    rng : None, int, Generator or RandomState
+    rng : None, int or numpy.random.Generator
         The source of chance.
 
     Returns

@@ -5,6 +5,8 @@ Generated from book/smooth_topk/sampling.ipynb; edit the chapter.
 
 from typing import Any, Literal, SupportsFloat, SupportsIndex
 
+import numpy as np
+
 __all__ = ["sample_topk"]
 
 
@@ -15,5 +17,5 @@ def sample_topk(
     temperature: SupportsFloat = 1.0,
     law: Literal["subset", "gumbel"] = 'subset',
     axis: SupportsIndex = -1,
-    rng: None = None,
+    rng: SupportsIndex | np.random.Generator | None = None,
 ) -> Any: ...

@@ -94,6 +94,8 @@ def calls(A, rng=0):
         "soft_topk": lambda: lr.soft_topk(x, 2),
         "soft_topk_vjp": lambda: lr.soft_topk_vjp(x, 2, x),
         "soft_topk_jvp": lambda: lr.soft_topk_jvp(x, 2, x),
+        "sample_topk": lambda: lr.sample_topk(x, 2, rng=0),
+        "sample_topk gumbel": lambda: lr.sample_topk(x, 2, law="gumbel", rng=0),
         "topk_temperature": lambda: lr.topk_temperature(x, 2),
     }
 

@@ -17,6 +17,7 @@ from lowrank import (
     estimators as estimators,
     interpolative as interpolative,
     linear_map as linear_map,
+    linear_transformer as linear_transformer,
     muon as muon,
     newton_schulz as newton_schulz,
     norms as norms,
@@ -84,6 +85,12 @@ from lowrank.estimators import (
 from lowrank.interpolative import (
     InterpolativeDecomposition as InterpolativeDecomposition,
     interp_decomp as interp_decomp,
+)
+from lowrank.linear_transformer import (
+    attention_crossover as attention_crossover,
+    linear_attention as linear_attention,
+    random_features as random_features,
+    transformer_macs as transformer_macs,
 )
 from lowrank.muon import (
     Muon as Muon,
@@ -258,4 +265,8 @@ __all__ = [
     "soft_topk_jvp",
     "topk_temperature",
     "sample_topk",
+    "transformer_macs",
+    "attention_crossover",
+    "linear_attention",
+    "random_features",
 ]

@@ -97,6 +97,11 @@ def calls(A, rng=0):
         "sample_topk": lambda: lr.sample_topk(x, 2, rng=0),
         "sample_topk gumbel": lambda: lr.sample_topk(x, 2, law="gumbel", rng=0),
         "topk_temperature": lambda: lr.topk_temperature(x, 2),
+        "linear_attention": lambda: lr.linear_attention(A, G, A[:, :2], features="elu", normalize=True),
+        "linear_attention causal": lambda: lr.linear_attention(A, G, A[:, :2], True, chunk=8, decay=0.5),
+        "random_features": lambda: lr.random_features(A, G, shift="row"),
+        "transformer_macs": lambda: lr.transformer_macs(40, 6),
+        "attention_crossover": lambda: lr.attention_crossover(6),
     }
 
 

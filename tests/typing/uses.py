@@ -182,3 +182,12 @@ def use_simplex_maps() -> None:
     gx, gk, gT = lowrank.soft_topk_vjp(x, 2, g, method="sigmoid")
     lowrank.soft_topk_jvp(x, 2, g)
     lowrank.sample_topk(x, 2, temperature=0.5, law="gumbel", axis=-1, rng=0)
+
+
+def use_linear_attention() -> None:
+    Y, state = lowrank.linear_attention(A, A, A, True, chunk=2, features="elu", normalize=True, decay=zero_d, return_state=True)
+    lowrank.linear_attention(Y, A, A, causal=False, features=np.tanh, state=None)
+    lowrank.random_features(A, A, shift="row")
+    bill = lowrank.transformer_macs(10, 4, heads=2, kv_heads=1, ffn=8 / 3, gated=True, causal=True, attention="linear", layers=2, vocab=5)
+    sublayer, quadratic = lowrank.attention_crossover(768)
+    assert bill["total"] > 0 and sublayer < quadratic

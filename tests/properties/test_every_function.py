@@ -97,6 +97,19 @@ def calls(A, rng=0):
         "sample_topk": lambda: lr.sample_topk(x, 2, rng=0),
         "sample_topk gumbel": lambda: lr.sample_topk(x, 2, law="gumbel", rng=0),
         "topk_temperature": lambda: lr.topk_temperature(x, 2),
+        "hippo_legs": lambda: lr.hippo_legs(n),
+        "hippo_legt": lambda: lr.hippo_legt(n, 2.0),
+        "hippo_fourier": lambda: lr.hippo_fourier(n),
+        "hippo_fourier window": lambda: lr.hippo_fourier(n, 2.0),
+        "discretize": lambda: lr.discretize(small[:n], small[n], 0.5),
+        "discretize bilinear": lambda: lr.discretize(small[:n], small[n], 0.5, "bilinear"),
+        "legs_project": lambda: lr.legs_project(A.T, 4),
+        "legs_update": lambda: lr.legs_update(A[:2], 3, A[2:4]),
+        "legs_stream": lambda: lr.legs_stream(A.T, 4, block=16),
+        "legs_stream bilinear": lambda: lr.legs_stream(x, 4, method="bilinear", block=2),
+        "legendre_reconstruct": lambda: lr.legendre_reconstruct(A, [0.0, 0.3, 1.0]),
+        "legs_matvec": lambda: lr.legs_matvec(A),
+        "legs_solve": lambda: lr.legs_solve(A, 0.5),
     }
 
 

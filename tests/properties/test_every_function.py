@@ -216,7 +216,7 @@ def test_what_is_in_range_is_found_where_norms_are_not():
     B = ordinary() / np.abs(ordinary()).max()
     A = B * 1.5e308
     assert lr.spectral_norm(A) == np.inf
-    for W in (A, A * 10.0 ** -np.arange(0, 600, 100)):
+    for W in (A, A * 10.0 ** -np.arange(0, 300, 50)):
         assert lr.maxvol(W).rows.tolist() == lr.maxvol(B).rows.tolist()
     np.testing.assert_allclose(lr.maxvol(A).B, lr.maxvol(B).B, atol=1e-12)
     np.testing.assert_allclose(lr.spectral_decay(A, 0.1) / 1.5e308, lr.spectral_decay(B, 0.1), atol=1e-14)

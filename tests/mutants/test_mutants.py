@@ -72,7 +72,7 @@ print(*outcomes, time.monotonic() - start < 30)
 MODULE = '''
 import functools
 
-LIMIT = 5 / 2
+LIMIT = 5 / 4
 
 @functools.cache
 def double(x):
@@ -93,19 +93,19 @@ class Pair:
 
 
 @pytest.mark.parametrize("before, after, found", [
-    ("x * LIMIT", "x / LIMIT", "1.2 ([1], 3) 1.5 True"),
-    ("5 / 2", "5 * 2", "30 ([1], 3) 1.5 True"),
-    ("3", "4", "7.5 ([1], 4) 1.5 True"),
-    ("2", "3", "7.5 ([-1], 3) 1.5 True"),
-    ("1.5", "3.0", "7.5 ([1], 3) 3.0 True"),
-    ("x > 0", "x <= 0", "7.5 ([1], 3) 1.5 False"),
+    ("x * LIMIT", "x / LIMIT", "2.4 ([1], 3) 1.5 True"),
+    ("5 / 4", "5 * 4", "60 ([1], 3) 1.5 True"),
+    ("3", "4", "3.75 ([1], 4) 1.5 True"),
+    ("2", "3", "3.75 ([-1], 3) 1.5 True"),
+    ("1.5", "3.0", "3.75 ([1], 3) 3.0 True"),
+    ("x > 0", "x <= 0", "3.75 ([1], 3) 1.5 False"),
 ])
 def test_who_has_imported_a_function_has_the_fault(before, after, found, monkeypatch):
     module, user = ModuleType("module"), ModuleType("user")
     exec(MODULE, vars(module))
     vars(user).update(vars(module), pair=module.Pair())
-    for one in (module, user):
-        monkeypatch.setitem(sys.modules, one.__name__, one)
+    monkeypatch.setitem(sys.modules, "module", module)
+    monkeypatch.setitem(sys.modules, "user", user)
     user.double(3)
     (fault,) = (fault for fault in faults(MODULE) if (fault.before, fault.after) == (before, after))
     modules.exchange(module, fault)

@@ -96,6 +96,11 @@ def calls(A, rng=0):
         "soft_topk_jvp": lambda: lr.soft_topk_jvp(x, 2, x),
         "sample_topk": lambda: lr.sample_topk(x, 2, rng=0),
         "sample_topk gumbel": lambda: lr.sample_topk(x, 2, law="gumbel", rng=0),
+        "rotation_between": lambda: lr.rotation_between(A[1], A[2]),
+        "reflection_between": lambda: lr.reflection_between(A[1], A[2]),
+        "rotate": lambda: lr.rotate(A, A[1], A[2]),
+        "rotate fraction": lambda: lr.rotate(A, A[1], A[2], fraction=0.5),
+        "reflect": lambda: lr.reflect(A, A[1], A[2]),
         "topk_temperature": lambda: lr.topk_temperature(x, 2),
     }
 

@@ -182,3 +182,11 @@ def use_simplex_maps() -> None:
     gx, gk, gT = lowrank.soft_topk_vjp(x, 2, g, method="sigmoid")
     lowrank.soft_topk_jvp(x, 2, g)
     lowrank.sample_topk(x, 2, temperature=0.5, law="gumbel", axis=-1, rng=0)
+
+
+def use_structure() -> None:
+    a, b = np.ones(4), np.arange(4.0)
+    R = lowrank.rotation_between(a, b, fraction=0.5)
+    assert R.shape == lowrank.reflection_between(a, [1.0, 0, 0, 0]).shape
+    lowrank.rotate(R, a, b, fraction=None)
+    lowrank.reflect(R, a, b)

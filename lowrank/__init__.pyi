@@ -15,6 +15,7 @@ from lowrank import (
     equioscillation as equioscillation,
     error_estimates as error_estimates,
     estimators as estimators,
+    hippo as hippo,
     interpolative as interpolative,
     linear_map as linear_map,
     muon as muon,
@@ -81,6 +82,18 @@ from lowrank.estimators import (
     ColumnSelector as ColumnSelector,
     LowRankSVD as LowRankSVD,
     RPCholeskyFeatures as RPCholeskyFeatures,
+)
+from lowrank.hippo import (
+    discretize as discretize,
+    hippo_fourier as hippo_fourier,
+    hippo_legs as hippo_legs,
+    hippo_legt as hippo_legt,
+    legendre_reconstruct as legendre_reconstruct,
+    legs_matvec as legs_matvec,
+    legs_project as legs_project,
+    legs_solve as legs_solve,
+    legs_stream as legs_stream,
+    legs_update as legs_update,
 )
 from lowrank.interpolative import (
     InterpolativeDecomposition as InterpolativeDecomposition,
@@ -269,4 +282,14 @@ __all__ = [
     "rotation_between",
     "reflect",
     "reflection_between",
+    "hippo_legs",
+    "hippo_legt",
+    "legs_project",
+    "legs_update",
+    "legs_matvec",
+    "legs_solve",
+    "legs_stream",
+    "legendre_reconstruct",
+    "discretize",
+    "hippo_fourier",
 ]

@@ -20,6 +20,7 @@ from lowrank.arrays import (
     as_floats,
     check_finite,
     check_parameter,
+    compiling,
     device,
     fixed,
     is_array,
@@ -295,7 +296,8 @@ def legs_project(u, N):
     Notes
     -----
     O(N L) operations, O(N) numbers of memory beside u. Exact but for rounding: in double
-    precision the error is below 1e-12 of the root mean square of u, for L up to 10^5. For records that go on see `legs_update`. Derived in
+    precision the error is below 1e-12 of the root mean square of u, for L up to 10^5. For
+    records that go on see `legs_update`. Derived in
     :ref:`hippo-exact`, :prf:ref:`legs-exact`.
 
     Examples
@@ -615,9 +617,11 @@ def legendre_reconstruct(x, s):
     array([-0.4375,  3.5   ,  7.4375])
     """
     xp, dtype, X = as_doubles(x, "x")
-    own = is_array(s) and not is_numpy_array(s) and array_namespace(s) is xp
-    S = s if own else xp.asarray(as_floats(s, "s")[1], device=device(X))
-    S = xp.astype(S, real_like(X).dtype, copy=False)
+    if is_array(s) and array_namespace(s) is xp:
+        S = xp.astype(s, real_like(X).dtype, copy=False)
+    else:
+        s = s if compiling() else as_floats(s, "s")[1]
+        S = xp.asarray(s, dtype=real_like(X).dtype, device=device(X))
     check_finite(S, "s")
     if not may_hold(xp.all((S >= 0) & (S <= 1))):
         raise ValueError(f"s has values from {float(xp.min(S)):g} to {float(xp.max(S)):g}; "
@@ -669,8 +673,8 @@ def discretize(A, B, dt, method="zoh"):
     Notes
     -----
     If Re x^H A x <= 0 for all x, as for LegS and LegT, a step of the bilinear rule without
-    input makes no x longer, whatever dt is; one of "forward" may: see :ref:`hippo-breaks`. Derived in
-    :ref:`hippo-pade`, :prf:ref:`legs-fading`.
+    input makes no x longer, whatever dt is; one of "forward" may: see :ref:`hippo-breaks`.
+    Derived in :ref:`hippo-pade`, :prf:ref:`legs-fading`.
 
     Examples
     --------

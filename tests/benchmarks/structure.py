@@ -116,4 +116,66 @@ ROTATIONS = [
 ]
 
 
-CASES = [*ROTATIONS]
+# --- hippo: LegS of a random walk; the "rank" of a cell is N
+
+
+@cache
+def walk(name):
+    return np.cumsum(np.random.default_rng(0).standard_normal(int(float(name))))
+
+
+def given_walk(name, N):
+    return walk(name), N
+
+
+def memory_error(name, N, states):
+    """The last coefficients against those of the whole record."""
+    exact = lowrank.legs_project(walk(name), N)
+    return np.linalg.norm(states[-1] - exact) / np.linalg.norm(exact)
+
+
+def by_rows(A, B, u, lam_of):
+    """One dense triangular solution a sample, as public code steps through LegS."""
+    solve, I, x = use("scipy.linalg").lapack.dtrtrs, np.eye(len(A)), u[0] * np.eye(len(A))[0]
+    for k in range(1, len(u)):
+        t = lam_of(k)
+        x = solve(I - A / (2 * t), x + (A @ x / 2 + B * u[k]) / t, lower=True)[0]
+    return x[None]
+
+
+HIPPO = [
+    *(
+        Case(
+            f"legs_stream, block {block}",
+            [("2e4", 64), ("2e4", 128)],
+            ours=lambda u, N, seed, block=block: lowrank.legs_stream(u, N, block=block),
+            peers={
+                "bilinear": lambda u, N, seed: lowrank.legs_stream(u, N, block=64, method="bilinear"),
+                "HiPPO (2020)": lambda u, N, seed: by_rows(*lowrank.hippo_legs(N), u, lambda k: k + 1),
+            },
+            measures={"error": memory_error},
+            aim="error at most 1e-10, time at most 0.2 times that of bilinear steps",
+            targets=lambda name, N: [Target("error", 1e-10), *within(0.2, "bilinear")],
+            given=given_walk,
+        )
+        for block in (64, 1024)
+    ),
+    Case(
+        "legs_matvec",
+        [("64", 64), ("1024", 1024)],
+        ours=lambda u, N, seed: lowrank.legs_matvec(u),
+        peers={"dense": lambda u, N, seed: legs_dense(N) @ u},
+        measures={"size": lambda name, N, y: np.linalg.norm(y) / np.linalg.norm(legs_dense(N) @ walk(name))},
+        aim="faster than a dense product from N = 1024",
+        targets=lambda name, N: within(0.5, "dense") if N == 1024 else [],
+        given=given_walk,
+    ),
+]
+
+
+@cache
+def legs_dense(N):
+    return lowrank.hippo_legs(N)[0]
+
+
+CASES = [*ROTATIONS, *HIPPO]

@@ -338,9 +338,9 @@ class TorchMuon(_Resumed):
 
     Notes
     -----
-    Matrices of one shape are multiplied together, up to 2^16 entries on a processor. Values on
-    an accelerator are not looked at, but by `muon_update`, and `lr` if it is a tensor there.
-    Gradients may be missing.
+    Matrices of one shape are multiplied together, up to 2^16 entries on a processor and 2^24
+    elsewhere: one call for each operation, however many they are. Values on an accelerator are
+    not looked at, but `lr` if it is a tensor there. Gradients may be missing.
     The state has tensors alone, under the names of `torch.optim.Muon` and `torch.optim.AdamW`:
     ``torch.load(weights_only=True)`` reads it, loading keeps its formats, and a run resumes bit
     for bit. Memory: an average for each matrix, two for other parameters.

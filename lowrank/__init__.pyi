@@ -15,6 +15,7 @@ from lowrank import (
     equioscillation as equioscillation,
     error_estimates as error_estimates,
     estimators as estimators,
+    hippo as hippo,
     interpolative as interpolative,
     linear_map as linear_map,
     muon as muon,
@@ -34,6 +35,7 @@ from lowrank import (
     thresholds as thresholds,
     topk as topk,
     torch_optimizer as torch_optimizer,
+    unit_rotation as unit_rotation,
 )
 from lowrank.choosing_rank import (
     RankChoice as RankChoice,
@@ -80,6 +82,18 @@ from lowrank.estimators import (
     ColumnSelector as ColumnSelector,
     LowRankSVD as LowRankSVD,
     RPCholeskyFeatures as RPCholeskyFeatures,
+)
+from lowrank.hippo import (
+    discretize as discretize,
+    hippo_fourier as hippo_fourier,
+    hippo_legs as hippo_legs,
+    hippo_legt as hippo_legt,
+    legendre_reconstruct as legendre_reconstruct,
+    legs_matvec as legs_matvec,
+    legs_project as legs_project,
+    legs_solve as legs_solve,
+    legs_stream as legs_stream,
+    legs_update as legs_update,
 )
 from lowrank.interpolative import (
     InterpolativeDecomposition as InterpolativeDecomposition,
@@ -167,6 +181,12 @@ from lowrank.topk import (
     topk_temperature as topk_temperature,
 )
 from lowrank.torch_optimizer import TorchMuon as TorchMuon, muon_groups as muon_groups
+from lowrank.unit_rotation import (
+    reflect as reflect,
+    reflection_between as reflection_between,
+    rotate as rotate,
+    rotation_between as rotation_between,
+)
 
 __version__: str
 
@@ -258,4 +278,18 @@ __all__ = [
     "soft_topk_jvp",
     "topk_temperature",
     "sample_topk",
+    "rotate",
+    "rotation_between",
+    "reflect",
+    "reflection_between",
+    "hippo_legs",
+    "hippo_legt",
+    "legs_project",
+    "legs_update",
+    "legs_matvec",
+    "legs_solve",
+    "legs_stream",
+    "legendre_reconstruct",
+    "discretize",
+    "hippo_fourier",
 ]

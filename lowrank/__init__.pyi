@@ -15,6 +15,7 @@ from lowrank import (
     equioscillation as equioscillation,
     error_estimates as error_estimates,
     estimators as estimators,
+    hippo as hippo,
     interpolative as interpolative,
     linear_map as linear_map,
     linear_transformer as linear_transformer,
@@ -35,6 +36,7 @@ from lowrank import (
     thresholds as thresholds,
     topk as topk,
     torch_optimizer as torch_optimizer,
+    unit_rotation as unit_rotation,
 )
 from lowrank.choosing_rank import (
     RankChoice as RankChoice,
@@ -81,6 +83,18 @@ from lowrank.estimators import (
     ColumnSelector as ColumnSelector,
     LowRankSVD as LowRankSVD,
     RPCholeskyFeatures as RPCholeskyFeatures,
+)
+from lowrank.hippo import (
+    discretize as discretize,
+    hippo_fourier as hippo_fourier,
+    hippo_legs as hippo_legs,
+    hippo_legt as hippo_legt,
+    legendre_reconstruct as legendre_reconstruct,
+    legs_matvec as legs_matvec,
+    legs_project as legs_project,
+    legs_solve as legs_solve,
+    legs_stream as legs_stream,
+    legs_update as legs_update,
 )
 from lowrank.interpolative import (
     InterpolativeDecomposition as InterpolativeDecomposition,
@@ -174,6 +188,12 @@ from lowrank.topk import (
     topk_temperature as topk_temperature,
 )
 from lowrank.torch_optimizer import TorchMuon as TorchMuon, muon_groups as muon_groups
+from lowrank.unit_rotation import (
+    reflect as reflect,
+    reflection_between as reflection_between,
+    rotate as rotate,
+    rotation_between as rotation_between,
+)
 
 __version__: str
 
@@ -265,8 +285,22 @@ __all__ = [
     "soft_topk_jvp",
     "topk_temperature",
     "sample_topk",
+    "rotate",
+    "rotation_between",
+    "reflect",
+    "reflection_between",
     "transformer_macs",
     "attention_crossover",
     "linear_attention",
     "random_features",
+    "hippo_legs",
+    "hippo_legt",
+    "legs_project",
+    "legs_update",
+    "legs_matvec",
+    "legs_solve",
+    "legs_stream",
+    "legendre_reconstruct",
+    "discretize",
+    "hippo_fourier",
 ]

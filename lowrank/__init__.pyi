@@ -6,6 +6,7 @@ Generated from _toc.yml and the chapters; edit those.
 from lowrank import (
     arguments as arguments,
     arrays as arrays,
+    attention_rank as attention_rank,
     autograd as autograd,
     choosing_rank as choosing_rank,
     clipping as clipping,
@@ -16,6 +17,7 @@ from lowrank import (
     error_estimates as error_estimates,
     estimators as estimators,
     interpolative as interpolative,
+    landmark_attention as landmark_attention,
     linear_map as linear_map,
     muon as muon,
     newton_schulz as newton_schulz,
@@ -34,6 +36,14 @@ from lowrank import (
     thresholds as thresholds,
     topk as topk,
     torch_optimizer as torch_optimizer,
+)
+from lowrank.attention_rank import (
+    SlogDet as SlogDet,
+    attention_matrix as attention_matrix,
+    attention_slogdet as attention_slogdet,
+    effective_rank as effective_rank,
+    numerical_rank as numerical_rank,
+    rank_collapse as rank_collapse,
 )
 from lowrank.choosing_rank import (
     RankChoice as RankChoice,
@@ -84,6 +94,12 @@ from lowrank.estimators import (
 from lowrank.interpolative import (
     InterpolativeDecomposition as InterpolativeDecomposition,
     interp_decomp as interp_decomp,
+)
+from lowrank.landmark_attention import (
+    AttentionError as AttentionError,
+    NystromFactors as NystromFactors,
+    attention_error as attention_error,
+    nystrom_attention as nystrom_attention,
 )
 from lowrank.muon import (
     Muon as Muon,
@@ -258,4 +274,14 @@ __all__ = [
     "soft_topk_jvp",
     "topk_temperature",
     "sample_topk",
+    "attention_matrix",
+    "SlogDet",
+    "attention_slogdet",
+    "numerical_rank",
+    "effective_rank",
+    "rank_collapse",
+    "NystromFactors",
+    "nystrom_attention",
+    "AttentionError",
+    "attention_error",
 ]

@@ -107,6 +107,9 @@ def _times(F, x):
     return np.asarray(flat @ x).reshape(*F.shape[:-1], x.shape[-1])
 
 
+_FAR_BELOW = np.errstate(under="ignore")         # what underflows is far below the largest terms
+
+
 class Factored(Result):
     """A result that stands for the product of its `factors`, left to right."""
 
@@ -132,10 +135,12 @@ class Factored(Result):
         """Number of terms: the shortest inner dimension."""
         return min(F.shape[-1] for F in self.factors[:-1])
 
+    @_FAR_BELOW
     def reconstruct(self):
         """The product as one array: m n numbers."""
         return reduce(np.matmul, self.factors)
 
+    @_FAR_BELOW
     def __matmul__(self, x):
         *others, last = self.factors
         x = _operand(x, last.shape[-1], -2)
@@ -143,6 +148,7 @@ class Factored(Result):
             return (self @ x[:, None])[..., 0]
         return reduce(lambda y, F: F @ y, reversed(others), _times(last, x))
 
+    @_FAR_BELOW
     def __rmatmul__(self, x):
         first, *others = self.factors
         x = _operand(x, first.shape[-2], -1)

@@ -199,3 +199,18 @@ def use_structure() -> None:
     lowrank.nystrom_attention(A, A, A, 3, core="steps", steps=6)
     found: lowrank.AttentionError = lowrank.attention_error(A, A, A, Y, n_probe=12, confidence=0.9, rng=0)
     assert found.error <= found.bound and found.relative >= 0 and found.confidence == 0.9
+    a, b = np.ones(4), np.arange(4.0)
+    R = lowrank.rotation_between(a, b, fraction=0.5)
+    assert R.shape == lowrank.reflection_between(a, [1.0, 0, 0, 0]).shape
+    lowrank.rotate(R, a, b, fraction=None)
+    lowrank.reflect(R, a, b)
+def use_hippo() -> None:
+    u = rng.standard_normal((2, 50))
+    a, b = lowrank.hippo_legs(count)
+    lowrank.discretize(*lowrank.hippo_legt(4, window=zero_d), 0.5, "bilinear")
+    lowrank.discretize(*lowrank.hippo_fourier(4, window=2.0), zero_d, method="zoh")
+    x, samples = lowrank.legs_update(lowrank.legs_project(u, 3), 50, u)
+    states = lowrank.legs_stream(u.tolist(), 3, method="exact", block=10)
+    assert a.shape == (3, 3) and b.shape == (3,) and samples == 100 and states.shape == (2, 5, 3)
+    lowrank.legendre_reconstruct(x, [0.0, 1.0])
+    lowrank.legs_solve(lowrank.legs_matvec(x), lam=0.1)

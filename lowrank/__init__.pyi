@@ -16,6 +16,7 @@ from lowrank import (
     equioscillation as equioscillation,
     error_estimates as error_estimates,
     estimators as estimators,
+    hippo as hippo,
     interpolative as interpolative,
     landmark_attention as landmark_attention,
     linear_map as linear_map,
@@ -36,6 +37,7 @@ from lowrank import (
     thresholds as thresholds,
     topk as topk,
     torch_optimizer as torch_optimizer,
+    unit_rotation as unit_rotation,
 )
 from lowrank.attention_rank import (
     SlogDet as SlogDet,
@@ -90,6 +92,18 @@ from lowrank.estimators import (
     ColumnSelector as ColumnSelector,
     LowRankSVD as LowRankSVD,
     RPCholeskyFeatures as RPCholeskyFeatures,
+)
+from lowrank.hippo import (
+    discretize as discretize,
+    hippo_fourier as hippo_fourier,
+    hippo_legs as hippo_legs,
+    hippo_legt as hippo_legt,
+    legendre_reconstruct as legendre_reconstruct,
+    legs_matvec as legs_matvec,
+    legs_project as legs_project,
+    legs_solve as legs_solve,
+    legs_stream as legs_stream,
+    legs_update as legs_update,
 )
 from lowrank.interpolative import (
     InterpolativeDecomposition as InterpolativeDecomposition,
@@ -183,6 +197,12 @@ from lowrank.topk import (
     topk_temperature as topk_temperature,
 )
 from lowrank.torch_optimizer import TorchMuon as TorchMuon, muon_groups as muon_groups
+from lowrank.unit_rotation import (
+    reflect as reflect,
+    reflection_between as reflection_between,
+    rotate as rotate,
+    rotation_between as rotation_between,
+)
 
 __version__: str
 
@@ -274,6 +294,10 @@ __all__ = [
     "soft_topk_jvp",
     "topk_temperature",
     "sample_topk",
+    "rotate",
+    "rotation_between",
+    "reflect",
+    "reflection_between",
     "attention_matrix",
     "SlogDet",
     "attention_slogdet",
@@ -284,4 +308,14 @@ __all__ = [
     "nystrom_attention",
     "AttentionError",
     "attention_error",
+    "hippo_legs",
+    "hippo_legt",
+    "legs_project",
+    "legs_update",
+    "legs_matvec",
+    "legs_solve",
+    "legs_stream",
+    "legendre_reconstruct",
+    "discretize",
+    "hippo_fourier",
 ]

@@ -238,7 +238,8 @@ LIMITS = {"fitted": {"4096": 0.3}, "inverse": {"4096": 0.15}, "steps": {"4096": 
 OPTIONS = {"fitted": lambda seed: {"rng": seed}}
 
 
-CASES = [*ROTATIONS, *HIPPO    *(
+NYSTROM = [
+    *(
         Case(
             f"nystrom_attention, {core}",
             [("1024", 64), ("4096", 64), ("8192", 64)],
@@ -263,3 +264,6 @@ CASES = [*ROTATIONS, *HIPPO    *(
         given=given_tokens,
     ),
 ]
+
+
+CASES = [*ROTATIONS, *NYSTROM, *HIPPO]

@@ -17,6 +17,7 @@ from lowrank import (
     estimators as estimators,
     interpolative as interpolative,
     linear_map as linear_map,
+    monarch as monarch,
     muon as muon,
     newton_schulz as newton_schulz,
     norms as norms,
@@ -84,6 +85,18 @@ from lowrank.estimators import (
 from lowrank.interpolative import (
     InterpolativeDecomposition as InterpolativeDecomposition,
     interp_decomp as interp_decomp,
+)
+from lowrank.monarch import (
+    Monarch as Monarch,
+    MonarchOption as MonarchOption,
+    dft_monarch as dft_monarch,
+    divisors as divisors,
+    monarch_dense as monarch_dense,
+    monarch_matmul as monarch_matmul,
+    monarch_options as monarch_options,
+    monarch_project as monarch_project,
+    monarch_slogdet as monarch_slogdet,
+    monarch_solve as monarch_solve,
 )
 from lowrank.muon import (
     Muon as Muon,
@@ -258,4 +271,14 @@ __all__ = [
     "soft_topk_jvp",
     "topk_temperature",
     "sample_topk",
+    "divisors",
+    "Monarch",
+    "monarch_project",
+    "monarch_dense",
+    "monarch_matmul",
+    "MonarchOption",
+    "monarch_options",
+    "dft_monarch",
+    "monarch_solve",
+    "monarch_slogdet",
 ]

@@ -18,6 +18,7 @@ def calls(A, rng=0):
     G = A[:, ::-1]
     x = A[0]
     small = A / (np.abs(A).sum() or 1)
+    L, R = A[:12].reshape(-1)[:12].reshape(3, 2, 2, 1), A[:3].reshape(2, 3, 1, 3)
     exp = np.exp
     return {
         "penrose_residuals": lambda: lr.penrose_residuals(A, A.T),
@@ -97,6 +98,13 @@ def calls(A, rng=0):
         "sample_topk": lambda: lr.sample_topk(x, 2, rng=0),
         "sample_topk gumbel": lambda: lr.sample_topk(x, 2, law="gumbel", rng=0),
         "topk_temperature": lambda: lr.topk_temperature(x, 2),
+        "monarch_project": lambda: lr.monarch_project(A, (2, 8), 2),
+        "monarch_dense": lambda: lr.monarch_dense(*lr.monarch_project(A, (2, 8))),
+        "monarch_matmul": lambda: lr.monarch_matmul(*lr.monarch_project(A, (2, 8)), A.T),
+        "monarch_solve": lambda: lr.monarch_solve(L, R, A[:6]),
+        "monarch_slogdet": lambda: lr.monarch_slogdet(L, R),
+        "monarch_options": lambda: lr.monarch_options(A, 100),
+        "dft_monarch": lambda: lr.dft_monarch(12),
     }
 
 

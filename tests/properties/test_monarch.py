@@ -132,7 +132,7 @@ def test_slices_of_different_size_are_all_exact():
 @every_library
 def test_every_library(library):
     convert, back = LIBRARIES[library]
-    for dtype in FLOATS:
+    for dtype in FLOATS if library != "jax" else (np.float32, np.complex128):       # it compiles each operation for each dtype
         A, tol = normal(3, 12, 10, dtype=dtype), 200 * eps(normal(1, dtype=dtype))
         X = np.stack([reference(double(B), 2, 3, 2)[0] for B in A])
         M = monarch_project(convert(A), (2, 3), 2)
@@ -265,7 +265,7 @@ BAD = [
     (lambda: monarch_matmul(*pair(2, 3, 2, 2), np.ones((5, 1))), ValueError, r"X has shape \(5, 1\); allowed is \(\.\.\., 4, s\)"),
     (lambda: monarch_matmul(*pair(2, 3, 2, 2), np.ones((4, 1)), adjoint=True), ValueError, r"X has shape \(4, 1\); allowed is \(\.\.\., 6, s\)"),
     (lambda: monarch_matmul(*pair(2, 3, 2, 2), np.ones(4)), ValueError, r"X has shape \(4,\)"),
-    (lambda: monarch_matmul(*pair(2, 3, 2, 2), np.full((4, 1), np.inf)), ValueError, "X contains 0 NaN and 1 Inf"),
+    (lambda: monarch_matmul(*pair(2, 3, 2, 2), np.full((4, 1), np.inf)), ValueError, "X contains 0 NaN and 4 Inf"),
     (lambda: monarch_solve(*pair(2, 3, 2, 2), np.ones((6, 1))), ValueError, "allowed are rank 1 and square blocks"),
     (lambda: monarch_solve(*pair(2, 2, 2, 2, 2), np.ones((4, 1))), ValueError, "allowed are rank 1 and square blocks"),
     (lambda: monarch_solve(*pair(2, 3, 2, 3), np.ones((5, 1))), ValueError, r"Y has shape \(5, 1\); allowed is \(\.\.\., 6, s\)"),
@@ -334,10 +334,10 @@ def test_gradcheck_of_the_product(values, rank, dtype):
     import torch
     A = torch.tensor(example(VALUES[values], dtype), requires_grad=True)
     for side in SIDES:
-        f = lambda A: monarch_dense(*monarch_project(A, (2, 2), rank, side=side))
-        assert torch.autograd.gradcheck(f, A, check_forward_ad=True, atol=1e-6, rtol=1e-6)
+        f = lambda A, side=side: monarch_dense(*monarch_project(A, (2, 2), rank, side=side))
+        assert torch.autograd.gradcheck(f, A, check_forward_ad=True, atol=1e-6, rtol=1e-6, fast_mode=True)
     if values == "apart":
-        assert torch.autograd.gradgradcheck(f, A, atol=1e-5, rtol=1e-5)
+        assert torch.autograd.gradgradcheck(f, A, atol=1e-5, rtol=1e-5, fast_mode=True)
 
 
 @torch_only
@@ -347,9 +347,9 @@ def test_gradcheck_of_products_and_solves():
     X = torch.tensor(normal(6, 2), requires_grad=True)
     for f in (monarch_matmul, monarch_solve):
         for adjoint in (False, True):
-            assert torch.autograd.gradcheck(lambda *args: f(*args, adjoint=adjoint), (L, R, X), atol=1e-5, rtol=1e-5)
-    assert torch.autograd.gradcheck(lambda L, R: monarch_slogdet(L, R)[1], (L, R), atol=1e-6)
-    assert torch.autograd.gradcheck(monarch_dense, (L, R))
+            assert torch.autograd.gradcheck(lambda *args: f(*args, adjoint=adjoint), (L, R, X), atol=1e-5, rtol=1e-5, fast_mode=True)
+    assert torch.autograd.gradcheck(lambda L, R: monarch_slogdet(L, R)[1], (L, R), atol=1e-6, fast_mode=True)
+    assert torch.autograd.gradcheck(monarch_dense, (L, R), fast_mode=True)
 
 
 @torch_only
@@ -421,15 +421,18 @@ def test_jax(values):
     from jax.test_util import check_grads
     convert = LIBRARIES["jax"][0]
     A, G = example(VALUES[values], float), normal(6, 8, dtype=float)
-    f = lambda A: (monarch_dense(*monarch_project(A, (2, 2), 2)) * G).sum()
-    check_grads(f, (convert(A),), order=2 if values == "apart" else 1, atol=1e-4, rtol=1e-4)
-    compiled, mapped = jax.jit(f), jax.vmap(jax.grad(f))
-    assert compiled(convert(A)) == pytest.approx(float(f(convert(A))), rel=1e-12)
+    f = jax.jit(lambda A: (monarch_dense(*monarch_project(A, (2, 2), 2)) * G).sum())
+    check_grads(f, (convert(A),), order=2 if values == "apart" else 1, modes=["rev"], atol=1e-4, rtol=1e-4)
+    assert f(convert(A)) == pytest.approx((monarch_project(A, (2, 2), 2).reconstruct() * G).sum(), rel=1e-12)
+    if values != "apart":
+        return
+    mapped = jax.jit(jax.vmap(jax.grad(f)))
     np.testing.assert_allclose(mapped(convert(np.stack([A, 2 * A])))[0], jax.grad(f)(convert(A)), atol=1e-12)
     L, R = map(convert, pair(2, 3, 2, 3, dtype=float))
     Y = convert(normal(6, 2, dtype=float))
     g = jax.jit(lambda L, R, Y: (monarch_matmul(L, R, Y), monarch_solve(L, R, Y), *monarch_slogdet(L, R)))
-    for a, b in zip(g(L, R, Y), (monarch_matmul(L, R, Y), monarch_solve(L, R, Y), *monarch_slogdet(L, R))):
+    arrays = [np.asarray(x) for x in (L, R, Y)]
+    for a, b in zip(g(L, R, Y), (monarch_matmul(*arrays), monarch_solve(*arrays), *monarch_slogdet(*arrays[:2]))):
         np.testing.assert_allclose(a, b, atol=1e-12)
 
 

@@ -182,3 +182,17 @@ def use_simplex_maps() -> None:
     gx, gk, gT = lowrank.soft_topk_vjp(x, 2, g, method="sigmoid")
     lowrank.soft_topk_jvp(x, 2, g)
     lowrank.sample_topk(x, 2, temperature=0.5, law="gumbel", axis=-1, rng=0)
+
+
+def use_monarch() -> None:
+    M: lowrank.Monarch = lowrank.monarch_project(A, (1, 1), rank=1, side="left")
+    L, R = M
+    assert M.shape == A.shape and M.blocks == (1, 1) and M.rank == 1 and lowrank.Monarch(L, R).ndim == 2
+    lowrank.monarch_dense(L, R)
+    lowrank.monarch_matmul(L, R, A.T, adjoint=False)
+    L, R, order = lowrank.dft_monarch(np.int64(12), blocks=(3, 4))
+    lowrank.monarch_solve(L, R, np.ones((12, 1)), adjoint=True)
+    sign, logabsdet = lowrank.monarch_slogdet(L, R)
+    option: lowrank.MonarchOption = lowrank.monarch_options(A, sum(A.shape))[0]
+    lowrank.monarch_project(A, option.blocks, option.rank)
+    assert option.error >= 0 and option.parameters > 0

@@ -30,6 +30,7 @@ from lowrank.arrays import (
 )
 from lowrank.linear_map import linear_map
 from lowrank.pseudo_inverse import orthogonal_parts, unscale_inverse
+from lowrank.svd import representable
 
 __all__ = [
     "RankChoice",
@@ -359,7 +360,7 @@ def signal_rank(A, noise=None):
     zero = cut_off(None, A) * float(s[0])
     rank = int(np.sum(s > max(np.ldexp(threshold, -e), zero)))
     edge = (1 + math.sqrt(min(A.shape) / max(A.shape))) * root * float(noise)
-    return SignalRank(rank, threshold, float(noise), edge, shifted(s, e))
+    return SignalRank(rank, threshold, float(noise), edge, representable(shifted(s, e)))
 
 
 # %% book/low_rank/choosing_rank.ipynb: SubspaceBound

@@ -170,7 +170,7 @@ def cr_multiply(A, B, k, *, method="sample", p=None, return_info=False, rng=None
     Raises
     ------
     ValueError
-        Shapes that do not fit, NaN or Inf, k out of range, p negative, of the
+        Shapes that do not fit, NaN or Inf, also in the product, k out of range, p negative, of the
         wrong length, zero for a term that is not zero, or given for "topk".
     TypeError
         A dtype without meaning, or k that is no integer.
@@ -223,6 +223,7 @@ def cr_multiply(A, B, k, *, method="sample", p=None, return_info=False, rng=None
         J, weights = _draw(p, k, as_generator(rng))
     C, R = A._columns(J), B._rows(J)            # the norms have seen and checked every entry
     product = (C if method == "topk" else C * weights.astype(C.real.dtype)) @ R
+    check_finite(product, "the product of A and B, on the chosen terms,")
     if not return_info:
         return product
     error = (_distance(A, B, product, e) if method == "topk" else

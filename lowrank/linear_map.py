@@ -107,6 +107,9 @@ def _times(F, x):
     return np.asarray(flat @ x).reshape(*F.shape[:-1], x.shape[-1])
 
 
+_FAR_BELOW = np.errstate(under="ignore")         # what underflows is far below the largest terms
+
+
 class Factored(Result):
     """A result that stands for the product of its `factors`, left to right."""
 
@@ -132,6 +135,7 @@ class Factored(Result):
         """Number of terms: the shortest inner dimension."""
         return min(F.shape[-1] for F in self.factors[:-1])
 
+    @_FAR_BELOW
     def reconstruct(self):
         """The product as one array: m n numbers."""
         return reduce(np.matmul, self.factors)
@@ -147,10 +151,12 @@ class Factored(Result):
         xF = _times(first.mT, x.T).mT if sparse.issparse(x) else x @ first
         return reduce(np.matmul, others, xF)
 
+    @_FAR_BELOW
     def __matmul__(self, x):
         x = _operand(x, self.shape[-1], -2)
         return (self @ x[:, None])[..., 0] if x.ndim == 1 else self._right(x)
 
+    @_FAR_BELOW
     def __rmatmul__(self, x):
         x = _operand(x, self.shape[-2], -1)
         return (x[None] @ self)[..., 0, :] if x.ndim == 1 else self._left(x)

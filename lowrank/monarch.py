@@ -41,7 +41,6 @@ from lowrank.linear_map import Factored
 from lowrank.polar_factor import decomposed
 
 __all__ = [
-    "divisors",
     "Monarch",
     "monarch_project",
     "monarch_dense",
@@ -79,15 +78,15 @@ def _dense(L, R):
     return _reshaped(_permuted(S, 2, 0, 1, 3), 4, q * l, k * p)
 
 
-# %% book/structure/monarch.ipynb: divisors
-def divisors(n):
+# %% book/structure/monarch.ipynb: _divisors
+def _divisors(n):
     """The divisors of n, in order."""
     return [d for d in range(1, n + 1) if n % d == 0]
 
 
 def _near_root(n):
     """The divisor of n that is nearest to its root, by ratio; of two the smaller one."""
-    return min(divisors(n), key=lambda d: max(d * d / n, n / (d * d)))
+    return min(_divisors(n), key=lambda d: max(d * d / n, n / (d * d)))
 
 
 def _check_divisor(d, name, n, what):
@@ -95,7 +94,7 @@ def _check_divisor(d, name, n, what):
     d = check_count(d, f"{name} of blocks", 1)
     if n % d:
         raise ValueError(f"{name} of blocks is {d}, and there are {n} {what}; allowed are the "
-                         f"divisors of {n}: {', '.join(map(str, divisors(n)))}")
+                         f"divisors of {n}: {', '.join(map(str, _divisors(n)))}")
     return d
 
 
@@ -502,7 +501,7 @@ def monarch_options(M, budget):
     M = shifted(M, -exponent_of(peak_of(M)))
     whole, floor = np.linalg.norm(M) or 1.0, 8 * np.finfo(M.dtype).eps
     found = []
-    for k, l in ((k, l) for k in divisors(n) for l in divisors(m)):
+    for k, l in ((k, l) for k in _divisors(n) for l in _divisors(m)):
         rank = min(budget // (k * m + l * n), m // l, n // k)
         if rank:
             rest = singular_values(_slices(M, k, l))[..., rank:]

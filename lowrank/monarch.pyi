@@ -10,7 +10,6 @@ import numpy as np
 from lowrank.linear_map import Factored
 
 __all__ = [
-    "divisors",
     "Monarch",
     "monarch_project",
     "monarch_dense",
@@ -21,9 +20,6 @@ __all__ = [
     "monarch_solve",
     "monarch_slogdet",
 ]
-
-
-def divisors(n: Any) -> Any: ...
 
 
 class Monarch(Factored):

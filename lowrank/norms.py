@@ -134,7 +134,7 @@ def _top_by_power(X, tol, steps, rng):
 
 # %% book/matrix_sign/norms.ipynb: spectral_norm
 def _top(A, method, rtol, tol, steps, rng):
-    """s_1, of shape (..., 1, 1), its gradient, and PowerInfo (None by decomposition)."""
+    """c and s_1 / c, of shape (..., 1, 1), the gradient, and PowerInfo or None."""
     xp, X = as_stack(A)
     check_choice(method, "method", ("svd", "power"))
     c = power_of_two(peak_of(X))
@@ -147,7 +147,7 @@ def _top(A, method, rtol, tol, steps, rng):
         tol = math.sqrt(float(xp.finfo(X.dtype).eps)) if tol is None else check_tol(tol)
         steps = steps if steps is None else check_count(steps, "steps", 1)
         theta, G, info = _top_by_power(X / c, tol, steps, rng)
-    return c * theta, G, info
+    return c, theta, G, info
 
 
 @quiet
@@ -209,8 +209,8 @@ def spectral_norm(A, *, method="svd", tol=None, steps=None, rng=None, return_inf
     """
     if method == "svd" and not return_info and (tol, steps, rng) == (None, None, None):
         return attached(_NORM, as_stack(A)[1], static=("spectral",))[0][..., 0, 0]
-    norm, _, info = _top(A, method, None, tol, steps, rng)
-    return (norm[..., 0, 0], info) if return_info else norm[..., 0, 0]
+    c, theta, _, info = _top(A, method, None, tol, steps, rng)
+    return ((c * theta)[..., 0, 0], info) if return_info else (c * theta)[..., 0, 0]
 
 
 @quiet
@@ -258,7 +258,7 @@ def spectral_norm_grad(A, *, method="svd", rtol=None, tol=None, steps=None, rng=
     array([[0.5, 0. ],
            [0. , 0.5]])
     """
-    return _top(A, method, rtol, tol, steps, rng)[1]
+    return _top(A, method, rtol, tol, steps, rng)[2]
 
 
 # %% book/matrix_sign/norms.ipynb: nuclear_norm
@@ -385,5 +385,5 @@ def spectral_decay(W, rate, *, method="svd", rtol=None, tol=None, steps=None, rn
     """
     rate = check_number(rate, "rate", "a number with 0 <= rate <= 1", lambda x: 0 <= x <= 1)
     _, X = as_stack(W, "W")
-    norm, G, _ = _top(X, method, rtol, tol, steps, rng)
-    return X - rate * norm * G
+    c, theta, G, _ = _top(X, method, rtol, tol, steps, rng)
+    return X - c * (rate * theta * G)                       # s_1 itself may overflow

@@ -27,6 +27,7 @@ from lowrank.arrays import (
     as_matrix,
     double_norm,
     exponent_of,
+    peak_of,
     round_off,
     safe_norms,
     shifted,
@@ -80,6 +81,7 @@ class MaxVolume(namedtuple("MaxVolume", "rows B")):
 
 def _independent_basis(C):
     """An orthonormal basis of the range of C; a ValueError where its columns are dependent."""
+    C = shifted(C, -exponent_of(peak_of(C.T[:, None])).ravel())      # whose norms are in range
     C = shifted(C, -exponent_of(safe_norms(C, 0)))
     Q, T = linalg.qr(C, mode="economic", check_finite=False)
     heights = np.abs(np.diagonal(T))

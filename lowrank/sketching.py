@@ -13,7 +13,7 @@ from scipy import linalg
 from lowrank.arguments import as_generator, check_choice, check_count, check_rank, gaussian_matrix
 from lowrank.arrays import thin_svd
 from lowrank.linear_map import linear_map
-from lowrank.svd import TruncatedSVD, fix_signs
+from lowrank.svd import TruncatedSVD, fix_signs, representable
 
 __all__ = ["randomized_svd"]
 
@@ -121,7 +121,8 @@ def randomized_svd(A, rank, *, oversample=None, n_iter=2, method="subspace", rng
     Raises
     ------
     ValueError
-        NaN or Inf, a rank or an option out of range.
+        NaN or Inf, a rank or an option out of range, or a singular value above the largest
+        number of the dtype.
     TypeError
         A dtype without meaning, an option of the wrong type, a LinearOperator without adjoint.
 
@@ -160,4 +161,4 @@ def randomized_svd(A, rank, *, oversample=None, n_iter=2, method="subspace", rng
         Q = orthonormal_basis(sketch_range(M, width, n_iter, rng))
         Bh = M.adjoint_apply(Q)
     U, s, Vh = within_range(Q, Bh, rank)
-    return TruncatedSVD(U, M.unscale(s), Vh)
+    return TruncatedSVD(U, representable(M.unscale(s), M.name), Vh)

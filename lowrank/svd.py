@@ -62,6 +62,14 @@ def rank_for_tol(s, tol):
     return max(1, int(np.sum(tails > tol * tails[..., :1], axis=-1).max(initial=0)))
 
 
+def representable(s, name="A"):
+    """Singular values, or a ValueError where one exceeds the largest number of their dtype."""
+    if not np.isfinite(s).all():
+        raise ValueError(f"{name} is so large that its singular values overflow {s.dtype}; "
+                         f"multiply {name} by a power of two c, which multiplies them by c")
+    return s
+
+
 # %% book/low_rank/svd.ipynb: _combined
 def _combined(C, rows):
     """C rows, for a real C."""
@@ -522,7 +530,7 @@ def _stacked(A, rank, tol):
         return TruncatedSVD(*(np.stack(F).reshape(*A.shape[:-2], *F[0].shape) for F in zip(*each)))
     e = exponent_of(peak_of(A))
     U, s, Vh = thin_svd(shifted(A, -e))
-    s = shifted(s, e[..., 0])
+    s = representable(shifted(s, e[..., 0]))
     r = rank_for_tol(s, tol) if rank is None else rank
     U, Vh = fix_signs(U[..., :r], Vh[..., :r, :])
     return TruncatedSVD(U, s[..., :r], Vh)
@@ -557,8 +565,8 @@ def truncated_svd(A, rank=None, *, tol=None):
     Raises
     ------
     ValueError
-        Both or none of rank and tol, one of them out of range, NaN or Inf, or an array
-        that is no matrix.
+        Both or none of rank and tol, one of them out of range, NaN or Inf, an array that
+        is no matrix, or a singular value above the largest number of the dtype.
     TypeError
         A dtype without meaning, or a LinearOperator without adjoint.
     numpy.linalg.LinAlgError
@@ -621,4 +629,5 @@ def truncated_svd(A, rank=None, *, tol=None):
     found = _leading(A.adjoint if wide else A, rank, tol)
     U, s, Vh = _flipped(found) if wide else found
     U, Vh = fix_signs(U.astype(dtype, copy=False), Vh.astype(dtype, copy=False))
-    return TruncatedSVD(U, A.unscale(s).astype(U.real.dtype), Vh)
+    s = representable(A.unscale(s).astype(U.real.dtype), A.name)
+    return TruncatedSVD(U, s, Vh)

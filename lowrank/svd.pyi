@@ -28,6 +28,9 @@ class TruncatedSVD(Factored):
 def rank_for_tol(s: Any, tol: Any) -> Any: ...
 
 
+def representable(s: Any, name: Any = 'A') -> Any: ...
+
+
 def truncated_svd(
     A: Any,
     rank: SupportsIndex | None = None,

@@ -1,16 +1,24 @@
-"""Faults in the exported modules: what neither the chapter's tests nor its property tests notice could be wrong tomorrow."""
+"""Faults in the exported modules: what neither the chapter's tests nor its property tests notice could be wrong tomorrow.
+
+The tests of a chapter are collected once. For each fault a fork of that process takes the code of the one function
+with the fault into the function that everybody has imported, and runs the tests until one fails.
+"""
 
 import ast
+import functools
 import importlib
-import importlib.abc
-import importlib.util
+import io
 import math
 import os
 import random
 import sys
+import time
+import types
+from contextlib import redirect_stdout
 from importlib.machinery import PathFinder
 
 import pytest
+from _pytest.main import pytest_runtestloop as run_the_tests
 
 from _literate.source.model import ROOT
 from tests.only import files_of
@@ -18,7 +26,7 @@ from tests.only import files_of
 from .faults import faults
 from .processes import PASSED, attempt
 
-LIMIT = 600.0  # seconds for the tests of one chapter
+LIMIT = 600.0  # seconds for the tests of one chapter; with a fault, three times what they took, and a little more
 SPARED = ("torch", "jax")  # NumPy stands for them: they take three quarters of the time
 ABOUT_THEM = ("derivatives", "autograd", "torch_optimizer", "optax_optimizer")  # here nothing stands for them
 
@@ -30,13 +38,14 @@ def try_module(name, most):
     path = ROOT / "lowrank" / f"{name}.py"
     if not path.exists() or not (files := test_files(name)):
         return {"tried": 0, "noticed": 0, "survivors": []}
-    import_heavy()
-    source = path.read_text(encoding="utf-8")
-    if (outcome := attempt(lambda: run_tests(None, name, files), LIMIT)) != PASSED:
-        raise SystemExit(f"the tests of {name} as it stands {outcome}")
-    chosen = choose(source, name, most)
-    survivors = [fault for fault in chosen if attempt(lambda fault=fault: run_tests(fault, name, files), LIMIT) == PASSED]
-    return {"tried": len(chosen), "noticed": len(chosen) - len(survivors), "survivors": list(map(str, survivors))}
+    hide(() if name in ABOUT_THEM else SPARED)
+    trial = Trial(f"lowrank.{name}", choose(path.read_text(encoding="utf-8"), name, most))
+    with redirect_stdout(io.StringIO()):
+        pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *files], [trial])
+    if trial.survivors is None:
+        raise SystemExit(f"the tests of {name} as it stands do not pass")
+    tried = len(trial.faults)
+    return {"tried": tried, "noticed": tried - len(trial.survivors), "survivors": list(map(str, trial.survivors))}
 
 
 def test_files(name):
@@ -48,14 +57,14 @@ def choose(source, name, most):
     """Faults in the functions and constants of a module, more in a larger one."""
     tree = ast.parse(source)
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
-    everything = list(faults(source))
+    everything = [fault for fault in faults(source) if not is_decorator(fault.line, tree)]
     return random.Random(name).sample(everything, min(math.ceil(most * math.sqrt(len(functions))), len(everything)))
 
 
-def import_heavy():
-    """What tests import takes longer than many a test: once for all faults."""
-    for module in ("numpy", "scipy.linalg", "scipy.optimize", "scipy.sparse.linalg", "scipy.stats", "sympy"):
-        importlib.import_module(module)
+def is_decorator(line, tree):
+    """Decorators say how a function is called; what they make of it cannot be exchanged."""
+    decorated = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef))
+    return any(part.lineno <= line <= part.end_lineno for node in decorated for part in node.decorator_list)
 
 
 def hide(packages):
@@ -64,31 +73,67 @@ def hide(packages):
     PathFinder.find_spec = lambda name, *rest: None if name in packages else find(name, *rest)
 
 
-def run_tests(fault, name, files):
-    """Run tests with a module that has this fault; raise if one fails."""
-    hide(() if name in ABOUT_THEM else SPARED)
-    plugins = [Finder(f"lowrank.{name}", fault.code)] if fault else []
-    if pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *files], plugins) != 0:
-        raise AssertionError("a test has failed")
+class Trial:
+    """A plugin of pytest that runs the collected tests once for each fault; `survivors` is None if they fail without."""
 
-
-class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Loads one module from code that is given."""
-
-    def __init__(self, module, code):
-        self.module, self.code = module, code
+    def __init__(self, module, faults):
+        self.module, self.faults, self.survivors = module, faults, None
 
     def pytest_sessionstart(self):
-        """pytest's own finder stands first, and would load a module whose doctests are asked for."""
-        sys.meta_path.insert(0, self)
+        importlib.import_module(self.module)  # whose doctests pytest would else take from a copy
 
-    def find_spec(self, name, path=None, target=None):
-        if name == self.module:
-            file = str(ROOT / f"{name.replace('.', '/')}.py")
-            return importlib.util.spec_from_file_location(name, file, loader=self)
+    def pytest_runtestloop(self, session):
+        started = time.monotonic()
+        if attempt(lambda: passes(session), LIMIT) == PASSED:
+            limit = 20 + 3 * (time.monotonic() - started)
+            self.survivors = [fault for fault in self.faults
+                              if attempt(lambda fault=fault: self.with_fault(session, fault), limit) == PASSED]
+        return True
 
-    def create_module(self, spec):
-        return None
+    def with_fault(self, session, fault):
+        exchange(sys.modules[self.module], fault)
+        passes(session)
 
-    def exec_module(self, module):
-        exec(self.code, module.__dict__)
+
+def passes(session):
+    run_the_tests(session)
+    assert not session.testsfailed
+
+
+def exchange(module, fault):
+    """Let the function, the methods of the class, or the constant with the fault be as the fault has it."""
+    (statement,) = (node for node in fault.tree.body if node.lineno <= fault.line <= node.end_lineno)
+    faulty = dict(vars(module))
+    exec(fault.code, faulty)
+    for value in vars(module).values():
+        getattr(value, "cache_clear", int)()
+    names = [node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    for name in [statement.name] if isinstance(statement, ast.FunctionDef | ast.ClassDef) else names:
+        put(vars(module)[name], faulty[name]) or replace(name, vars(module)[name], faulty[name])
+
+
+def put(old, new):
+    """Give the code of a function, or of the methods of a class, to one that exists; whether it could be given."""
+    if isinstance(old, type):
+        for name, value in vars(new).items():
+            put(vars(old).get(name), value) or name.startswith("__") or setattr(old, name, value)
+        return True
+    old, new = bare(old), bare(new)
+    if not isinstance(old, types.FunctionType):
+        return False
+    old.__code__, old.__defaults__, old.__kwdefaults__ = new.__code__, new.__defaults__, new.__kwdefaults__
+    return True
+
+
+def bare(function):
+    """The function within decorators, properties and methods of classes."""
+    while inner := next(filter(None, (getattr(function, name, None) for name in ("__wrapped__", "fget", "func", "__func__"))), None):
+        function = inner
+    return function
+
+
+def replace(name, old, new):
+    """A constant, in its module and where it has been imported."""
+    for module in list(sys.modules.values()):
+        if getattr(module, "__dict__", {}).get(name, functools) is old:
+            setattr(module, name, new)

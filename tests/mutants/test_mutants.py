@@ -1,6 +1,8 @@
 """The faults are those meant, examples are spared, processes end, and the ledger knows the checks as they stand."""
 
 import ast
+import sys
+from types import ModuleType
 
 import pytest
 
@@ -67,28 +69,90 @@ print(*outcomes, time.monotonic() - start < 30)
 """
 
 
-def test_a_module_with_a_fault_is_found():
-    finder = modules.Finder("lowrank.svd", compile("X = 2", "<mutant>", "exec"))
-    assert finder.find_spec("lowrank.psd") is None
-    module = type(ast)("lowrank.svd")
-    assert finder.find_spec("lowrank.svd").loader is finder and finder.exec_module(module) is None
-    assert module.X == 2
+MODULE = '''
+import functools
+
+LIMIT = 5 / 4
+
+@functools.cache
+def double(x):
+    return x * LIMIT
+
+def root(x, power=3):
+    return [y ** 2 for y in x], power
+
+class Pair:
+    @property
+    def first(self):
+        return 1.5
+
+    @classmethod
+    def make(cls, x):
+        return x > 0
+'''
 
 
-def test_tests_see_the_fault_of_a_module():
-    """Also where the module itself stands among the files, for its doctests: pytest would load that one on its own."""
-    assert python(TRIES) == "passed raised"
+@pytest.mark.parametrize("before, after, found", [
+    ("x * LIMIT", "x / LIMIT", "2.4 ([1], 3) 1.5 True"),
+    ("5 / 4", "5 * 4", "60 ([1], 3) 1.5 True"),
+    ("3", "4", "3.75 ([1], 4) 1.5 True"),
+    ("2", "3", "3.75 ([-1], 3) 1.5 True"),
+    ("1.5", "3.0", "3.75 ([1], 3) 3.0 True"),
+    ("x > 0", "x <= 0", "3.75 ([1], 3) 1.5 False"),
+])
+def test_who_has_imported_a_function_has_the_fault(before, after, found, monkeypatch):
+    module, user = ModuleType("module"), ModuleType("user")
+    exec(MODULE, vars(module))
+    vars(user).update(vars(module), pair=module.Pair())
+    monkeypatch.setitem(sys.modules, "module", module)
+    monkeypatch.setitem(sys.modules, "user", user)
+    user.double(3)
+    (fault,) = (fault for fault in faults(MODULE) if (fault.before, fault.after) == (before, after))
+    modules.exchange(module, fault)
+    assert " ".join(map(str, (user.double(3), user.root([-1]), user.pair.first, user.Pair.make(1)))) == found
 
 
-TRIES = """
-sys.path.insert(1, "book")
-from types import SimpleNamespace
-from tests.mutants.modules import run_tests
-from tests.mutants.processes import attempt
+def test_decorators_are_left_alone():
+    tree = ast.parse("@cache(2)\ndef f(x):\n    return x + 1")
+    assert [modules.is_decorator(line, tree) for line in (1, 2, 3)] == [True, False, False]
 
-broken = SimpleNamespace(code=compile("raise ValueError", "<mutant>", "exec"))
-files = ["lowrank/norms.py"]
-print(*(attempt(lambda: run_tests(fault, "norms", files), 100) for fault in (None, broken)))
+
+SMALL = '''
+def f(x):
+    """
+    >>> f(2)
+    3
+    """
+    return x + 1
+
+
+def g(x):
+    return x * 2
+
+
+def h(x):
+    return -x
+'''
+
+
+def test_the_tests_of_a_module_see_its_faults(tmp_path):
+    """In an interpreter of its own: doctests are tests, and what nobody reads survives."""
+    (tmp_path / "small.py").write_text(SMALL)
+    (tmp_path / "test_small.py").write_text("from small import g\n\n\ndef test_g():\n    assert g(3) == 6\n")
+    printed = python(f"folder = {str(tmp_path)!r}{TRIAL}")
+    assert printed.split("\n")[-1] == "5 ['line 15, sign: -x  ->  x']"
+
+
+TRIAL = """
+sys.path[:0] = ["book", folder]
+import os, pytest
+from tests.mutants.faults import faults
+from tests.mutants.modules import Trial
+
+os.chdir(folder)
+trial = Trial("small", list(faults(open("small.py").read())))
+pytest.main(["-q", "--doctest-modules", "-p", "no:cacheprovider", "--rootdir", folder, "small.py", "test_small.py"], [trial])
+print(len(trial.faults), list(map(str, trial.survivors)))
 """
 
 

@@ -237,3 +237,11 @@ def test_a_product_that_overflows_is_named():
     A[1, 2] = 1.5e308
     with pytest.raises(ValueError, match="the product of A and B, on the chosen terms, contains 0 NaN and"):
         cr_weights(A, A.T, [0, 1])
+
+
+@pytest.mark.parametrize("method", ["sample", "topk"])
+@pytest.mark.parametrize("dtype, size", [(np.float64, 1e200), (np.float32, 1e30)])
+def test_a_product_out_of_range_is_refused(method, dtype, size):
+    A = np.full((4, 6), size, dtype)
+    with pytest.raises(ValueError, match="the product of A and B, on the chosen terms, contains 0 NaN and 16 Inf"):
+        cr_multiply(A, A.T, 3, method=method, rng=0)

@@ -105,6 +105,19 @@ def calls(A, rng=0):
         "monarch_slogdet": lambda: lr.monarch_slogdet(L, R),
         "monarch_options": lambda: lr.monarch_options(A, 100),
         "dft_monarch": lambda: lr.dft_monarch(12),
+        "hippo_legs": lambda: lr.hippo_legs(n),
+        "hippo_legt": lambda: lr.hippo_legt(n, 2.0),
+        "hippo_fourier": lambda: lr.hippo_fourier(n),
+        "hippo_fourier window": lambda: lr.hippo_fourier(n, 2.0),
+        "discretize": lambda: lr.discretize(small[:n], small[n], 0.5),
+        "discretize bilinear": lambda: lr.discretize(small[:n], small[n], 0.5, "bilinear"),
+        "legs_project": lambda: lr.legs_project(A.T, 4),
+        "legs_update": lambda: lr.legs_update(A[:2], 3, A[2:4]),
+        "legs_stream": lambda: lr.legs_stream(A.T, 4, block=16),
+        "legs_stream bilinear": lambda: lr.legs_stream(x, 4, method="bilinear", block=2),
+        "legendre_reconstruct": lambda: lr.legendre_reconstruct(A, [0.0, 0.3, 1.0]),
+        "legs_matvec": lambda: lr.legs_matvec(A),
+        "legs_solve": lambda: lr.legs_solve(A, 0.5),
     }
 
 
@@ -206,3 +219,25 @@ def test_the_list_is_complete():
 
     listed = {name.split()[0] for name in calls(ordinary())}
     assert {name for name in lr.__all__ if is_function(getattr(lr, name))} <= listed
+
+
+@pytest.mark.parametrize("dtype, largest", [(np.float64, 1.5e308), (np.float32, 3e38)])
+@pytest.mark.parametrize("find", [
+    lambda A: lr.truncated_svd(A, 2), lambda A: lr.truncated_svd(A, tol=0.1), lambda A: lr.truncated_svd(A[None], 2),
+    lambda A: lr.randomized_svd(A, 2, rng=0), lambda A: lr.randomized_svd(A, 2, method="krylov", rng=0), lr.signal_rank,
+])
+def test_singular_values_that_overflow_are_refused(find, dtype, largest):
+    """A factor that is Inf would multiply to NaN."""
+    with pytest.raises(ValueError, match=f"A is so large that its singular values overflow {np.dtype(dtype)}; multiply"):
+        find(np.full((40, 6), largest, dtype))
+
+
+def test_what_is_in_range_is_found_where_norms_are_not():
+    """Entries near the largest number: coefficients and weights are in its range, though norms are not."""
+    B = ordinary() / np.abs(ordinary()).max()
+    A = B * 1.5e308
+    assert lr.spectral_norm(A) == np.inf
+    for W in (A, A * 10.0 ** -np.arange(0, 300, 50)):
+        assert lr.maxvol(W).rows.tolist() == lr.maxvol(B).rows.tolist()
+    np.testing.assert_allclose(lr.maxvol(A).B, lr.maxvol(B).B, atol=1e-12)
+    np.testing.assert_allclose(lr.spectral_decay(A, 0.1) / 1.5e308, lr.spectral_decay(B, 0.1), atol=1e-14)

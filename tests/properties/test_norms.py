@@ -148,3 +148,14 @@ def test_jax_traces_and_maps_the_norms():
     for f in (*FUNCTIONS, lambda X: spectral_norm(X, method="power", steps=5, rng=0)):
         for way in (jax.jit, jax.vmap):
             np.testing.assert_allclose(way(f)(A), f(A), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("method", ["svd", "power"])
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+def test_decay_takes_its_share_of_the_largest_value_and_of_no_other(dtype, method):
+    rng = np.random.default_rng(5)
+    A = rng.standard_normal((3, 7, 5)).astype(dtype) + (1j * rng.standard_normal((3, 7, 5)) if dtype == np.complex128 else 0)
+    U, s, Vh = np.linalg.svd(A, full_matrices=False)
+    s[:, 0] *= 1 - 0.3
+    options = {} if method == "svd" else {"method": "power", "tol": 1e-13, "rng": 0}
+    np.testing.assert_allclose(spectral_decay(A, 0.3, **options), (U * s[:, None]) @ Vh, atol=1e-10)

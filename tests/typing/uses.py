@@ -196,3 +196,13 @@ def use_monarch() -> None:
     option: lowrank.MonarchOption = lowrank.monarch_options(A, sum(A.shape))[0]
     lowrank.monarch_project(A, option.blocks, option.rank)
     assert option.error >= 0 and option.parameters > 0
+def use_hippo() -> None:
+    u = rng.standard_normal((2, 50))
+    a, b = lowrank.hippo_legs(count)
+    lowrank.discretize(*lowrank.hippo_legt(4, window=zero_d), 0.5, "bilinear")
+    lowrank.discretize(*lowrank.hippo_fourier(4, window=2.0), zero_d, method="zoh")
+    x, samples = lowrank.legs_update(lowrank.legs_project(u, 3), 50, u)
+    states = lowrank.legs_stream(u.tolist(), 3, method="exact", block=10)
+    assert a.shape == (3, 3) and b.shape == (3,) and samples == 100 and states.shape == (2, 5, 3)
+    lowrank.legendre_reconstruct(x, [0.0, 1.0])
+    lowrank.legs_solve(lowrank.legs_matvec(x), lam=0.1)

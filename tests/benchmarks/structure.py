@@ -1,12 +1,182 @@
 """Structure: what is timed, on which inputs, against whom or against which plain baseline."""
 
-from functools import cache
+from functools import cache, partial
 from importlib import import_module as use
 
 import numpy as np
 from case import Case, Target, within
 
 import lowrank
+
+# --- rotate, rotation_between: the name of a cell is the angle, its "rank" the dimension
+
+ROWS, PAIRS = 64, 1000
+ANGLES = {"90": np.pi / 2, "0": 0.0, "180-1e-8": np.pi - 1e-8, "180": np.pi}
+
+
+@cache
+def pairs(name, d, count=1):
+    """Unit vectors a, b (count, d) at an angle."""
+    a, e = np.linalg.qr(np.random.default_rng(0).standard_normal((count, d, 2)))[0].transpose(2, 0, 1)
+    if name == "180":
+        return a, -a
+    return a, np.cos(ANGLES[name]) * a + np.sin(ANGLES[name]) * e
+
+
+def one_pair(name, d):
+    (a,), (b,) = pairs(name, d)
+    return a, b
+
+
+@cache
+def rows_and_pair(name, d):
+    a, b = one_pair(name, d)
+    return np.random.default_rng(1).standard_normal((ROWS, d)), a, b
+
+
+@cache
+def matrix_of(name, d):
+    return lowrank.rotation_between(*one_pair(name, d))
+
+
+def dense_product(x, a, b, seed):
+    """The product with the matrix, which is made before."""
+    return x @ matrix_of("90", x.shape[-1]).T
+
+
+def missed(name, d, T):
+    """The largest |T a - b| of unit vectors."""
+    a, b = pairs(name, d, len(T) if T.ndim == 3 else 1)
+    return np.linalg.norm((T @ a[..., None])[..., 0] - b, axis=-1).max()
+
+
+def not_orthogonal(name, d, T):
+    return np.linalg.norm(T.mT @ T - np.eye(d), 2, axis=(-2, -1)).max()
+
+
+def wrong_rows(name, d, y):
+    x, *_ = rows_and_pair(name, d)
+    return np.linalg.norm(y - x @ matrix_of(name, d).T) / np.linalg.norm(x)
+
+
+def textbook(a, b, seed):
+    return np.eye(len(a)) + 2 * np.outer(b, a) - np.outer(a + b, a + b) / (1 + a @ b)
+
+
+def two_mirrors(a, b, seed):
+    mirror = lambda X, v: X - np.outer(v, (2 / (v @ v)) * (v @ X))
+    return mirror(mirror(np.eye(len(a)), a), a + b)
+
+
+def procrustes(a, b, seed):
+    return use("scipy.linalg").orthogonal_procrustes(a[None], b[None])[0].T
+
+
+def align(a, b, seed):
+    """SciPy's rotations in three dimensions, one call a pair."""
+    rotation = use("scipy.spatial.transform").Rotation
+    return np.stack([rotation.align_vectors(y[None], x[None])[0].as_matrix() for x, y in zip(a, b)])
+
+
+ROTATIONS = [
+    Case(
+        "rotate, 64 vectors",
+        [("90", 256), ("90", 2048)],
+        ours=lambda x, a, b, seed: lowrank.rotate(x, a, b),
+        peers={"dense product": dense_product},
+        measures={"off": wrong_rows},
+        aim="at most .03 of the time of the product with the matrix at d = 2048",
+        targets=lambda name, d: [Target("off", 1e-14), *(within(0.03, "dense product") if d == 2048 else ())],
+        given=rows_and_pair,
+    ),
+    *(
+        Case(
+            f"{function}, one pair",
+            [(name, d) for name in ANGLES for d in (50, 400)],
+            ours=lambda a, b, seed, function=function: getattr(lowrank, function)(a, b),
+            peers={"textbook": textbook, "two mirrors": two_mirrors, "scipy Procrustes": procrustes}
+                  if function == "rotation_between" else {},
+            measures={"orth.": not_orthogonal, "missed": missed},
+            aim="orthogonal and on b to 2e-15 at every angle",
+            targets=lambda name, d: [Target("orth.", 2e-15), Target("missed", 2e-15)],
+            given=one_pair,
+        )
+        for function in ("rotation_between", "reflection_between")
+    ),
+    Case(
+        f"rotation_between, {PAIRS} pairs in space",
+        [(name, 3) for name in ANGLES],
+        ours=lambda a, b, seed: lowrank.rotation_between(a, b),
+        peers={"scipy align_vectors": align},
+        measures={"orth.": not_orthogonal, "missed": missed},
+        aim="at most .05 of a loop over SciPy, orthogonal and on b to 2e-15",
+        targets=lambda name, d: [Target("orth.", 2e-15), Target("missed", 2e-15), *within(0.05, "scipy align_vectors")],
+        given=partial(pairs, count=PAIRS),
+    ),
+]
+
+
+# --- hippo: LegS of a random walk; the "rank" of a cell is N
+
+
+@cache
+def walk(name):
+    return np.cumsum(np.random.default_rng(0).standard_normal(int(float(name))))
+
+
+def given_walk(name, N):
+    return walk(name), N
+
+
+def memory_error(name, N, states):
+    """The last coefficients against those of the whole record."""
+    exact = lowrank.legs_project(walk(name), N)
+    return np.linalg.norm(states[-1] - exact) / np.linalg.norm(exact)
+
+
+def by_rows(A, B, u, lam_of):
+    """One dense triangular solution a sample, as public code steps through LegS."""
+    solve, I, x = use("scipy.linalg").lapack.dtrtrs, np.eye(len(A)), u[0] * np.eye(len(A))[0]
+    for k in range(1, len(u)):
+        t = lam_of(k)
+        x = solve(I - A / (2 * t), x + (A @ x / 2 + B * u[k]) / t, lower=True)[0]
+    return x[None]
+
+
+HIPPO = [
+    *(
+        Case(
+            f"legs_stream, block {block}",
+            [("2e4", 64), ("2e4", 128)],
+            ours=lambda u, N, seed, block=block: lowrank.legs_stream(u, N, block=block),
+            peers={
+                "bilinear": lambda u, N, seed: lowrank.legs_stream(u, N, block=64, method="bilinear"),
+                "HiPPO (2020)": lambda u, N, seed: by_rows(*lowrank.hippo_legs(N), u, lambda k: k + 1),
+            },
+            measures={"error": memory_error},
+            aim="error at most 1e-10, time at most 0.2 times that of bilinear steps",
+            targets=lambda name, N: [Target("error", 1e-10), *within(0.2, "bilinear")],
+            given=given_walk,
+        )
+        for block in (64, 1024)
+    ),
+    Case(
+        "legs_matvec",
+        [("64", 64), ("1024", 1024)],
+        ours=lambda u, N, seed: lowrank.legs_matvec(u),
+        peers={"dense": lambda u, N, seed: legs_dense(N) @ u},
+        measures={"size": lambda name, N, y: np.linalg.norm(y) / np.linalg.norm(legs_dense(N) @ walk(name))},
+        aim="faster than a dense product from N = 1024",
+        targets=lambda name, N: within(0.5, "dense") if N == 1024 else [],
+        given=given_walk,
+    ),
+]
+
+
+@cache
+def legs_dense(N):
+    return lowrank.hippo_legs(N)[0]
+
 
 # --- Monarch: the "matrix" of a cell is its order n, the "rank" the number of columns; blocks are those nearest to the root
 
@@ -65,7 +235,7 @@ def projection_error(name, r, M):
 
 
 MATMUL = {"256": 0.6, "1024": 0.08, "4096": 0.08}
-CASES = [
+MONARCH = [
     Case(
         "monarch_matmul",
         [("256", 1), ("256", 64), ("1024", 64), ("4096", 64)],
@@ -115,3 +285,6 @@ CASES = [
         given=lambda name, r: (columns(int(name), int(name)), r),
     ),
 ]
+
+
+CASES = [*ROTATIONS, *MONARCH, *HIPPO]

@@ -196,6 +196,12 @@ def use_monarch() -> None:
     option: lowrank.MonarchOption = lowrank.monarch_options(A, sum(A.shape))[0]
     lowrank.monarch_project(A, option.blocks, option.rank)
     assert option.error >= 0 and option.parameters > 0
+def use_structure() -> None:
+    a, b = np.ones(4), np.arange(4.0)
+    R = lowrank.rotation_between(a, b, fraction=0.5)
+    assert R.shape == lowrank.reflection_between(a, [1.0, 0, 0, 0]).shape
+    lowrank.rotate(R, a, b, fraction=None)
+    lowrank.reflect(R, a, b)
 def use_hippo() -> None:
     u = rng.standard_normal((2, 50))
     a, b = lowrank.hippo_legs(count)

@@ -36,6 +36,7 @@ from lowrank import (
     thresholds as thresholds,
     topk as topk,
     torch_optimizer as torch_optimizer,
+    unit_rotation as unit_rotation,
 )
 from lowrank.choosing_rank import (
     RankChoice as RankChoice,
@@ -192,6 +193,12 @@ from lowrank.topk import (
     topk_temperature as topk_temperature,
 )
 from lowrank.torch_optimizer import TorchMuon as TorchMuon, muon_groups as muon_groups
+from lowrank.unit_rotation import (
+    reflect as reflect,
+    reflection_between as reflection_between,
+    rotate as rotate,
+    rotation_between as rotation_between,
+)
 
 __version__: str
 
@@ -283,6 +290,10 @@ __all__ = [
     "soft_topk_jvp",
     "topk_temperature",
     "sample_topk",
+    "rotate",
+    "rotation_between",
+    "reflect",
+    "reflection_between",
     "Monarch",
     "monarch_project",
     "monarch_dense",

@@ -123,6 +123,15 @@ def calls(A, rng=0):
         "legendre_reconstruct": lambda: lr.legendre_reconstruct(A, [0.0, 0.3, 1.0]),
         "legs_matvec": lambda: lr.legs_matvec(A),
         "legs_solve": lambda: lr.legs_solve(A, 0.5),
+        "attention_matrix": lambda: lr.attention_matrix(A, G),
+        "attention_slogdet": lambda: lr.attention_slogdet(A, G, causal=True),
+        "nystrom_attention": lambda: lr.nystrom_attention(A, G, A, 3),
+        "nystrom_attention fitted": lambda: lr.nystrom_attention(A, G, A, 3, core="fitted", rng=rng),
+        "nystrom_attention steps": lambda: lr.nystrom_attention(A, G, A, 3, core="steps"),
+        "attention_error": lambda: lr.attention_error(A, G, A, A, rng=rng),
+        "numerical_rank": lambda: lr.numerical_rank(A),
+        "effective_rank": lambda: lr.effective_rank(A),
+        "rank_collapse": lambda: lr.rank_collapse(A),
     }
 
 

@@ -197,6 +197,20 @@ def use_monarch() -> None:
     lowrank.monarch_project(A, option.blocks, option.rank)
     assert option.error >= 0 and option.parameters > 0
 def use_structure() -> None:
+    lowrank.attention_matrix(A, A, causal=True, scale=0.5, mask=np.ones((12, 12), bool))
+    det: lowrank.SlogDet = lowrank.attention_slogdet(A, A, causal=True, scale=1)
+    sign, logs = det
+    assert det.sign == sign and det.logabsdet == logs
+    lowrank.numerical_rank(A, rtol=1e-3)
+    lowrank.effective_rank(A, kind="participation")
+    lowrank.rank_collapse(A)
+    Y, factors = lowrank.nystrom_attention(A, A, A, count, core="fitted", rtol=1e-6, rows=6, mask=None, return_factors=True, rng=0)
+    thin: lowrank.NystromFactors = factors
+    assert np.allclose(thin.C @ thin.Z @ thin.R @ A, Y)
+    lowrank.nystrom_attention(A, A, A, ([0, 1], [2, 3]), scale=0.5, causal=False)
+    lowrank.nystrom_attention(A, A, A, 3, core="steps", steps=6)
+    found: lowrank.AttentionError = lowrank.attention_error(A, A, A, Y, n_probe=12, confidence=0.9, rng=0)
+    assert found.error <= found.bound and found.relative >= 0 and found.confidence == 0.9
     a, b = np.ones(4), np.arange(4.0)
     R = lowrank.rotation_between(a, b, fraction=0.5)
     assert R.shape == lowrank.reflection_between(a, [1.0, 0, 0, 0]).shape

@@ -143,7 +143,8 @@ def test_a_mask_that_hides_nothing_changes_nothing():
     few[0, :3] = few[1, 7:] = True                                      # fewer keys than landmarks
     Y = nystrom_attention(Q, K, V, 5, mask=few)
     exact = attention_matrix(Q, K, mask=few[:, None, :]) @ V
-    assert np.isfinite(Y).all() and relative(Y[0], exact[0]) < 1
+    assert np.isfinite(Y).all()
+    np.testing.assert_allclose(Y[0, :3], exact[0, :3], atol=1e-9)         # they are their own landmarks
 
 
 def test_landmarks_that_are_tokens():
@@ -333,6 +334,7 @@ def test_gradients_are_finite_for_equal_tokens(core):
 @every_core
 def test_transforms_of_torch(core):
     import torch
+    torch.compiler.reset()
     stack = tuple(map(torch.tensor, tokens(3, 16, 4)))
     f = lambda q, k, v: nystrom_attention(q, k, v, 4, core=core, **CORES[core])
     expected = f(*stack)

@@ -482,9 +482,9 @@ def monarch_options(M, budget):
 
     Notes
     -----
-    The singular values of all slices for all pairs of divisors: between two and a dozen
-    decompositions of M for most shapes. All errors are exact (:prf:ref:`monarch-projection`),
-    none is estimated. Derived in :ref:`monarch-nesting-section`.
+    The singular values of all slices, O(m n min(m / l, n / k)) operations for a pair of
+    divisors: together about six times those of M if m = n is a power of two. All errors are
+    exact (:prf:ref:`monarch-projection`), none is estimated. Derived in :ref:`monarch-nesting-section`.
 
     Examples
     --------

@@ -10,6 +10,7 @@ Generated from book/structure/monarch.ipynb; edit the chapter.
 import math
 from collections import namedtuple
 from functools import reduce
+from itertools import product
 
 import numpy as np
 from array_api_compat import is_jax_array
@@ -484,7 +485,8 @@ def monarch_options(M, budget):
     -----
     The singular values of all slices, O(m n min(m / l, n / k)) operations for a pair of
     divisors: together about six times those of M if m = n is a power of two. All errors are
-    exact (:prf:ref:`monarch-projection`), none is estimated. Derived in :ref:`monarch-nesting-section`.
+    exact (:prf:ref:`monarch-projection`), none is estimated. Derived in
+    :ref:`monarch-nesting-section`.
 
     Examples
     --------
@@ -501,7 +503,7 @@ def monarch_options(M, budget):
     M = shifted(M, -exponent_of(peak_of(M)))
     whole, floor = np.linalg.norm(M) or 1.0, 8 * np.finfo(M.dtype).eps
     found = []
-    for k, l in ((k, l) for k in _divisors(n) for l in _divisors(m)):
+    for k, l in product(_divisors(n), _divisors(m)):
         rank = min(budget // (k * m + l * n), m // l, n // k)
         if rank:
             rest = singular_values(_slices(M, k, l))[..., rank:]

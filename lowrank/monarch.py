@@ -130,10 +130,8 @@ def _together(**arrays):
 
 def _check_pair(L, R):
     """Refuse what are not the factors of one matrix."""
-    (l, q, k, r), fits = (*L.shape[-4:], *4 * [0])[:4], False
-    if L.ndim > 3 and R.ndim > 3:
-        fits = R.shape[-4:-1] == (k, l, r)
-    if not fits:
+    fits = L.ndim > 3 and R.ndim > 3
+    if not (fits and R.shape[-4:-1] == (L.shape[-2], L.shape[-4], L.shape[-1])):
         raise ValueError(f"L has shape {tuple(L.shape)} and R has shape {tuple(R.shape)}; "
                          "allowed are (..., l, q, k, r) and (..., k, l, r, p)")
 

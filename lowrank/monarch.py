@@ -407,7 +407,7 @@ def monarch_matmul(L, R, X, *, adjoint=False):
     -----
     ``r * (k m + l n)`` multiplications for each column, in two batches of products of
     matrices: 2 n^1.5 for n = m, k = l = sqrt(n), r = 1, instead of n^2. One column at a time
-    is bound by memory: below n of about a thousand a dense product is as fast. Half precision
+    the small matrices cost more than they save for n up to several hundred. Half precision
     is multiplied in float32. Derived in :ref:`monarch-slices-section`.
 
     Examples

@@ -30,6 +30,7 @@ from lowrank import (
     psd as psd,
     pseudo_inverse as pseudo_inverse,
     retrieval as retrieval,
+    s4 as s4,
     sampling as sampling,
     simplex_maps as simplex_maps,
     skeleton as skeleton,
@@ -184,6 +185,15 @@ from lowrank.pseudo_inverse import (
     pinv_newton_schulz as pinv_newton_schulz,
 )
 from lowrank.retrieval import CURIndex as CURIndex, Ranking as Ranking
+from lowrank.s4 import (
+    causal_convolution as causal_convolution,
+    hippo_nplr as hippo_nplr,
+    s4_discretize as s4_discretize,
+    s4_kernel as s4_kernel,
+    s4_step as s4_step,
+    s4d_frequencies as s4d_frequencies,
+    s4d_kernel as s4d_kernel,
+)
 from lowrank.sampling import sample_topk as sample_topk
 from lowrank.simplex_maps import (
     entmax as entmax,
@@ -339,4 +349,11 @@ __all__ = [
     "legendre_reconstruct",
     "discretize",
     "hippo_fourier",
+    "causal_convolution",
+    "hippo_nplr",
+    "s4_discretize",
+    "s4_step",
+    "s4d_kernel",
+    "s4_kernel",
+    "s4d_frequencies",
 ]

@@ -219,10 +219,25 @@ def use_structure() -> None:
 def use_hippo() -> None:
     u = rng.standard_normal((2, 50))
     a, b = lowrank.hippo_legs(count)
-    lowrank.discretize(*lowrank.hippo_legt(4, window=zero_d), 0.5, "bilinear")
-    lowrank.discretize(*lowrank.hippo_fourier(4, window=2.0), zero_d, method="zoh")
+    c, d = lowrank.hippo_legt(4, window=zero_d)
+    lowrank.discretize(c, d, 0.5, "bilinear")
+    c, d = lowrank.hippo_fourier(4, window=2.0)
+    lowrank.discretize(c, d, zero_d, method="zoh")
     x, samples = lowrank.legs_update(lowrank.legs_project(u, 3), 50, u)
     states = lowrank.legs_stream(u.tolist(), 3, method="exact", block=10)
     assert a.shape == (3, 3) and b.shape == (3,) and samples == 100 and states.shape == (2, 5, 3)
     lowrank.legendre_reconstruct(x, [0.0, 1.0])
     lowrank.legs_solve(lowrank.legs_matvec(x), lam=0.1)
+
+
+def use_s4() -> None:
+    Lam, P, B, V = lowrank.hippo_nplr(count)
+    C = np.ones(3) @ V
+    K = lowrank.s4_kernel(Lam, P, P, B, C, 100, 0.1, method="series")
+    lowrank.s4_kernel(Lam, P, P, B, C, count, [0.1, 0.2], filtered=True)
+    lowrank.s4d_kernel(Lam, B / 2, C, 100, zero_d, method="bilinear")
+    Ab, Bb = lowrank.s4_discretize(Lam, P, P, B, np.float32(0.1))
+    x = lowrank.s4_step(Bb, 1, Lam, P, P, B, 0.1)
+    y = lowrank.causal_convolution(A, K)
+    assert Ab.shape == (3, 3) and x.shape == (3,) and y.shape == A.shape
+    assert lowrank.s4d_frequencies(4, kind="inv").shape == (4,)

@@ -23,6 +23,7 @@ from lowrank.arguments import (
 )
 from lowrank.arrays import (
     array_namespace,
+    compiling,
     cut_off,
     device,
     fixed,
@@ -31,6 +32,7 @@ from lowrank.arrays import (
     power_of_two,
     quiet,
     safe_divisor,
+    thin_svd,
 )
 from lowrank.attention_rank import (
     as_mask,
@@ -171,44 +173,44 @@ def _landmarks(Q, K, landmarks, mask):
             _masked_means(K, landmarks, mask))
 
 
-# %% book/structure/landmark_attention.ipynb: _multipliers
-def _multipliers(ins):
-    """U, V^H and the divided differences of f(s) = y, 1 / s where y > 0 and else 0."""
-    (_, U, s, Vh, y), xp = ins, array_namespace(ins[0])
-    row, y_row, column, y_column = s, y, s.mT, y.mT
-    both, one = (y_row > 0) & (y_column > 0), (y_row > 0) ^ (y_column > 0)
-    product, ends = y_row * y_column, y_row + y_column
-    mixed = lambda gap: xp.where(one, ends / xp.where(one, gap, 1.0), 0.0)
-    same = xp.where(both, -product, mixed(xp.abs(row - column)))
-    opposite = xp.where(both, product, mixed(row + column))
-    return U, Vh, same, opposite, (y * y)[..., 0, :]
+# %% book/structure/landmark_attention.ipynb: _parts
+def _parts(relative, level, X, decompose):
+    """U, s, V^H and y: 1 / s where s is above the level (times s_1 if it is relative), else 0."""
+    U, s, Vh = decompose(X)
+    xp, least = array_namespace(s), level * s[..., :1] if relative else level
+    y = xp.where(s > least, 1 / xp.where(s > least, s, 1.0), 0.0)
+    return U, s, Vh, y
 
 
-def _moved(ins, E):
-    """The derivative in the direction E, which is its own adjoint."""
-    U, Vh, *multipliers = _multipliers(ins)
-    return spread(U, Vh, E, *multipliers)
+def _recombined(relative, level, X):
+    """(U diag(y) V^H,), whose transpose is the inverse."""
+    U, _, Vh, y = _parts(relative, level, X, thin_svd)
+    return ((U * y[..., None, :]) @ Vh,)
 
 
-_INVERSE = Rule(lambda B, U, s, Vh, y: ((U * y) @ Vh,),
-                lambda ins, outs, cotangents: (_moved(ins, cotangents[0]), *[None] * 4),
-                lambda ins, outs, changes: (_moved(ins, changes[0]),))
+# %% book/structure/landmark_attention.ipynb: _moved
+def _moved(relative, level, X, E):
+    """Its derivative in the direction E, which is its own adjoint."""
+    U, s, Vh, y = _parts(relative, level, X, thin_svd if compiling() else decomposed)
+    xp, row, column = array_namespace(s), lambda v: v[..., None, :], lambda v: v[..., :, None]
+    both, one = (row(y > 0) & column(y > 0)), (row(y > 0) ^ column(y > 0))
+    mixed = lambda gap: xp.where(one, (row(y) + column(y)) / xp.where(one, gap, 1.0), 0.0)
+    same = xp.where(both, -row(y) * column(y), mixed(xp.abs(row(s) - column(s))))
+    opposite = xp.where(both, row(y) * column(y), mixed(row(s) + column(s)))
+    return spread(U, Vh, E, same, opposite, y * y)
 
 
-def _inverse(X, keeps):
-    """X^+ of the singular values s with keeps(s), to be differentiated."""
-    U, s, Vh = decomposed(X)
-    xp, keep = array_namespace(s), keeps(s)
-    y = xp.where(keep, 1 / xp.where(keep, s, 1.0), 0.0)
-    return attached(_INVERSE, X, U, s[..., None, :], Vh, y[..., None, :])[0].mT
+_INVERSE = Rule(_recombined,
+                lambda relative, level, ins, outs, gs: (_moved(relative, level, ins[0], gs[0]),),
+                lambda relative, level, ins, outs, dXs: (_moved(relative, level, ins[0], dXs[0]),))
 
 
-# %% book/structure/landmark_attention.ipynb: _above
-def _above(rtol):
-    """Whether singular values are above rtol s_1."""
-    return lambda s: s > rtol * s[..., :1]
+def _inverse(X, level, relative=True):
+    """X^+ of the singular values above a level, to be differentiated."""
+    return attached(_INVERSE, X, static=(relative, float(level)))[0].mT
 
 
+# %% book/structure/landmark_attention.ipynb: _by_steps
 def _by_steps(W, steps):
     """Steps 7-15-13 towards W^+, each matrix with its own start."""
     xp = array_namespace(W)
@@ -237,7 +239,8 @@ def _fitted(Q, K, C, R, rows, rtol, scale, mask):
         queries, known = _taken(Q, rows), _taken(P, rows)
     A = row_softmax(*scores(queries, K, scale), mask) @ S.mT
     least = 0.2 * (len(rows) / total)**0.5
-    return P, _inverse(known, lambda s: s > least) @ A, S
+    least = least[..., None] if own else least
+    return P, _inverse(known / least, 1.0, relative=False) / least @ A, S
 
 
 # %% book/structure/landmark_attention.ipynb: NystromFactors
@@ -349,7 +352,7 @@ def nystrom_attention(Q, K, V, landmarks, *, rtol=None, core="inverse", steps=No
         C, Z, R = _fitted(Q, K, C, R, rows, rtol, scale, seen)
     else:
         W = row_softmax(*scores(q, k, scale))
-        Z = _by_steps(W, steps) if core == "steps" else _inverse(W, _above(cut_off(rtol, W)))
+        Z = _by_steps(W, steps) if core == "steps" else _inverse(W, cut_off(rtol, W))
     Y = xp.astype(C @ (Z @ (R @ V)), dtype, copy=False)
     if not return_factors:
         return Y
@@ -387,11 +390,22 @@ def _check_outputs(Y, Q, K, V):
     return Y
 
 
-def _reach(V, Y):
-    """The largest distance that a row of Y may have from any mean of values."""
-    xp, centre = array_namespace(V), array_namespace(V).mean(V, axis=-2, keepdims=True)
-    farthest = lambda X: xp.max(xp.sum((X - centre)**2, axis=-1), axis=-1)**0.5
-    return farthest(V) + farthest(Y)
+def _reach(V, Y, seen, asked):
+    """The largest distance that a row of Y may have from any mean of values that are seen."""
+    xp = array_namespace(V)
+    centre = xp.sum(V * seen, axis=-2, keepdims=True) / xp.sum(seen, axis=-2, keepdims=True)
+    farthest = lambda X, of: xp.max(of * xp.sum((X - centre)**2, axis=-1, keepdims=True),
+                                    axis=(-2, -1))**0.5
+    return farthest(V, seen) + farthest(Y, asked)
+
+
+def _seen_and_asked(mask, Q, K):
+    """Which keys are seen and which queries count, as columns of 1 and 0."""
+    ones = [array_namespace(X).ones_like(X[..., :1]) for X in (K, Q)]
+    if mask is None:
+        return ones
+    seen = array_namespace(K).astype(mask, K.dtype)[..., None]
+    return seen, seen if Q.shape[-2] == K.shape[-2] else ones[1]
 
 
 # %% book/structure/landmark_attention.ipynb: attention_error
@@ -410,7 +424,7 @@ def attention_error(Q, K, V, Y, *, n_probe=32, confidence=0.95, scale=None, mask
     confidence : float, default 0.95
         0 < confidence < 1, for the bound.
     mask : array of bool, optional
-        As for `nystrom_attention`.
+        As for `nystrom_attention`; if n = n_k, queries at other places do not count.
     rng : None, int or numpy.random.Generator
         The source of chance, the same rows for all matrices of a stack.
 
@@ -448,15 +462,16 @@ def attention_error(Q, K, V, Y, *, n_probe=32, confidence=0.95, scale=None, mask
     xp, dtype, Q, K, V, scale, mask = _checked(scale, mask, Q=Q, K=K, V=V)
     n, p, Y = Q.shape[-2], check_count(n_probe, "n_probe", 1), _check_outputs(Y, Q, K, V)
     p = min(p, n)
-    rows = _drawn(n, p, rng)
+    rows, (keys, asked) = _drawn(n, p, rng), _seen_and_asked(mask, Q, K)
+    V, Y = V * keys, Y * asked
     unit = power_of_two(xp.maximum(peak_of(V), peak_of(Y)))
     V, Y = V / unit, Y / unit
     seen = None if mask is None else mask[..., None, :]
-    exact = row_softmax(*scores(_taken(Q, rows), K, scale), seen) @ V
+    exact = row_softmax(*scores(_taken(Q, rows), K, scale), seen) @ V * _taken(asked, rows)
     error2, size2 = (n / p * xp.sum(X, axis=(-2, -1)) for X in
                      ((exact - _taken(Y, rows))**2, exact**2))
     spare = math.sqrt(-math.log1p(-confidence) / (2 * p)) if p < n else 0.0
-    bound2 = error2 + n * spare * _reach(V, Y)**2
+    bound2 = error2 + n * spare * _reach(V, Y, keys, asked)**2
     ratio = xp.where(error2 > 0, error2 / safe_divisor(size2), 0.0)
     back = lambda x2, unit: xp.astype(x2**0.5 * unit, dtype, copy=False)
     unit = unit[..., 0, 0]

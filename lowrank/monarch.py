@@ -10,6 +10,7 @@ Generated from book/structure/monarch.ipynb; edit the chapter.
 import math
 from collections import namedtuple
 from functools import reduce
+from itertools import product
 
 import numpy as np
 from array_api_compat import is_jax_array
@@ -129,10 +130,8 @@ def _together(**arrays):
 
 def _check_pair(L, R):
     """Refuse what are not the factors of one matrix."""
-    (l, q, k, r), fits = (*L.shape[-4:], *4 * [0])[:4], False
-    if L.ndim > 3 and R.ndim > 3:
-        fits = R.shape[-4:-1] == (k, l, r)
-    if not fits:
+    fits = L.ndim > 3 and R.ndim > 3
+    if not (fits and R.shape[-4:-1] == (L.shape[-2], L.shape[-4], L.shape[-1])):
         raise ValueError(f"L has shape {tuple(L.shape)} and R has shape {tuple(R.shape)}; "
                          "allowed are (..., l, q, k, r) and (..., k, l, r, p)")
 
@@ -408,7 +407,7 @@ def monarch_matmul(L, R, X, *, adjoint=False):
     -----
     ``r * (k m + l n)`` multiplications for each column, in two batches of products of
     matrices: 2 n^1.5 for n = m, k = l = sqrt(n), r = 1, instead of n^2. One column at a time
-    is bound by memory: below n of about a thousand a dense product is as fast. Half precision
+    the small matrices cost more than they save for n up to several hundred. Half precision
     is multiplied in float32. Derived in :ref:`monarch-slices-section`.
 
     Examples
@@ -482,9 +481,10 @@ def monarch_options(M, budget):
 
     Notes
     -----
-    The singular values of all slices for all pairs of divisors: between two and a dozen
-    decompositions of M for most shapes. All errors are exact (:prf:ref:`monarch-projection`),
-    none is estimated. Derived in :ref:`monarch-nesting-section`.
+    The singular values of all slices, O(m n min(m / l, n / k)) operations for a pair of
+    divisors: together about six times those of M if m = n is a power of two. All errors are
+    exact (:prf:ref:`monarch-projection`), none is estimated. Derived in
+    :ref:`monarch-nesting-section`.
 
     Examples
     --------
@@ -501,7 +501,7 @@ def monarch_options(M, budget):
     M = shifted(M, -exponent_of(peak_of(M)))
     whole, floor = np.linalg.norm(M) or 1.0, 8 * np.finfo(M.dtype).eps
     found = []
-    for k, l in ((k, l) for k in _divisors(n) for l in _divisors(m)):
+    for k, l in product(_divisors(n), _divisors(m)):
         rank = min(budget // (k * m + l * n), m // l, n // k)
         if rank:
             rest = singular_values(_slices(M, k, l))[..., rank:]

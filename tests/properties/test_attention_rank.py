@@ -111,7 +111,7 @@ def test_what_a_mask_hides_has_no_influence():
     huge = K.copy()
     huge[4] = 1e300
     mask = np.arange(6) != 4
-    np.testing.assert_allclose(attention_matrix(Q, huge, mask=mask), attention_matrix(Q, K, mask=mask), atol=1 / 5)
+    np.testing.assert_allclose(attention_matrix(Q, huge, mask=mask), attention_matrix(Q, K, mask=mask), rtol=1e-12)
     np.testing.assert_array_equal(attention_matrix(Q, huge, mask=mask)[:, 4], 0)
 
 
@@ -182,7 +182,7 @@ REFUSED = [
     (lambda: attention_matrix(Q[0], K), ValueError, r"Q has shape \(3,\); allowed is \(\.\.\., n, d\)"),
     (lambda: attention_matrix(tokens(2, 4, 3)[0], tokens(3, 4, 3)[0]), ValueError, "leading axes that broadcast"),
     (lambda: attention_matrix(Q * np.nan, K), ValueError, "Q contains 12 NaN"),
-    (lambda: attention_matrix(Q, K / 0 if False else K * np.inf), ValueError, "K contains 0 NaN and 12 Inf"),
+    (lambda: attention_matrix(Q, K * np.inf), ValueError, "K contains 0 NaN and 12 Inf"),
     (lambda: attention_matrix(Q * 1j, K), TypeError, "Q has dtype complex128; allowed are real numbers"),
     (lambda: attention_matrix(Q, K, scale=0.0), ValueError, "scale is 0.0; allowed is None or a number with 0 < scale < inf"),
     (lambda: attention_matrix(Q, K, scale="1"), TypeError, "scale is '1'"),

@@ -315,7 +315,7 @@ def test_gradients_of_parameters():
 def test_traced(name):
     jax = pytest.importorskip("jax")
     LIBRARIES["jax"]
-    f, u = TRANSFORMS[name], signals(14, (3, 20))
+    f, u = TRANSFORMS[name], signals(14, (3, 10))
     expected = f(u)
     assert np.allclose(jax.jit(jax.vmap(f))(jax.numpy.asarray(u)), expected)
 

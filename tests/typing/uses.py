@@ -219,8 +219,10 @@ def use_structure() -> None:
 def use_hippo() -> None:
     u = rng.standard_normal((2, 50))
     a, b = lowrank.hippo_legs(count)
-    lowrank.discretize(*lowrank.hippo_legt(4, window=zero_d), 0.5, "bilinear")
-    lowrank.discretize(*lowrank.hippo_fourier(4, window=2.0), zero_d, method="zoh")
+    c, d = lowrank.hippo_legt(4, window=zero_d)
+    lowrank.discretize(c, d, 0.5, "bilinear")
+    c, d = lowrank.hippo_fourier(4, window=2.0)
+    lowrank.discretize(c, d, zero_d, method="zoh")
     x, samples = lowrank.legs_update(lowrank.legs_project(u, 3), 50, u)
     states = lowrank.legs_stream(u.tolist(), 3, method="exact", block=10)
     assert a.shape == (3, 3) and b.shape == (3,) and samples == 100 and states.shape == (2, 5, 3)

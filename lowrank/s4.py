@@ -30,6 +30,7 @@ from lowrank.arrays import (
     single,
 )
 from lowrank.hippo import hippo_legs
+from lowrank.monarch import from_levels, two_levels
 from lowrank.polar_factor import msign
 
 __all__ = [
@@ -215,9 +216,9 @@ def hippo_nplr(N):
     >>> from lowrank import hippo_nplr
     >>> Lam, P, B, V = hippo_nplr(3)
     >>> Lam.imag.round(4).tolist()
-    [-2.4495, 0.0, 2.4495]
+    [-2.3979, 0.0, 2.3979]
     >>> P.real.round(4).tolist()
-    [1.4434, 0.5774, 1.4434]
+    [1.4446, 0.571, 1.4446]
     """
     A, B = hippo_legs(check_count(N, "N", 1))
     P = B / 2**0.5
@@ -320,7 +321,7 @@ def s4_discretize(Lam, P, Q, B, dt):
     --------
     >>> from lowrank import s4_discretize
     >>> Ab, Bb = s4_discretize([-1.0], [1.0], [0.0], [1.0], 0.5)
-    >>> Ab.tolist(), Bb.tolist()
+    >>> Ab.round(6).tolist(), Bb.round(6).tolist()
     ([[0.6]], [0.4])
     """
     xp, dtype, dt, (Lam, P, Q, B) = _system(dt, Lam=Lam, P=P, Q=Q, B=B)
@@ -365,7 +366,7 @@ def s4_step(x, u, Lam, P, Q, B, dt):
     Examples
     --------
     >>> from lowrank import s4_step
-    >>> s4_step([1.0], 1.0, [-1.0], [1.0], [0.0], [1.0], 0.5).tolist()
+    >>> s4_step([1.0], 1.0, [-1.0], [1.0], [0.0], [1.0], 0.5).round(6).tolist()
     [1.0]
     """
     xp, dtype, dt, (Lam, P, Q, B, x) = _system(dt, Lam=Lam, P=P, Q=Q, B=B, x=x)
@@ -401,7 +402,7 @@ def _power_table(log, turns, l, bits):
 def _power_tables(log, turns, L):
     """(X, Y): tables of d^j for j < m, and of d^(m i) for all i with m i < L."""
     xp = _space(log)
-    m = 2**math.ceil(math.log2(L) / 2)
+    n, m = two_levels(L)
     bits = 26 if xp.finfo(log.dtype).bits == 64 else 12     # half of the digits
     count = lambda k: xp.astype(xp.arange(k, device=device(log)), log.dtype)
     X = _power_table(log[..., None], turns[..., None], count(m), bits)
@@ -409,7 +410,7 @@ def _power_tables(log, turns, L):
         log, turns, step = m * log, _fraction(turns, m, bits), 1
     else:
         step = m
-    i = step * count(-(-L // m))[:, None]
+    i = step * count(n)[:, None]
     return X, _power_table(log[..., None, :], turns[..., None, :], i, bits)
 
 
@@ -421,8 +422,7 @@ def _diagonal_kernels(W, tables, L):
     w_re, w_im = xp.real(W)[..., None, :], xp.imag(W)[..., None, :]
     re, im = re[..., None, :, :], im[..., None, :, :]
     Y = xp.concat([w_re * re - w_im * im, -(w_re * im + w_im * re)], axis=-1)
-    K = Y @ xp.concat(X, axis=-2)[..., None, :, :]
-    return xp.reshape(K, (*K.shape[:-2], K.shape[-2] * K.shape[-1]))[..., :L]
+    return from_levels(Y, xp.concat(X, axis=-2)[..., None, :, :], L)
 
 
 # %% book/structure/s4.ipynb: _bilinear_log
@@ -688,8 +688,7 @@ def _by_krylov(S, L):
     for F in reversed(larger):
         Y = xp.stack([Y, _left(F, Y)], axis=-2)
         Y = xp.reshape(Y, (*Y.shape[:-3], 2 * Y.shape[-3], Y.shape[-1]))
-    K = Y @ X.mT
-    return xp.reshape(K, (*K.shape[:-2], K.shape[-2] * K.shape[-1]))[..., :L]
+    return from_levels(Y, X.mT, L)
 
 
 # %% book/structure/s4.ipynb: _filtered
@@ -799,7 +798,6 @@ def s4_kernel(Lam, P, Q, B, C, L, dt, *, method="auto", filtered=False):
     if filtered and method in ("krylov", "series"):
         raise ValueError(f"filtered is {filtered!r}; method {method!r} allows only False")
     xp, dtype, dt, weights, halves = _real_system(dt, Lam=Lam, P=P, Q=Q, B=B, C=C)
-    N = Lam.shape[-1]
     Lam, P, Qc, B, c = (_conj(x) if i == 2 else x for i, x in enumerate(halves))
     total = lambda x: xp.sum(weights * xp.real(x), axis=-1, keepdims=True)
     D, p, q = _inverse_step(Lam, P, Qc, dt, total)
@@ -807,7 +805,8 @@ def s4_kernel(Lam, P, Q, B, C, L, dt, *, method="auto", filtered=False):
     z = dt / 2 * Lam
     S = _Discrete((1 + z) * D, None, p, q, b, c, weights, _Continuous(Lam, P, Qc, B, dt))
     if method == "auto":
-        method = "cauchy" if filtered else "series" if N > 256 and L > 16 * N else "krylov"
+        h = Lam.shape[-1]
+        method = "cauchy" if filtered else "series" if h > 128 and L > 32 * h else "krylov"
     if method == "cauchy":
         K = _by_cauchy(S, L, filtered)
     elif method == "krylov":

@@ -403,7 +403,7 @@ def _solve(V, lam):
     xp, N = array_namespace(V), V.shape[-1]
     n, r = _row(N, V)
     before, after = 1 - lam * n, 1 + lam * (n + 1)
-    if is_numpy_array(V):
+    if is_numpy_array(V) and V.size:            # without columns, SciPy's wrapper corrupts memory
         solve, = linalg.get_lapack_funcs(("tbtrs",), (V,))
         band = np.stack([after, np.append(-before[1:], 0)])
         S = solve(band, (r * V).reshape(-1, N).T, uplo="L")[0].T.reshape(V.shape)

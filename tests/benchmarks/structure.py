@@ -512,7 +512,7 @@ def forms(name):
     return {"plain": {}, "decay": {"decay": 0.97}, "elu": {"features": "elu", "normalize": True}}[name]
 
 
-def given_tokens(name, n):
+def given_form(name, n):
     return *tokens(name, n), forms(name)
 
 
@@ -563,7 +563,7 @@ LINEAR_ATTENTION = [
             "(peers know the plain form only)",
         targets=lambda name, n: [Target("error", 1e-6)]
             + (within(0.05, "masked product") + within(0.02, "partial sums") if (name, n) == ("plain", 4096) else []),
-        given=given_tokens,
+        given=given_form,
     )
     for kind, cells, peers in (
         ("causal", [("plain", 1024), ("plain", 4096), ("decay", 4096), ("elu", 4096)],

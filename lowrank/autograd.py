@@ -25,7 +25,8 @@ class _Node(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(rule, static, *ins):
+    def forward(*args):
+        rule, static, *ins = args if type(args[1]) is tuple else args[1:]
         with uncast(ins):
             return tuple(rule.value(*static, *ins))
 
@@ -46,12 +47,12 @@ class _Node(torch.autograd.Function):
             return None, None, *ctx.rule.pull(*ctx.static, ins, outs, cotangents)
 
 
+# %% book/foundations/autograd.ipynb: _saved
 def _saved(ctx):
     """The inputs and the outputs."""
     return ctx.saved_tensors[:ctx.count], ctx.saved_tensors[ctx.count:]
 
 
-# %% book/foundations/autograd.ipynb: _in_numpy
 def _in_numpy(x):
     """The values of x in NumPy, None if it has none there."""
     if type(x) is not torch.Tensor or x.device.type != "cpu" or x.itemsize <= 2:

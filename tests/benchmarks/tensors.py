@@ -264,6 +264,10 @@ def main():
             except ImportError as error:
                 print(f"{name:{wide}}  not installed: {error.name}", flush=True)
                 continue
+            except Exception as error:                  # the others still have something to say
+                print(f"{name:{wide}}  fails: {type(error).__name__}", flush=True)
+                missed += [name] if limit is not None else []
+                continue
             said = "" if limit is None else f"  <= {limit:g}  met" if value <= limit else f"  <= {limit:g}  MISSED"
             missed += [name] if said.endswith("MISSED") else []
             print(f"{name:{wide}}  {value:7.3g} {unit}{said}", flush=True)

@@ -89,3 +89,13 @@ def test_errors_of_floating_point_stay_inside():
     with np.errstate(all="raise"):
         applied(inverse, (), (x,))[0].sum().backward()
     assert torch.equal(x.grad, torch.tensor([[torch.inf, 0.5]]))
+
+
+def test_compiled_where_nothing_is_differentiated():
+    """Of one input and of three, with an option: PyTorch hands its context to some of them, and not to others."""
+    power = Rule(lambda p, x: (x**p,), None, None)
+    linear = Rule(lambda p, x, a, b: (a * x**p + b,), None, None)
+    x = torch.tensor([[3.0, -2.0]])
+    for f in (lambda x: applied(power, (2,), (x,))[0], lambda x: applied(linear, (2,), (x, x, x))[0]):
+        torch.compiler.reset()
+        assert torch.equal(torch.compile(f, fullgraph=True, backend="eager")(x), f(x))

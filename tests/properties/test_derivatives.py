@@ -222,6 +222,9 @@ def test_one_graph_of_torch(name, f):
     gradients = [torch.autograd.grad(loss(h(x)), x)[0] for h in (f, compiled)]
     close(compiled(x).detach(), f(x).detach(), 1e-15)
     close(*gradients, 1e-15)
+    close(compiled(x.detach()), f(x.detach()), 1e-15)       # which takes another way through PyTorch
+    with torch.no_grad():
+        close(compiled(x), f(x), 1e-15)
 
 
 @torch_only

@@ -18,6 +18,7 @@ def calls(A, rng=0):
     G = A[:, ::-1]
     x = A[0]
     small = A / (np.abs(A).sum() or 1)
+    L, R = A[:12].reshape(-1)[:12].reshape(3, 2, 2, 1), A[:3].reshape(2, 3, 1, 3)
     exp = np.exp
     return {
         "penrose_residuals": lambda: lr.penrose_residuals(A, A.T),
@@ -102,6 +103,13 @@ def calls(A, rng=0):
         "rotate fraction": lambda: lr.rotate(A, A[1], A[2], fraction=0.5),
         "reflect": lambda: lr.reflect(A, A[1], A[2]),
         "topk_temperature": lambda: lr.topk_temperature(x, 2),
+        "monarch_project": lambda: lr.monarch_project(A, (2, 8), 2),
+        "monarch_dense": lambda: lr.monarch_dense(*lr.monarch_project(A, (2, 8))),
+        "monarch_matmul": lambda: lr.monarch_matmul(*lr.monarch_project(A, (2, 8)), A.T),
+        "monarch_solve": lambda: lr.monarch_solve(L, R, A[:6]),
+        "monarch_slogdet": lambda: lr.monarch_slogdet(L, R),
+        "monarch_options": lambda: lr.monarch_options(A, 100),
+        "dft_monarch": lambda: lr.dft_monarch(12),
         "hippo_legs": lambda: lr.hippo_legs(n),
         "hippo_legt": lambda: lr.hippo_legt(n, 2.0),
         "hippo_fourier": lambda: lr.hippo_fourier(n),
@@ -112,9 +120,28 @@ def calls(A, rng=0):
         "legs_update": lambda: lr.legs_update(A[:2], 3, A[2:4]),
         "legs_stream": lambda: lr.legs_stream(A.T, 4, block=16),
         "legs_stream bilinear": lambda: lr.legs_stream(x, 4, method="bilinear", block=2),
+        "hippo_nplr": lambda: lr.hippo_nplr(n),
+        "causal_convolution": lambda: lr.causal_convolution(A.T, x),
+        "s4_discretize": lambda: lr.s4_discretize(-abs(x), small[0], small[1], x, 0.5),
+        "s4_step": lambda: lr.s4_step(x, 1.0, -abs(x), small[0], small[1], x, 0.5),
+        "s4_kernel": lambda: lr.s4_kernel(-abs(x), small[0], small[1], x, x, 90, 0.5),
+        "s4_kernel series": lambda: lr.s4_kernel(-abs(x), small[0], small[1], x, x, 90, 0.5, method="series"),
+        "s4_kernel cauchy": lambda: lr.s4_kernel(-abs(x), small[0], small[1], x, x, 90, 0.5, method="cauchy"),
+        "s4d_kernel": lambda: lr.s4d_kernel(-abs(x), x, x, 90, 0.5),
+        "s4d_kernel bilinear": lambda: lr.s4d_kernel(-abs(x), x, x, 90, 0.5, method="bilinear"),
+        "s4d_frequencies": lambda: lr.s4d_frequencies(n),
         "legendre_reconstruct": lambda: lr.legendre_reconstruct(A, [0.0, 0.3, 1.0]),
         "legs_matvec": lambda: lr.legs_matvec(A),
         "legs_solve": lambda: lr.legs_solve(A, 0.5),
+        "attention_matrix": lambda: lr.attention_matrix(A, G),
+        "attention_slogdet": lambda: lr.attention_slogdet(A, G, causal=True),
+        "nystrom_attention": lambda: lr.nystrom_attention(A, G, A, 3),
+        "nystrom_attention fitted": lambda: lr.nystrom_attention(A, G, A, 3, core="fitted", rng=rng),
+        "nystrom_attention steps": lambda: lr.nystrom_attention(A, G, A, 3, core="steps"),
+        "attention_error": lambda: lr.attention_error(A, G, A, A, rng=rng),
+        "numerical_rank": lambda: lr.numerical_rank(A),
+        "effective_rank": lambda: lr.effective_rank(A),
+        "rank_collapse": lambda: lr.rank_collapse(A),
     }
 
 

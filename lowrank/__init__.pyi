@@ -6,6 +6,7 @@ Generated from _toc.yml and the chapters; edit those.
 from lowrank import (
     arguments as arguments,
     arrays as arrays,
+    attention_rank as attention_rank,
     autograd as autograd,
     choosing_rank as choosing_rank,
     clipping as clipping,
@@ -15,8 +16,11 @@ from lowrank import (
     equioscillation as equioscillation,
     error_estimates as error_estimates,
     estimators as estimators,
+    hippo as hippo,
     interpolative as interpolative,
+    landmark_attention as landmark_attention,
     linear_map as linear_map,
+    monarch as monarch,
     muon as muon,
     newton_schulz as newton_schulz,
     norms as norms,
@@ -26,6 +30,7 @@ from lowrank import (
     psd as psd,
     pseudo_inverse as pseudo_inverse,
     retrieval as retrieval,
+    s4 as s4,
     sampling as sampling,
     simplex_maps as simplex_maps,
     skeleton as skeleton,
@@ -34,6 +39,15 @@ from lowrank import (
     thresholds as thresholds,
     topk as topk,
     torch_optimizer as torch_optimizer,
+    unit_rotation as unit_rotation,
+)
+from lowrank.attention_rank import (
+    SlogDet as SlogDet,
+    attention_matrix as attention_matrix,
+    attention_slogdet as attention_slogdet,
+    effective_rank as effective_rank,
+    numerical_rank as numerical_rank,
+    rank_collapse as rank_collapse,
 )
 from lowrank.choosing_rank import (
     RankChoice as RankChoice,
@@ -81,9 +95,38 @@ from lowrank.estimators import (
     LowRankSVD as LowRankSVD,
     RPCholeskyFeatures as RPCholeskyFeatures,
 )
+from lowrank.hippo import (
+    discretize as discretize,
+    hippo_fourier as hippo_fourier,
+    hippo_legs as hippo_legs,
+    hippo_legt as hippo_legt,
+    legendre_reconstruct as legendre_reconstruct,
+    legs_matvec as legs_matvec,
+    legs_project as legs_project,
+    legs_solve as legs_solve,
+    legs_stream as legs_stream,
+    legs_update as legs_update,
+)
 from lowrank.interpolative import (
     InterpolativeDecomposition as InterpolativeDecomposition,
     interp_decomp as interp_decomp,
+)
+from lowrank.landmark_attention import (
+    AttentionError as AttentionError,
+    NystromFactors as NystromFactors,
+    attention_error as attention_error,
+    nystrom_attention as nystrom_attention,
+)
+from lowrank.monarch import (
+    Monarch as Monarch,
+    MonarchOption as MonarchOption,
+    dft_monarch as dft_monarch,
+    monarch_dense as monarch_dense,
+    monarch_matmul as monarch_matmul,
+    monarch_options as monarch_options,
+    monarch_project as monarch_project,
+    monarch_slogdet as monarch_slogdet,
+    monarch_solve as monarch_solve,
 )
 from lowrank.muon import (
     Muon as Muon,
@@ -142,6 +185,15 @@ from lowrank.pseudo_inverse import (
     pinv_newton_schulz as pinv_newton_schulz,
 )
 from lowrank.retrieval import CURIndex as CURIndex, Ranking as Ranking
+from lowrank.s4 import (
+    causal_convolution as causal_convolution,
+    hippo_nplr as hippo_nplr,
+    s4_discretize as s4_discretize,
+    s4_kernel as s4_kernel,
+    s4_step as s4_step,
+    s4d_frequencies as s4d_frequencies,
+    s4d_kernel as s4d_kernel,
+)
 from lowrank.sampling import sample_topk as sample_topk
 from lowrank.simplex_maps import (
     entmax as entmax,
@@ -167,6 +219,12 @@ from lowrank.topk import (
     topk_temperature as topk_temperature,
 )
 from lowrank.torch_optimizer import TorchMuon as TorchMuon, muon_groups as muon_groups
+from lowrank.unit_rotation import (
+    reflect as reflect,
+    reflection_between as reflection_between,
+    rotate as rotate,
+    rotation_between as rotation_between,
+)
 
 __version__: str
 
@@ -258,4 +316,44 @@ __all__ = [
     "soft_topk_jvp",
     "topk_temperature",
     "sample_topk",
+    "rotate",
+    "rotation_between",
+    "reflect",
+    "reflection_between",
+    "Monarch",
+    "monarch_project",
+    "monarch_dense",
+    "monarch_matmul",
+    "MonarchOption",
+    "monarch_options",
+    "dft_monarch",
+    "monarch_solve",
+    "monarch_slogdet",
+    "attention_matrix",
+    "SlogDet",
+    "attention_slogdet",
+    "numerical_rank",
+    "effective_rank",
+    "rank_collapse",
+    "NystromFactors",
+    "nystrom_attention",
+    "AttentionError",
+    "attention_error",
+    "hippo_legs",
+    "hippo_legt",
+    "legs_project",
+    "legs_update",
+    "legs_matvec",
+    "legs_solve",
+    "legs_stream",
+    "legendre_reconstruct",
+    "discretize",
+    "hippo_fourier",
+    "causal_convolution",
+    "hippo_nplr",
+    "s4_discretize",
+    "s4_step",
+    "s4d_kernel",
+    "s4_kernel",
+    "s4d_frequencies",
 ]

@@ -230,12 +230,12 @@ def check_parameter(value, name, allowed, holds):
     return value if hasattr(value, "requires_grad") else number
 
 
-# %% book/foundations/arrays.ipynb: quiet
-def _uncast(tensors):
+# %% book/foundations/arrays.ipynb: uncast
+def uncast(tensors):
     """A context in which PyTorch casts nothing by itself, if there are tensors."""
     for x in tensors[:1]:
         torch, kind = sys.modules["torch"], x.device.type
-        if torch.is_autocast_enabled(kind):
+        if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
             return torch.autocast(kind, enabled=False)
     return nullcontext()
 
@@ -244,7 +244,7 @@ def quiet(function):
     """The function, without NumPy's floating-point warnings and PyTorch's automatic casts."""
     @wraps(function)
     def silent(*args, **kwargs):
-        with _uncast([x for x in (*args, *kwargs.values()) if is_tensor(x)]):
+        with uncast([x for x in (*args, *kwargs.values()) if is_tensor(x)]):
             if compiling():
                 return function(*args, **kwargs)
             with np.errstate(all="ignore"):

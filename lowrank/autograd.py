@@ -6,6 +6,10 @@ graph, for `backward`, twice and more, for the transforms of `torch.func`, and f
 Generated from book/foundations/autograd.ipynb; edit the chapter.
 """
 
+import numpy as np
+
+from lowrank.arrays import uncast
+
 try:
     import torch
 except ImportError as error:
@@ -21,8 +25,9 @@ class _Node(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(rule, static, *ins):
-        with torch.autocast(ins[0].device.type, enabled=False):
+    def forward(*args):
+        rule, static, *ins = args if type(args[1]) is tuple else args[1:]
+        with uncast(ins):
             return tuple(rule.value(*static, *ins))
 
     @staticmethod
@@ -38,16 +43,16 @@ class _Node(torch.autograd.Function):
         ins, outs = _saved(ctx)
         if all(g is None for g in cotangents):
             return (None,) * (2 + len(ins))
-        with torch.autocast(ins[0].device.type, enabled=False):
+        with uncast(ins):
             return None, None, *ctx.rule.pull(*ctx.static, ins, outs, cotangents)
 
 
+# %% book/foundations/autograd.ipynb: _saved
 def _saved(ctx):
     """The inputs and the outputs."""
     return ctx.saved_tensors[:ctx.count], ctx.saved_tensors[ctx.count:]
 
 
-# %% book/foundations/autograd.ipynb: _in_numpy
 def _in_numpy(x):
     """The values of x in NumPy, None if it has none there."""
     if type(x) is not torch.Tensor or x.device.type != "cpu" or x.itemsize <= 2:
@@ -58,6 +63,18 @@ def _in_numpy(x):
         return None
 
 
+def _all_in_numpy(*groups):
+    """Groups of arrays for groups of tensors, None for None; or None if one is not for NumPy."""
+    found = [[None if x is None else _in_numpy(x) for x in group] for group in groups]
+    there = zip(sum(map(list, groups), []), sum(found, []))
+    return None if any(x is not None and A is None for x, A in there) else found
+
+
+def _tensor(A):
+    """A tensor in the memory of an array of its own, in a copy of a view; None for None."""
+    return None if A is None else torch.as_tensor(A if A.flags.owndata else A.copy())
+
+
 # %% book/foundations/autograd.ipynb: _EagerNode
 class _EagerNode(_Node):
     """The same with forward derivatives and batches, for eager mode."""
@@ -66,10 +83,18 @@ class _EagerNode(_Node):
 
     @staticmethod
     def forward(rule, static, *ins):
-        arrays = [_in_numpy(x) for x in ins]
-        if any(x is None for x in arrays):
+        arrays = _all_in_numpy(ins)
+        if arrays is None:
             return _Node.forward(rule, static, *ins)
-        return tuple(map(torch.from_numpy, rule.value(*static, *arrays)))
+        return tuple(map(torch.from_numpy, rule.value(*static, *arrays[0])))
+
+    @staticmethod
+    def backward(ctx, *cotangents):
+        arrays = None if torch.is_grad_enabled() else _all_in_numpy(*_saved(ctx), cotangents)
+        if arrays is None or all(g is None for g in cotangents):
+            return _Node.backward(ctx, *cotangents)
+        with np.errstate(all="ignore"):
+            return None, None, *map(_tensor, ctx.rule.pull(*ctx.static, *arrays))
 
     @staticmethod
     def jvp(ctx, _rule, _static, *changes):

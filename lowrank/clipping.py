@@ -470,10 +470,10 @@ def _with_slopes(f, B, U, s, Vh, c, counts, y):
     dy = xp.where((counts | flat) & xp.isfinite(dy), dy, 0.0)
     small = xp.where(flat, s, 0.0)
     y = y + dy * (small - constant(small))                      # the value 0, and a slope
-    return attached(_RECOMBINED, B, U, s[..., None, :], Vh, y[..., None, :], dy[..., None, :])[0]
+    return recombined(B, U, s, Vh, y, dy)
 
 
-# %% book/matrix_sign/clipping.ipynb: _multipliers
+# %% book/matrix_sign/clipping.ipynb: recombined
 def _multipliers(ins):
     """U, V^H and the multipliers for the parts of a direction, without the diagonal of F_+."""
     (_, U, s, Vh, y, dy), xp = ins, array_namespace(ins[0])
@@ -498,3 +498,9 @@ def _recombined_pull(ins, outs, cotangents):
 
 
 _RECOMBINED = Rule(lambda B, U, s, Vh, y, dy: ((U * y) @ Vh,), _recombined_pull, _recombined_push)
+
+
+def recombined(B, U, s, Vh, y, dy):
+    """U y V^H for B = U s V^H and y = f(s), with the derivative that has the slopes dy of f."""
+    s, y, dy = (v[..., None, :] for v in (s, y, dy))
+    return attached(_RECOMBINED, B, U, s, Vh, y, dy)[0]

@@ -56,3 +56,6 @@ def svfun_vjp(
     *,
     rtol: SupportsFloat | None = None,
 ) -> Any: ...
+
+
+def recombined(B: Any, U: Any, s: Any, Vh: Any, y: Any, dy: Any) -> Any: ...

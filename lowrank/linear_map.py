@@ -140,22 +140,26 @@ class Factored(Result):
         """The product as one array: m n numbers."""
         return reduce(np.matmul, self.factors)
 
+    def _right(self, x):
+        """The product with a matrix on the right, or what multiplies itself."""
+        *others, last = self.factors
+        return reduce(lambda y, F: F @ y, reversed(others), _times(last, x))
+
+    def _left(self, x):
+        """The same on the left."""
+        first, *others = self.factors
+        xF = _times(first.mT, x.T).mT if sparse.issparse(x) else x @ first
+        return reduce(np.matmul, others, xF)
+
     @_FAR_BELOW
     def __matmul__(self, x):
-        *others, last = self.factors
-        x = _operand(x, last.shape[-1], -2)
-        if x.ndim == 1:
-            return (self @ x[:, None])[..., 0]
-        return reduce(lambda y, F: F @ y, reversed(others), _times(last, x))
+        x = _operand(x, self.shape[-1], -2)
+        return (self @ x[:, None])[..., 0] if x.ndim == 1 else self._right(x)
 
     @_FAR_BELOW
     def __rmatmul__(self, x):
-        first, *others = self.factors
-        x = _operand(x, first.shape[-2], -1)
-        if x.ndim == 1:
-            return (x[None] @ self)[..., 0, :]
-        xF = _times(first.mT, x.T).mT if sparse.issparse(x) else x @ first
-        return reduce(np.matmul, others, xF)
+        x = _operand(x, self.shape[-2], -1)
+        return (x[None] @ self)[..., 0, :] if x.ndim == 1 else self._left(x)
 
     def matvec(self, x):
         """The product with a vector; with `rmatvec`, what SciPy's solvers ask for."""

@@ -43,29 +43,30 @@ _SCALES = {
 }
 
 
-# %% book/matrix_sign/muon.ipynb: _check_share
-def _check_share(value, name):
+# %% book/matrix_sign/muon.ipynb: check_share
+def check_share(value, name):
     """value with 0 <= value < 1, as far as it is known."""
     return check_parameter(value, name, f"a number with 0 <= {name} < 1", lambda x: 0 <= x < 1)
 
 
-def _check_size(value, name):
+def check_size(value, name):
     """value as a finite number from 0, as far as it is known."""
     return check_parameter(value, name, "a finite number from 0", lambda x: 0 <= x < math.inf)
 
 
+# %% book/matrix_sign/muon.ipynb: _check_options
 def _check_options(beta, nesterov, scale, schedule, normalize, dtype):
     """The options of `muon_update` in one form each."""
     if isinstance(scale, str):
         check_choice(scale, "scale", tuple(_SCALES))
     else:
-        scale = _check_size(scale, "scale")
+        scale = check_size(scale, "scale")
     if schedule is not None and hasattr(schedule, "__iter__"):
         schedule = tuple(check_schedule(schedule))
     elif schedule is not None:
         schedule = check_count(schedule, "schedule", 0, where=", or a sequence of steps")
     check_choice(normalize, "normalize", NORMALIZE[:3])
-    return {"beta": _check_share(beta, "beta"), "nesterov": bool(nesterov), "scale": scale,
+    return {"beta": check_share(beta, "beta"), "nesterov": bool(nesterov), "scale": scale,
             "schedule": schedule, "normalize": normalize, "dtype": dtype}
 
 
@@ -149,9 +150,10 @@ def muon_update(grad, momentum=None, *, beta=0.95, nesterov=True, scale="rms", s
     scale : {"rms", "operator", "jordan"} or float
         The factor c: ``0.2 * sqrt(max(m, n))``, which gives the entries the RMS of AdamW's;
         ``sqrt(m / n)``; ``sqrt(max(1, m / n))``; or a number.
-    schedule : int, sequence of sequences of float, or None, default 5
+    schedule : int or sequence of sequences of float, default 5
         How to compute the sign, as in `msign`: a number of steps of three products each, or
-        steps such as those of `optimal_msign_schedule`. None takes it to full accuracy.
+        steps such as those of `optimal_msign_schedule`, which are plain numbers and made before
+        anything is traced or compiled. None takes it to full accuracy.
     normalize : {"frobenius", "schatten4", "schatten8"}
         The bound by which `msign` divides before it multiplies.
     dtype : dtype of the library of grad, optional
@@ -368,16 +370,16 @@ def _parameter_step(muon, name, kind, W, G, M, r, count, factor):
 # %% book/matrix_sign/muon.ipynb: _check_muon
 def _check_muon(lr, weight_decay, adam_lr, betas, kinds, options):
     """What a `Muon` knows."""
-    lr = _check_size(lr, "lr")
-    adam_lr = lr if adam_lr is None else _check_size(adam_lr, "adam_lr")
+    lr = check_size(lr, "lr")
+    adam_lr = lr if adam_lr is None else check_size(adam_lr, "adam_lr")
     if getattr(betas, "__len__", lambda: 0)() != 2:
         raise ValueError(f"betas is {betas!r}; allowed is a pair of numbers")
-    betas = tuple(_check_share(b, f"betas[{i}]") for i, b in enumerate(betas))
+    betas = tuple(check_share(b, f"betas[{i}]") for i, b in enumerate(betas))
     given = signature(muon_update).bind(None, None, **options)      # refuses unknown names
     given.apply_defaults()
     checked = _check_options(*list(given.arguments.values())[2:])
     options = {name: checked[name] for name in options}
-    return {"lr": lr, "weight_decay": _check_size(weight_decay, "weight_decay"),
+    return {"lr": lr, "weight_decay": check_size(weight_decay, "weight_decay"),
             "adam_lr": adam_lr, "betas": betas, "kinds": kinds, "options": options}
 
 

@@ -3,13 +3,19 @@
 Generated from book/matrix_sign/muon.ipynb; edit the chapter.
 """
 
-from typing import Any, Literal, NamedTuple, SupportsFloat, SupportsIndex
+from typing import Any, Literal, NamedTuple, SupportsFloat
 
 import numpy as np
 
 from lowrank.linear_map import Result
 
 __all__ = ["MuonUpdate", "muon_update", "MuonState", "Muon"]
+
+
+def check_share(value: Any, name: Any) -> Any: ...
+
+
+def check_size(value: Any, name: Any) -> Any: ...
 
 
 class _MuonUpdate(NamedTuple):
@@ -27,7 +33,7 @@ def muon_update(
     beta: SupportsFloat = 0.95,
     nesterov: bool | np.bool_ = True,
     scale: Literal["rms", "operator", "jordan"] | SupportsFloat = 'rms',
-    schedule: SupportsIndex = 5,
+    schedule: Any = 5,
     normalize: Literal["frobenius", "schatten4", "schatten8"] = 'schatten8',
     dtype: Any = None,
 ) -> MuonUpdate: ...

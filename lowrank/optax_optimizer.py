@@ -15,8 +15,8 @@ from functools import partial
 
 import numpy as np
 
-from lowrank.arguments import check_count, check_number, check_tol
-from lowrank.muon import muon_update
+from lowrank.arguments import check_count
+from lowrank.muon import check_share, check_size, muon_update
 
 try:
     import jax
@@ -211,24 +211,7 @@ class ScaleByMuonState(namedtuple("ScaleByMuonState", "count mu")):
     __slots__ = ()
 
 
-# %% book/in_use/optax_optimizer.ipynb: _checked
-def _checked(value, name, allowed, holds):
-    """A number, refused if it is out of range; one that is traced passes."""
-    if not isinstance(value, jax.core.Tracer):
-        check_number(value, name, allowed, holds)
-    return value
-
-
-def _check_size(value, name):
-    """A finite number from 0, or traced."""
-    return _checked(value, name, "a finite number from 0", lambda x: 0 <= x < math.inf)
-
-
-def _check_share(value, name):
-    """A number from 0 to 1, or traced."""
-    return value if isinstance(value, jax.core.Tracer) else check_tol(value, name)
-
-
+# %% book/in_use/optax_optimizer.ipynb: _check_schedule
 def _check_schedule(schedule):
     """schedule as a number, or as a tuple of steps."""
     if not isinstance(schedule, str) and np.iterable(schedule):
@@ -251,7 +234,7 @@ def _check_format(dtype, name):
 
 def _static(scale, schedule, normalize, dtype):
     """The factor c, and what else `muon_update` is told, in a form that can be hashed."""
-    c, scale = (1.0, scale) if isinstance(scale, str) else (_check_size(scale, "scale"), 1.0)
+    c, scale = (1.0, scale) if isinstance(scale, str) else (check_size(scale, "scale"), 1.0)
     options = {"scale": scale, "schedule": _check_schedule(schedule), "normalize": normalize}
     muon_update(np.ones((1, 1)), **options)                 # refuses bad options
     return c, options, _check_format(dtype, "dtype")
@@ -317,7 +300,7 @@ def scale_by_muon(beta=0.95, *, nesterov=True, bias_correction=False, scale="rms
     >>> steps["kernel"].round(3).tolist(), int(state.count)
     ([[1.0, 0.0], [0.0, -1.0]], 1)
     """
-    beta, layouts = _check_share(beta, "beta"), _check_layouts(layouts)
+    beta, layouts = check_share(beta, "beta"), _check_layouts(layouts)
     c, options, dtype = _static(scale, schedule, normalize, dtype)
     mu_of = partial(_start, layouts=layouts, dtype=_check_format(mu_dtype, "mu_dtype"))
 
@@ -410,15 +393,15 @@ def optax_muon(learning_rate, *, weight_decay=0.1, beta=0.95, nesterov=True,
     """
     adam_rate = learning_rate if adam_learning_rate is None else adam_learning_rate
     for name, rate in (("learning_rate", learning_rate), ("adam_learning_rate", adam_rate)):
-        callable(rate) or _check_size(rate, name)
+        callable(rate) or check_size(rate, name)
     muon = scale_by_muon(beta, nesterov=nesterov, bias_correction=bias_correction, scale=scale,
                          schedule=schedule, normalize=normalize, dtype=dtype, mu_dtype=mu_dtype,
                          layouts=layouts)
-    decay = optax.add_decayed_weights(_check_size(weight_decay, "weight_decay"))
-    adamw = optax.adamw(adam_rate, _check_share(adam_b1, "adam_b1"),
-                        _check_share(adam_b2, "adam_b2"), _check_size(adam_eps, "adam_eps"),
+    decay = optax.add_decayed_weights(check_size(weight_decay, "weight_decay"))
+    adamw = optax.adamw(adam_rate, check_share(adam_b1, "adam_b1"),
+                        check_share(adam_b2, "adam_b2"), check_size(adam_eps, "adam_eps"),
                         mu_dtype=mu_dtype,
-                        weight_decay=_check_size(adam_weight_decay, "adam_weight_decay"))
+                        weight_decay=check_size(adam_weight_decay, "adam_weight_decay"))
     parts = {"muon": optax.chain(muon, decay, optax.scale_by_learning_rate(learning_rate)),
              "adamw": adamw}
     return optax.multi_transform(parts, partial(muon_labels, layouts=layouts))

@@ -16,9 +16,9 @@ from itertools import product
 
 import numpy as np
 
-from lowrank.arguments import check_choice, check_count, check_number, check_tol
+from lowrank.arguments import check_choice, check_count, check_tol
 from lowrank.arrays import check_finite
-from lowrank.muon import muon_update
+from lowrank.muon import check_size, muon_update
 
 try:
     import torch
@@ -94,8 +94,7 @@ def _sign_steps(pairs, group, rate):
     for part in (part for pairs in alike.values() for part in _parts(pairs)):
         W, U = zip(*part)
         X = torch.stack(U) if len(U) > 1 else U[0]
-        with torch.autocast(X.device.type, enabled=False):
-            X = muon_update(X, beta=0.0, nesterov=False, **options).update
+        X = muon_update(X, beta=0.0, nesterov=False, **options).update
         X = X.to(W[0].dtype).reshape(len(W), *W[0].shape)
         torch._foreach_add_(list(W), list(X.unbind()), alpha=-rate)
 
@@ -109,6 +108,15 @@ def _averages(state, name, params, dtype):
     return [state[W][name] for W in params]
 
 
+def _shrink(params, factor):
+    """Multiply all parameters by a number."""
+    short = [W for W in params if W.itemsize <= 2]          # in a list it would be rounded too
+    for W in short:
+        W.mul_(factor)
+    if len(short) < len(params):
+        torch._foreach_mul_([W for W in params if W.itemsize > 2], factor)
+
+
 def _by_muon(state, group, kinds, params, grads):
     """A step of Muon for parameters that hold matrices."""
     rate, beta = float(group["lr"]), group["beta"]
@@ -116,8 +124,7 @@ def _by_muon(state, group, kinds, params, grads):
     G = [G.to(M.dtype) for G, M in zip(grads, M)]
     torch._foreach_lerp_(M, G, 1 - beta)
     ahead = torch._foreach_lerp(G, M, beta) if group["nesterov"] else M
-    for W in params:                                        # of 16 bits a list would round this
-        W.mul_(1 - rate * group["weight_decay"])
+    _shrink(params, 1 - rate * group["weight_decay"])
     pairs = []
     for kind, W, U in zip(kinds, params, ahead):
         pairs += zip(*(_blocks(X, kind, group["heads"]) for X in (W, U)))
@@ -193,14 +200,14 @@ def _with_names(group):
     return {**group, **names, "params": [W[1] for W in named] if named else params}
 
 
-def _check_size(value, name):
-    """value as a finite float >= 0, or as it is if it is a tensor with one entry."""
-    if isinstance(value, torch.Tensor):
-        if value.numel() != 1:
-            raise ValueError(f"{name} has {value.numel()} entries; allowed is one")
-        _check_size(value.item(), name)
-        return value
-    return check_number(value, name, "a finite number from 0", lambda x: 0 <= x < math.inf)
+def _check_rate(value, name):
+    """check_size, also for a tensor with one entry, which stays as it is."""
+    if not isinstance(value, torch.Tensor):
+        return check_size(value, name)
+    if value.numel() != 1:
+        raise ValueError(f"{name} has {value.numel()} entries; allowed is one")
+    check_size(value.item(), name)
+    return value
 
 
 def _check_options(group):
@@ -218,7 +225,7 @@ def _check_options(group):
     if group["heads"] is not None and group["kind"] in ("stack", "adamw"):
         raise ValueError(f"heads is {group['heads']!r}; the kind {group['kind']!r} takes None")
     betas = tuple(check_tol(b, f"betas[{i}]") for i, b in enumerate(group["betas"]))
-    sizes = {name: _check_size(group[name], name) for name in ("lr", "weight_decay", "eps")}
+    sizes = {name: _check_rate(group[name], name) for name in ("lr", "weight_decay", "eps")}
     return {**group, **sizes, "betas": betas}
 
 
@@ -331,9 +338,9 @@ class TorchMuon(_Resumed):
 
     Notes
     -----
-    Matrices of one shape are multiplied together, up to 2^16 entries on a processor. Values on
-    an accelerator are not looked at, but by `muon_update`, and `lr` if it is a tensor there.
-    Gradients may be missing.
+    Matrices of one shape are multiplied together, up to 2^16 entries on a processor and 2^24
+    elsewhere: one call for each operation, however many they are. Values on an accelerator are
+    not looked at, but `lr` if it is a tensor there. Gradients may be missing.
     The state has tensors alone, under the names of `torch.optim.Muon` and `torch.optim.AdamW`:
     ``torch.load(weights_only=True)`` reads it, loading keeps its formats, and a run resumes bit
     for bit. Memory: an average for each matrix, two for other parameters.

@@ -23,7 +23,7 @@ def test_a_cubic_in_pytorch():
     def pull(ins, outs, cotangents):
         (_, c), (y,), (g,) = ins, outs, cotangents
         gx = g / (c + 3 * y**2)
-        return gx, -(y * gx).sum((-2, -1), keepdim=True)
+        return gx, -(y * gx).sum((-2, -1), keepdims=True)
 
     rule = SimpleNamespace(value=value, pull=pull, push=push, left=None)
     root = lambda x, c: applied(rule, (), (x, c.reshape(1, 1)))[0]

@@ -9,7 +9,7 @@ from _literate.source.chapters import read_book
 from _literate.source.model import ROOT
 
 PAGE = (ROOT / "book" / "which_method.md").read_text(encoding="utf-8")
-SECTIONS = dict(zip(["low rank", "matrix sign", "k largest", "training", "in a pipeline"], PAGE.split("\n## ")[1:], strict=True))
+SECTIONS = dict(zip(["low rank", "matrix sign", "k largest", "structure", "training", "in a pipeline"], PAGE.split("\n## ")[1:], strict=True))
 
 
 def choices(function, argument="method"):

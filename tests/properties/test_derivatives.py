@@ -169,6 +169,35 @@ def test_what_torch_finds_is_the_vjp(method):
 
 
 @torch_only
+@pytest.mark.parametrize("shape, k", [((7,), 3), ((4, 9), 4), ((20_000,), 500), ((3, 12_000), 6000)])
+@pytest.mark.parametrize("method", METHODS)
+def test_both_ways_back_agree(method, shape, k):
+    """NumPy's formula where the graph is not kept, and the differentiable one: x and k to 1e-12 of the largest, T of what is summed."""
+    import torch
+    rng = np.random.default_rng(11)
+    x, g = tensor(rng.standard_normal(shape)), tensor(rng.standard_normal(shape), False)
+    given = [x, tensor(.6), *([] if method == "subset" else [tensor(k + .5)])]
+    p = soft_topk(x, given[2] if method != "subset" else k, temperature=given[1], method=method)
+    ways = [torch.autograd.grad(p, given, g, create_graph=kept, retain_graph=True) for kept in (False, True)]
+    summed = float((x * ways[0][0]).detach().abs().sum() / .6)     # with signs, in the derivative by T
+    for name, plain, differentiable in zip("xTk", *ways):
+        assert not plain.requires_grad and plain.shape == differentiable.shape
+        close(plain, differentiable.detach(), 1e-12 * (summed if name == "T" else float(differentiable.detach().abs().max())))
+
+
+@torch_only
+@pytest.mark.parametrize("name", MAPS)
+def test_both_ways_back_agree_for_simplex_maps(name):
+    import torch
+    rng = np.random.default_rng(12)
+    x, T, g = tensor(rng.standard_normal((5, 40))), tensor(.3), tensor(rng.standard_normal((5, 40)), False)
+    p = MAPS[name](x, temperature=T)
+    ways = [torch.autograd.grad(p, (x, T), g, create_graph=kept, retain_graph=True) for kept in (False, True)]
+    for plain, differentiable in zip(*ways):
+        close(plain, differentiable.detach(), 1e-12 * float(differentiable.detach().abs().max()))
+
+
+@torch_only
 def test_transforms_of_torch():
     import torch
     x = torch.tensor(np.random.default_rng(5).standard_normal((3, 6)))
@@ -193,6 +222,9 @@ def test_one_graph_of_torch(name, f):
     gradients = [torch.autograd.grad(loss(h(x)), x)[0] for h in (f, compiled)]
     close(compiled(x).detach(), f(x).detach(), 1e-15)
     close(*gradients, 1e-15)
+    close(compiled(x.detach()), f(x.detach()), 1e-15)       # which takes another way through PyTorch
+    with torch.no_grad():
+        close(compiled(x), f(x), 1e-15)
 
 
 @torch_only

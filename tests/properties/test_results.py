@@ -45,6 +45,8 @@ SAMPLES = {
     "Schedule": lambda: lowrank.optimal_msign_schedule(2),
     "SignInfo": lambda: lowrank.msign(A, return_info=True)[1],
     "PowerInfo": lambda: lowrank.spectral_norm(A, method="power", return_info=True, rng=0)[1],
+    "Monarch": lambda: lowrank.monarch_project(A, (2, 3)),
+    "MonarchOption": lambda: lowrank.monarch_options(A, 24)[0],
     "MuonUpdate": lambda: lowrank.muon_update(A),
     "MuonState": lambda: lowrank.Muon().init([A, A[0]]),
     "Muon": lambda: lowrank.Muon(0.3, kinds=["adamw"], scale=2.0),
@@ -190,7 +192,7 @@ def test_nothing_can_be_set(result):
 
 
 UNPACKED = {"TruncatedSVD": "U s Vh", "InterpolativeDecomposition": "columns Z", "CUR": "columns U rows",
-            "RPCholesky": "F pivots", "Nystrom": "F", "CURIndex": "anchors Z left right ridge error amplification", "Muon": "lr"}
+            "RPCholesky": "F pivots", "Nystrom": "F", "Monarch": "L R", "CURIndex": "anchors Z left right ridge error amplification", "Muon": "lr"}
 
 
 @results()
@@ -217,6 +219,7 @@ PRODUCTS = {
     "float32": lambda: lowrank.cur(A.astype("f"), 3, rng=0),
     "complex": lambda: lowrank.truncated_svd(A + 1j * A[::-1], 3),
     "rectangular": lambda: lowrank.cur(A, rows=[0, 1, 2], columns=[3, 1]),
+    "complex stack of slices": lambda: lowrank.monarch_project(STACK + 1j * STACK[::-1], (4, 2)),
 }
 products = pytest.mark.parametrize("result", [pytest.param(sample, id=name) for name, sample in PRODUCTS.items()], indirect=True)
 KINDS = {

@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import lowrank
 from lowrank import Muon, TorchMuon, muon_groups, muon_update
+from lowrank.newton_schulz import plus_product
 
 KELLER = ((3.4445, -4.7750, 2.0315),) * 5
 SHAPES = [(32, 32), (32, 32), (64, 16), (16, 64)]
@@ -610,6 +611,9 @@ def test_learns_in_an_ordinary_loop():
 
 # --- cost
 
+VIEWS = {"transpose", "view", "_unsafe_view", "expand", "unbind", "detach", "_record_function_enter_new", "_record_function_exit"}
+
+
 class Counted(TorchDispatchMode):
     """How often each operation is called, apart from views."""
 
@@ -618,8 +622,84 @@ class Counted(TorchDispatchMode):
         self.calls = Counter()
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        self.calls[function.overloadpacket.__name__] += 1
+        name = function.overloadpacket.__name__
+        self.calls[name] += name not in VIEWS
         return function(*args, **(kwargs or {}))
+
+
+def calls_of_a_step(shapes, device="meta", dtype=torch.float32, **options):
+    """What the second step calls: the first one makes the averages too."""
+    params = [nn.Parameter(W.detach().to(device)) for W in tensors(shapes, dtype)]
+    for W, G in zip(params, gradients(shapes, 1)[0]):
+        W.grad = G.to(device, dtype)
+    optimizer = TorchMuon(params, **options)
+    optimizer.step()
+    with Counted() as counted:
+        optimizer.step()
+    return counted.calls
+
+
+PRODUCTS = {"mm", "bmm", "addmm", "baddbmm"}
+
+
+@pytest.mark.parametrize("normalize, most", [("frobenius", 35), ("schatten4", 40), ("schatten8", 43)])
+def test_operations_of_a_step(normalize, most):
+    """Two averages, decay and the change are one call each for all; products are 15, and nothing waits for a value."""
+    one = calls_of_a_step([(64, 64)], normalize=normalize)
+    assert sum(one.values()) <= most and "_local_scalar_dense" not in one
+    assert sum(one[name] for name in PRODUCTS) == 15 and one["addmm"] >= 10
+    for name in ("_foreach_lerp_", "_foreach_lerp", "_foreach_mul_", "_foreach_add_"):
+        assert one[name] == 1
+    stacked = calls_of_a_step([(64, 64)] * 2, normalize=normalize)
+    assert stacked == calls_of_a_step([(64, 64)] * 16, normalize=normalize)         # does not grow
+    assert sum(stacked[name] for name in PRODUCTS) == 15 and sum(stacked.values()) == sum(one.values()) + 1
+    assert stacked["stack"] == 1
+
+
+def test_operations_on_a_processor():
+    """There each gradient is looked at once, and the update of each stack: two calls each."""
+    for count in (1, 2, 5):
+        found = calls_of_a_step([(64, 64)] * count, "cpu")
+        assert found["_local_scalar_dense"] == found["sum"] == count + 1
+        assert found - Counter({"_local_scalar_dense": count + 1, "sum": count + 1}) == calls_of_a_step([(64, 64)] * count)
+
+
+def test_operations_of_other_steps():
+    """Each shape and each 2^24 entries are a stack of their own; parameters of 16 bits decay one by one."""
+    two = calls_of_a_step([(64, 64), (64, 32), (64, 64)])
+    assert sum(two[name] for name in PRODUCTS) == 30 and two["stack"] == 1
+    assert sum(calls_of_a_step([(2048, 2048)] * 5)[name] for name in PRODUCTS) == 30
+    assert calls_of_a_step([(64, 64)] * 5, dtype=torch.bfloat16)["mul_"] == 5
+    heads = calls_of_a_step([(64, 64)], heads=4)
+    assert sum(heads[name] for name in PRODUCTS) == 15 and heads["stack"] == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("stack", [(), (3,)])
+def test_fused_products_are_rounded_once(dtype, stack):
+    """b C + a A B of integers: what is added exactly in a longer format is then rounded to this one, and no step of it before."""
+    rng = np.random.default_rng(0)
+    A, B, C = (torch.from_numpy(rng.integers(-9, 10, (*stack, 12, 12))).double() for _ in range(3))
+    b, a = 3.5, -1.25
+    exact = b * C + a * (A @ B)
+    found = plus_product(b, C.to(dtype), a, A.to(dtype), B.to(dtype))
+    assert found.dtype == dtype and torch.equal(found, exact.to(dtype))
+    if dtype == torch.bfloat16:                             # which rounding the product first would not give
+        assert not torch.equal(found, b * C.to(dtype) + (a * (A.to(dtype) @ B.to(dtype))))
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+def test_together_or_alone_is_the_same_to_the_bit_where_nothing_is_rounded(dtype):
+    """Signed permutations of 16, halved by their Schatten norm, and steps of few bits that take 1/2 to 1 and 1 to 1."""
+    rng = np.random.default_rng(1)
+    signed = lambda: torch.from_numpy(4.0 * np.eye(16)[rng.permutation(16)] * rng.choice([-1, 1], 16)).to(dtype)
+    given, options = [signed() for _ in range(6)], {"schedule": [(2.5, -2.5, 2.0), (1.875, -1.25, 0.375)], "normalize": "schatten4", "dtype": dtype, "scale": 1.0, "weight_decay": 0, "beta": 0}
+    start = [torch.zeros(16, 16, dtype=dtype) for _ in given]
+    together = walk(TorchMuon([nn.Parameter(W.clone()) for W in start], 0.5, **options), [given])
+    alone = [walk(TorchMuon([nn.Parameter(W.clone())], 0.5, **options), [[G]])[0] for W, G in zip(start, given)]
+    blocks = walk(TorchMuon([nn.Parameter(torch.cat(start))], 0.5, heads=6, **options), [[torch.cat(given)]])[0]
+    assert same(together, alone) and torch.equal(blocks, torch.cat(alone))
+    assert same(together, [-0.125 * G for G in given])
 
 
 def test_memory_is_that_of_the_averages():

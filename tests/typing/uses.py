@@ -182,3 +182,62 @@ def use_simplex_maps() -> None:
     gx, gk, gT = lowrank.soft_topk_vjp(x, 2, g, method="sigmoid")
     lowrank.soft_topk_jvp(x, 2, g)
     lowrank.sample_topk(x, 2, temperature=0.5, law="gumbel", axis=-1, rng=0)
+
+
+def use_monarch() -> None:
+    M: lowrank.Monarch = lowrank.monarch_project(A, (1, 1), rank=1, side="left")
+    L, R = M
+    assert M.shape == A.shape and M.blocks == (1, 1) and M.rank == 1 and lowrank.Monarch(L, R).ndim == 2
+    lowrank.monarch_dense(L, R)
+    lowrank.monarch_matmul(L, R, A.T, adjoint=False)
+    L, R, order = lowrank.dft_monarch(np.int64(12), blocks=(3, 4))
+    lowrank.monarch_solve(L, R, np.ones((12, 1)), adjoint=True)
+    sign, logabsdet = lowrank.monarch_slogdet(L, R)
+    option: lowrank.MonarchOption = lowrank.monarch_options(A, sum(A.shape))[0]
+    lowrank.monarch_project(A, option.blocks, option.rank)
+    assert option.error >= 0 and option.parameters > 0
+def use_structure() -> None:
+    lowrank.attention_matrix(A, A, causal=True, scale=0.5, mask=np.ones((12, 12), bool))
+    det: lowrank.SlogDet = lowrank.attention_slogdet(A, A, causal=True, scale=1)
+    sign, logs = det
+    assert det.sign == sign and det.logabsdet == logs
+    lowrank.numerical_rank(A, rtol=1e-3)
+    lowrank.effective_rank(A, kind="participation")
+    lowrank.rank_collapse(A)
+    Y, factors = lowrank.nystrom_attention(A, A, A, count, core="fitted", rtol=1e-6, rows=6, mask=None, return_factors=True, rng=0)
+    thin: lowrank.NystromFactors = factors
+    assert np.allclose(thin.C @ thin.Z @ thin.R @ A, Y)
+    lowrank.nystrom_attention(A, A, A, ([0, 1], [2, 3]), scale=0.5, causal=False)
+    lowrank.nystrom_attention(A, A, A, 3, core="steps", steps=6)
+    found: lowrank.AttentionError = lowrank.attention_error(A, A, A, Y, n_probe=12, confidence=0.9, rng=0)
+    assert found.error <= found.bound and found.relative >= 0 and found.confidence == 0.9
+    a, b = np.ones(4), np.arange(4.0)
+    R = lowrank.rotation_between(a, b, fraction=0.5)
+    assert R.shape == lowrank.reflection_between(a, [1.0, 0, 0, 0]).shape
+    lowrank.rotate(R, a, b, fraction=None)
+    lowrank.reflect(R, a, b)
+def use_hippo() -> None:
+    u = rng.standard_normal((2, 50))
+    a, b = lowrank.hippo_legs(count)
+    c, d = lowrank.hippo_legt(4, window=zero_d)
+    lowrank.discretize(c, d, 0.5, "bilinear")
+    c, d = lowrank.hippo_fourier(4, window=2.0)
+    lowrank.discretize(c, d, zero_d, method="zoh")
+    x, samples = lowrank.legs_update(lowrank.legs_project(u, 3), 50, u)
+    states = lowrank.legs_stream(u.tolist(), 3, method="exact", block=10)
+    assert a.shape == (3, 3) and b.shape == (3,) and samples == 100 and states.shape == (2, 5, 3)
+    lowrank.legendre_reconstruct(x, [0.0, 1.0])
+    lowrank.legs_solve(lowrank.legs_matvec(x), lam=0.1)
+
+
+def use_s4() -> None:
+    Lam, P, B, V = lowrank.hippo_nplr(count)
+    C = np.ones(3) @ V
+    K = lowrank.s4_kernel(Lam, P, P, B, C, 100, 0.1, method="series")
+    lowrank.s4_kernel(Lam, P, P, B, C, count, [0.1, 0.2], filtered=True)
+    lowrank.s4d_kernel(Lam, B / 2, C, 100, zero_d, method="bilinear")
+    Ab, Bb = lowrank.s4_discretize(Lam, P, P, B, np.float32(0.1))
+    x = lowrank.s4_step(Bb, 1, Lam, P, P, B, 0.1)
+    y = lowrank.causal_convolution(A, K)
+    assert Ab.shape == (3, 3) and x.shape == (3,) and y.shape == A.shape
+    assert lowrank.s4d_frequencies(4, kind="inv").shape == (4,)

@@ -52,9 +52,9 @@ def as_tokens(**given):
     (first, (xp, _)), *_ = found.items()
     for name, (space, x) in found.items():
         if space is not xp:
-            kinds = (type(given[key]).__name__ for key in (name, first))
-            raise TypeError("{} is a {} and {} is a {}; both must belong to one array library"
-                            .format(name, next(kinds), first, next(kinds)))
+            one, other = (type(given[key]).__name__ for key in (name, first))
+            raise TypeError(f"{name} is a {one} and {first} is a {other}; both must belong to "
+                            "one array library")
         if not xp.isdtype(x.dtype, "real floating"):
             raise TypeError(f"{name} has dtype {x.dtype}; allowed are real numbers")
         if x.ndim < 2:

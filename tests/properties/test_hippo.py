@@ -25,7 +25,7 @@ TRANSFORMS = {
     "project": lambda u: legs_project(u, 5),
     "update": lambda u: legs_update(u[..., :7], 3, u)[0],
     "stream": lambda u: legs_stream(u, 5, block=8),
-    "bilinear": lambda u: legs_stream(u, 5, block=8, method="bilinear"),
+    "bilinear": lambda u: legs_stream(u[..., :6], 4, block=4, method="bilinear"),
     "matvec": legs_matvec,
     "solve": lambda u: legs_solve(u, 0.3),
     "reconstruct": lambda u: legendre_reconstruct(u, [0.0, 0.3, 0.5, 1.0]),

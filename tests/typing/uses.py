@@ -216,6 +216,8 @@ def use_structure() -> None:
     assert R.shape == lowrank.reflection_between(a, [1.0, 0, 0, 0]).shape
     lowrank.rotate(R, a, b, fraction=None)
     lowrank.reflect(R, a, b)
+
+
 def use_hippo() -> None:
     u = rng.standard_normal((2, 50))
     a, b = lowrank.hippo_legs(count)

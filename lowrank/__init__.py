@@ -1,5 +1,5 @@
-"""Low-rank approximation, the matrix sign and smooth top-k: a package exported from the book that
-derives it.
+"""Low-rank approximation, the matrix sign, smooth top-k and structured matrices: a package exported
+from the book that derives it.
 
 Each module is exported from the chapter of the same name, and imported when it is first used: a
 mistake in one chapter does not break the others.

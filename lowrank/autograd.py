@@ -113,6 +113,6 @@ def applied(rule, static, ins):
     """The outputs of a rule for tensors: inputs of one dtype, device and number of axes."""
     if not torch.compiler.is_compiling():
         return _EagerNode.apply(rule, static, *ins)
-    if rule.left:
-        return rule.value(*static, *ins)            # a node in a backward pass
+    if rule.left or not any(x.requires_grad for x in ins):
+        return rule.value(*static, *ins)            # a node in a backward pass, or none is needed
     return _Node.apply(rule, static, *ins)

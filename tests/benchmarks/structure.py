@@ -51,6 +51,8 @@ def missed(name, d, T):
 
 
 def not_orthogonal(name, d, T):
+    if not np.isfinite(T).all():
+        return np.nan
     return np.linalg.norm(T.mT @ T - np.eye(d), 2, axis=(-2, -1)).max()
 
 

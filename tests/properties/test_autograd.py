@@ -25,6 +25,12 @@ def test_a_single_input(kind):
         assert torch.equal(torch.autograd.grad(y.sum(), x)[0], torch.tensor([[6.0, -4.0]]))
 
 
+def test_compiled_where_nothing_needs_a_gradient():
+    """A node without a gradient to find is none: Dynamo would not take it."""
+    f = torch.compile(lambda x: applied(SQUARE, (), (x,))[0], fullgraph=True, backend="eager")
+    assert torch.equal(f(torch.tensor([[3.0, -2.0]])), torch.tensor([[9.0, 4.0]]))
+
+
 @pytest.mark.parametrize("used", [0, 1])
 def test_an_output_that_nothing_depends_on(used):
     """Its cotangent is None; where nothing depends on any, the inputs have none either."""

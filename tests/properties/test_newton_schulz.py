@@ -500,3 +500,19 @@ def test_one_graph_of_torch_without_a_look_and_without_casts(f):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(apply_schedule(A, TUNED_FIVE), apply_schedule(A, schedule=TUNED_FIVE)) and torch.equal(schatten_norm(A), schatten_norm(A=A))
         assert apply_schedule(A, TUNED_FIVE).dtype == schatten_norm(A).dtype == torch.float32
+
+
+def test_the_root_says_how_many_steps_it_took():
+    """That many steps of the default polynomial make the same root, and one fewer does not."""
+    A = np.diag([1.0, 1e-2, 1e-4])
+    found = sqrtm_newton_schulz(A)
+    same, fewer = (sqrtm_newton_schulz(A, schedule=[pade_step(9)] * k).root for k in (found.steps, found.steps - 1))
+    np.testing.assert_allclose(np.diag(same), np.diag(found.root), rtol=1e-13)
+    assert not np.allclose(np.diag(fewer), np.diag(found.root), rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("unit", [1.0, 3.0, 1e-200])
+def test_the_smallest_eigenvalue_is_relative_to_the_matrix(unit):
+    """A = S X with S = diag(3, -4): the lower end is -4 of norm 5, in any unit."""
+    found = polar_residuals(unit * np.diag([3.0, -4.0]), np.eye(2))
+    np.testing.assert_allclose(found.smallest, -0.8, rtol=1e-14)

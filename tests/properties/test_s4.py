@@ -6,7 +6,6 @@ import warnings
 
 import numpy as np
 import pytest
-from tests.properties.libraries import LIBRARIES, needs
 
 from lowrank.hippo import discretize, hippo_legs
 from lowrank.s4 import (
@@ -20,6 +19,7 @@ from lowrank.s4 import (
     s4d_frequencies,
     s4d_kernel,
 )
+from tests.properties.libraries import LIBRARIES, needs
 
 METHODS = ("krylov", "series", "cauchy")
 every_method = pytest.mark.parametrize("method", METHODS)

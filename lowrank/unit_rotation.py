@@ -427,7 +427,7 @@ def reflection_between(a, b):
     >>> import numpy as np
     >>> from lowrank import reflection_between
     >>> a, b = np.array([1.0, 2, 2]) / 3, np.array([2.0, -1, 2]) / 3
-    >>> (10 * reflection_between(a, b)).round(9)
+    >>> (10 * reflection_between(a, b)).round(9) + 0.0
     array([[ 8.,  6.,  0.],
            [ 6., -8.,  0.],
            [ 0.,  0., 10.]])

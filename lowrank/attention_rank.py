@@ -203,8 +203,8 @@ def attention_matrix(Q, K, causal=False, *, scale=None, mask=None):
     >>> from lowrank import attention_matrix
     >>> Q = np.array([[0.0, 1.0], [1.0, 0.0]])
     >>> attention_matrix(Q, Q).round(3)
-    array([[0.33, 0.67],
-           [0.67, 0.33]])
+    array([[0.67, 0.33],
+           [0.33, 0.67]])
     >>> attention_matrix(Q, Q, causal=True).round(3)
     array([[1.  , 0.  ],
            [0.33, 0.67]])

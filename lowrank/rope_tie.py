@@ -93,8 +93,8 @@ def rope_tie_positions(segments, *, axes=None, variant="v2"):
     --------
     >>> from lowrank import rope_tie_positions
     >>> rope_tie_positions([2, (2, 3), 1]).T
-    array([[ 1. ,  2. ,  5. ,  5. ,  5. ,  6. ,  6. ,  6. ,  9. ],
-           [ 1. ,  2. ,  4.5,  5.5,  6.5,  4.5,  5.5,  6.5,  9. ]])
+    array([[1. , 2. , 5. , 5. , 5. , 6. , 6. , 6. , 9. ],
+           [1. , 2. , 4.5, 5.5, 6.5, 4.5, 5.5, 6.5, 9. ]])
     """
     check_choice(variant, "variant", _VARIANTS)
     segments, axes = _check_segments(segments, axes)

@@ -31,6 +31,7 @@ from lowrank import (
     psd as psd,
     pseudo_inverse as pseudo_inverse,
     retrieval as retrieval,
+    rope as rope,
     s4 as s4,
     sampling as sampling,
     simplex_maps as simplex_maps,
@@ -193,6 +194,14 @@ from lowrank.pseudo_inverse import (
     pinv_newton_schulz as pinv_newton_schulz,
 )
 from lowrank.retrieval import CURIndex as CURIndex, Ranking as Ranking
+from lowrank.rope import (
+    rope_canonical as rope_canonical,
+    rope_frequencies as rope_frequencies,
+    rope_matrix as rope_matrix,
+    rope_permutation as rope_permutation,
+    rope_rotate as rope_rotate,
+    yarn_attention_factor as yarn_attention_factor,
+)
 from lowrank.s4 import (
     causal_convolution as causal_convolution,
     hippo_nplr as hippo_nplr,
@@ -377,6 +386,12 @@ __all__ = [
     "s4d_kernel",
     "s4_kernel",
     "s4d_frequencies",
+    "rope_canonical",
+    "rope_permutation",
+    "rope_frequencies",
+    "yarn_attention_factor",
+    "rope_rotate",
+    "rope_matrix",
     "vq_assign",
     "rotation_trick",
     "pass_through",

@@ -263,3 +263,16 @@ def use_s4() -> None:
     y = lowrank.causal_convolution(A, K)
     assert Ab.shape == (3, 3) and x.shape == (3,) and y.shape == A.shape
     assert lowrank.s4d_frequencies(4, kind="inv").shape == (4,)
+
+
+def use_rope() -> None:
+    freqs = lowrank.rope_frequencies(np.int64(8), 5e5, axes=2, allocation="chunked", scaling="ntk", factor=np.float32(4))
+    lowrank.rope_frequencies(8, scaling="yarn", factor=2, original_length=4096)
+    assert lowrank.yarn_attention_factor(4) > 1
+    Q, found = lowrank.rope_canonical(A @ A.T[:, ::-1] - (A @ A.T[:, ::-1]).T)
+    X = lowrank.rope_rotate(A, np.ones((12, 2)), freqs, layout="halves", inverse=True)
+    lowrank.rope_rotate(rows_of_numbers, [0, 1], [0.5])
+    assert X.shape == A.shape and Q.shape == (12, 12) and found.shape == (6,)
+    assert lowrank.rope_matrix(0.5, [1.0], d=3, layout="halves").shape == (3, 3)
+    lowrank.rope_matrix([1, 2], freqs)
+    assert lowrank.rope_permutation(8, to="interleaved").shape == (8,)

@@ -78,23 +78,32 @@ def _assigned(Z, codes, block):
         Z, codes = shifted(Z, -excess), shifted(codes, -excess)
     centre, unit, table = _table(codes)
     reach, found = np.sqrt(-2 * table[-1].min()), np.empty(N, np.intp)
-    space, few = np.empty((min(block, N), K), Z.dtype), max(1, 2**20 // (K * d))
+    size, ordinary = unit, top < unit * 2.0**(info.maxexp // 4)
+    few = max(1, 2**20 // (K * d))
+    space, X = (np.empty((min(block, N), n), Z.dtype) for n in (K, d + 1))
+    firsts = np.arange(len(space)) * K
     for i in range(0, N, block):
-        X = Z[i:i + block] - centre
-        size = exponent_of(np.abs(X).max(axis=1, keepdims=True))
-        size = np.maximum(np.ldexp(X.dtype.type(1), size - 1), unit)
-        X = np.concatenate([X / size, unit / size], axis=1)
-        S, every = np.matmul(X, table, out=space[:len(X)]), np.arange(len(X))
-        best = found[i:i + block] = S.argmax(axis=1)
-        top = S[every, best]
-        far = np.sqrt(np.vecdot(X[:, :d], X[:, :d]))
-        twice = 2.1 * (d + 2) * info.eps * reach * (far + X[:, d] * reach / 2)
-        S[every, best] = -np.inf
-        doubtful = np.flatnonzero(S.max(axis=1) >= top - twice)
-        S[every, best] = top
+        n = min(block, N - i)
+        x, S, first = X[:n, :d], space[:n], firsts[:n]
+        np.subtract(Z[i:i + n], centre, out=x)
+        if not ordinary:                                    # then a row has a unit of its own
+            size = exponent_of(np.abs(x).max(axis=1, keepdims=True))
+            size = np.maximum(np.ldexp(x.dtype.type(1), size - 1), unit)
+        x /= size
+        X[:n, d:] = unit / size
+        np.matmul(X[:n], table, out=S)
+        best, flat = S.argmax(axis=1), S.reshape(-1)
+        top = flat[first + best]
+        least = top - 2.1 * (d + 2) * info.eps * reach * (
+            np.sqrt(np.vecdot(x, x)) + X[:n, d] * reach / 2)
+        flat[first + best] = -np.inf                        # covered up
+        second = flat[first + S.argmax(axis=1)]             # sooner found than S.max
+        doubtful = np.flatnonzero(second >= least)
+        flat[first + best] = top
+        found[i:i + n] = best
         for j in range(0, len(doubtful), few):
             rows = doubtful[j:j + few]
-            near = S[rows] >= (top - twice)[rows, None]
+            near = S[rows] >= least[rows, None]
             found[i + rows] = _nearest(Z[i + rows], codes, near)
     return found
 
@@ -187,7 +196,7 @@ def vq_assign(Z, codes, *, block=None):
         The code book, of the same library.
     block : int >= 1, optional
         How many vectors are taken at a time; by default so many that there are about 2^18
-        scores, at least 256. With arrays on another device, or where they are traced, 2^24.
+        scores, at least 512. With arrays on another device, or where they are traced, 2^24.
 
     Returns
     -------
@@ -228,7 +237,7 @@ def vq_assign(Z, codes, *, block=None):
     values = [_on_host(v) for v in (rows, codes)]
     here = all(v is not None for v in values)
     if block is None:
-        block = max(256, 2**(18 if here else 24) // codes.shape[0])
+        block = max(512, 2**(18 if here else 24) // codes.shape[0])
     block = check_count(block, "block", 1)
     if not here:
         return xp.reshape(_assigned_there(xp, rows, codes, block), Z.shape[:-1])
@@ -238,30 +247,34 @@ def vq_assign(Z, codes, *, block=None):
 
 # %% book/rotations/vector_quantization.ipynb: _scaled
 def _scaled(v):
-    """(v over a power of two, its exponent), a vector a row."""
+    """(v over a power of two, its exponent, its length), a vector a row."""
+    square, most = np.vecdot(v, v), 2.0**(np.finfo(v.dtype).maxexp // 2 - 4)
+    if square.size and 1 / most < square.min() and square.max() < most:
+        return v, 0, np.sqrt(square)                        # as it is: no product leaves the range
     e = exponent_of(np.abs(v).max(axis=-1, keepdims=True))
-    return shifted(v, -e), e
+    v = shifted(v, -e)
+    return v, e, np.sqrt(np.vecdot(v, v))
 
 
 def _few_carried(power, u, s, t):
     """(|s| / |t|)^power times the rotation of rows u from s to t; u where s or t is 0."""
-    (u, eu), (s, es), (t, et) = map(_scaled, (u, s, t))
-    (ss, tt, st), (su, tu) = ([np.vecdot(x, y)[:, None] for x, y in pairs]
-                              for pairs in (((s, s), (t, t), (s, t)), ((s, u), (t, u))))
-    ls, lt = np.sqrt(ss), np.sqrt(tt)
-    c, su, tu = st / (ls * lt), su / ls, tu / lt
-    share = (su + tu) / (1 + c)
-    y = u + (2 * su - share) / lt * t - share / ls * s
-    straight = ((ss == 0) | (tt == 0))[:, 0]
-    opposite = ~(c[:, 0] > -0.5) & ~straight
+    (u, eu, _), (s, es, ls), (t, et, lt) = map(_scaled, (u, s, t))
+    c, su, tu = np.vecdot(s, t) / (ls * lt), np.vecdot(s, u) / ls, np.vecdot(t, u) / lt
+    share, ratio = (su + tu) / (1 + c), (ls / lt)**power
+    y = u * ratio[:, None]
+    y += (ratio * (2 * su - share) / lt)[:, None] * t
+    y -= (ratio * share / ls)[:, None] * s
+    straight = (ls == 0) | (lt == 0)
+    opposite = ~(c > -0.5) & ~straight
     if opposite.any():                                      # rarely, of a nearest code
         few = [v[opposite] for v in (u, s, t)]
-        y[opposite] = rotate(*few) if u.shape[-1] > 1 else -few[0]
-    if power:
-        y *= (ls / lt)**power
-        eu = np.where(straight[:, None], eu, eu + power * (es - et))
-    y[straight] = u[straight]
-    return shifted(y, eu)
+        turned = rotate(*few) if u.shape[-1] > 1 else -few[0]
+        y[opposite] = turned * ratio[opposite, None]
+    e = eu + power * (es - et)
+    if straight.any():
+        y[straight] = u[straight]
+        e = np.where(straight[:, None], eu, e)
+    return shifted(y, e)
 
 
 # %% book/rotations/vector_quantization.ipynb: _carried_there
@@ -287,7 +300,7 @@ def _carried(power, u, s, t):
     if not is_numpy_array(u):
         return _carried_there(power, u, s, t)
     rows, y = [v.reshape(-1, v.shape[-1]) for v in (u, s, t)], np.empty(u.shape, u.dtype)
-    step, into = max(1, 2**14 // u.shape[-1]), y.reshape(-1, u.shape[-1])
+    step, into = max(1, 2**16 // u.shape[-1]), y.reshape(-1, u.shape[-1])
     for i in range(0, len(into), step):                     # nothing large is left lying about
         into[i:i + step] = _few_carried(power, *(v[i:i + step] for v in rows))
     return y
@@ -495,7 +508,7 @@ def vq_gradient(Z, codes, indices):
     >>> from lowrank import vq_gradient
     >>> vq_gradient([[0.0], [1], [5], [7]], [[0.0], [4], [9]], [0, 0, 1, 1])
     array([[-0.5],
-           [-1. ],
+           [-2. ],
            [ 0. ]])
     """
     given = codes

@@ -68,42 +68,47 @@ def _table(codes):
     return centre, unit, np.concatenate([Y, -np.vecdot(Y, Y)[:, None] / 2], axis=1).T.copy()
 
 
-# %% book/rotations/vector_quantization.ipynb: _assigned
-def _assigned(Z, codes, block):
-    """Indices of the nearest codes, for arrays of NumPy."""
+# %% book/rotations/vector_quantization.ipynb: _scores
+def _scores(Z, codes, block):
+    """For each block of vectors: its first row, the scores, and 2 beta for each row."""
     (N, d), K, info = Z.shape, len(codes), np.finfo(Z.dtype)
-    top = max(np.abs(v).max(initial=0) for v in (Z, codes))
-    excess = int(exponent_of(top)) + K.bit_length() + 2 - info.maxexp
-    if excess > 0:                                          # sums would overflow
-        Z, codes = shifted(Z, -excess), shifted(codes, -excess)
-    centre, unit, table = _table(codes)
-    reach, found = np.sqrt(-2 * table[-1].min()), np.empty(N, np.intp)
-    size, ordinary = unit, top < unit * 2.0**(info.maxexp // 4)
-    few = max(1, 2**20 // (K * d))
+    centre, size, table = _table(codes)
+    unit, reach = size, np.sqrt(-2 * table[-1].min())
+    ordinary = np.abs(Z).max(initial=0) < unit * 2.0**(info.maxexp // 4)
     space, X = (np.empty((min(block, N), n), Z.dtype) for n in (K, d + 1))
-    firsts = np.arange(len(space)) * K
     for i in range(0, N, block):
         n = min(block, N - i)
-        x, S, first = X[:n, :d], space[:n], firsts[:n]
-        np.subtract(Z[i:i + n], centre, out=x)
+        x = np.subtract(Z[i:i + n], centre, out=X[:n, :d])
         if not ordinary:                                    # then a row has a unit of its own
             size = exponent_of(np.abs(x).max(axis=1, keepdims=True))
             size = np.maximum(np.ldexp(x.dtype.type(1), size - 1), unit)
         x /= size
         X[:n, d:] = unit / size
-        np.matmul(X[:n], table, out=S)
-        best, flat = S.argmax(axis=1), S.reshape(-1)
+        far = np.sqrt(np.vecdot(x, x))
+        twice = 2.1 * (d + 2) * info.eps * reach * (far + X[:n, d] * reach / 2)
+        yield i, np.matmul(X[:n], table, out=space[:n]), twice
+
+
+# %% book/rotations/vector_quantization.ipynb: _assigned
+def _assigned(Z, codes, block):
+    """Indices of the nearest codes, for arrays of NumPy."""
+    (N, d), K, found = Z.shape, len(codes), np.empty(len(Z), np.intp)
+    top = exponent_of(max(np.abs(v).max(initial=0) for v in (Z, codes)))
+    excess = int(top) + K.bit_length() + 2 - np.finfo(Z.dtype).maxexp
+    if excess > 0:                                          # sums would overflow
+        Z, codes = shifted(Z, -excess), shifted(codes, -excess)
+    few = max(1, 2**20 // (K * d))
+    for i, S, twice in _scores(Z, codes, block):
+        first, flat = np.arange(len(S)) * K, S.reshape(-1)
+        best = found[i:i + len(S)] = S.argmax(axis=1)
         top = flat[first + best]
-        least = top - 2.1 * (d + 2) * info.eps * reach * (
-            np.sqrt(np.vecdot(x, x)) + X[:n, d] * reach / 2)
         flat[first + best] = -np.inf                        # covered up
         second = flat[first + S.argmax(axis=1)]             # sooner found than S.max
-        doubtful = np.flatnonzero(second >= least)
         flat[first + best] = top
-        found[i:i + n] = best
+        doubtful = np.flatnonzero(second >= top - twice)
         for j in range(0, len(doubtful), few):
             rows = doubtful[j:j + few]
-            near = S[rows] >= least[rows, None]
+            near = S[rows] >= (top - twice)[rows, None]
             found[i + rows] = _nearest(Z[i + rows], codes, near)
     return found
 

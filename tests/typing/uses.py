@@ -276,3 +276,12 @@ def use_rope() -> None:
     assert lowrank.rope_matrix(0.5, [1.0], d=3, layout="halves").shape == (3, 3)
     lowrank.rope_matrix([1, 2], freqs)
     assert lowrank.rope_permutation(8, to="interleaved").shape == (8,)
+
+
+def use_rope_tie() -> None:
+    page = [3, (2, count), 2]
+    places = lowrank.rope_tie_positions(page, axes=2, variant="v1-tokens")
+    gaps: lowrank.PositionGaps = lowrank.position_gaps(places, page)
+    left, right = gaps
+    assert np.allclose(gaps.left, right) and left.shape == gaps.right.shape == (1, 2)
+    lowrank.rope_tie_positions([np.int64(2), [1, 2, 2]])

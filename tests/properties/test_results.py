@@ -49,6 +49,7 @@ SAMPLES = {
     "MonarchOption": lambda: lowrank.monarch_options(A, 24)[0],
     "SlogDet": lambda: lowrank.attention_slogdet(A, A),
     "NystromFactors": lambda: lowrank.nystrom_attention(A, A, A, 2, return_factors=True)[1],
+    "CodebookUsage": lambda: lowrank.codebook_usage([0, 2, 2], 4),
     "AttentionError": lambda: lowrank.attention_error(A, A, A, A, rng=0),
     "PositionGaps": lambda: lowrank.position_gaps(lowrank.rope_tie_positions([1, (2, 3), 1]), [1, (2, 3), 1]),
     "MuonUpdate": lambda: lowrank.muon_update(A),

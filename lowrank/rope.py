@@ -168,6 +168,22 @@ def _check_even(d):
     return d
 
 
+# %% book/rotations/rope.ipynb: _check_factor
+def _check_factor(factor):
+    """factor as a float of at least 1."""
+    return check_number(factor, "factor", "a finite number of at least 1",
+                        lambda s: 1 <= s < math.inf)
+
+
+def _yarn_ramp(k, base, length):
+    """From 0, where a plane turns 32 times within the length, to 1, where it turns once."""
+    length = check_number(length, "original_length", "a finite number above 0",
+                          lambda v: 0 < v < math.inf)
+    index = lambda turns: k * math.log(length / (2 * math.pi * turns)) / math.log(base)
+    low, high = max(math.floor(index(32)), 0), min(math.ceil(index(1)), 2 * k - 1)
+    return np.clip((np.arange(k) - low) / max(high - low, 1e-3), 0, 1)
+
+
 # %% book/rotations/rope.ipynb: rope_frequencies
 def rope_frequencies(d, base=10000.0, *, axes=1, allocation="interleaved", scaling=None,
                      factor=1.0, original_length=None):
@@ -221,8 +237,8 @@ def rope_frequencies(d, base=10000.0, *, axes=1, allocation="interleaved", scali
     >>> rope_frequencies(8, axes=2)
     array([[1.   , 0.   , 0.01 , 0.   ],
            [0.   , 0.1  , 0.   , 0.001]])
-    >>> rope_frequencies(8, scaling="yarn", factor=4, original_length=4096)
-    array([1.     , 0.1    , 0.00625, 0.00025])
+    >>> print(*rope_frequencies(8, scaling="yarn", factor=4, original_length=4096).round(6))
+    1.0 0.1 0.00625 0.00025
     """
     k = _check_even(d) // 2
     base = check_number(base, "base", "a finite number above 1", lambda b: 1 < b < math.inf)
@@ -249,21 +265,6 @@ def rope_frequencies(d, base=10000.0, *, axes=1, allocation="interleaved", scali
         return freqs
     owner = i % axes if allocation == "interleaved" else i * axes // k
     return np.where(owner == np.arange(axes)[:, None], freqs, 0.0)
-
-
-def _check_factor(factor):
-    """factor as a float of at least 1."""
-    return check_number(factor, "factor", "a finite number of at least 1",
-                        lambda s: 1 <= s < math.inf)
-
-
-def _yarn_ramp(k, base, length):
-    """From 0, where a plane turns 32 times within the length, to 1, where it turns once."""
-    length = check_number(length, "original_length", "a finite number above 0",
-                          lambda v: 0 < v < math.inf)
-    index = lambda turns: k * math.log(length / (2 * math.pi * turns)) / math.log(base)
-    low, high = max(math.floor(index(32)), 0), min(math.ceil(index(1)), 2 * k - 1)
-    return np.clip((np.arange(k) - low) / max(high - low, 1e-3), 0, 1)
 
 
 # %% book/rotations/rope.ipynb: yarn_attention_factor
@@ -556,6 +557,7 @@ def rope_rotate(X, positions, freqs, *, layout="interleaved", inverse=False):
     return xp.astype(Y, dtype, copy=False)
 
 
+# %% book/rotations/rope.ipynb: rope_matrix
 def rope_matrix(position, freqs, *, d=None, layout="interleaved"):
     r"""The matrix R with rope_rotate(x, position, freqs) = R x, for one position.
 

@@ -591,7 +591,7 @@ def mla_attention(X, Wq, D, Uk, Uv, absorb=True, causal=True, *, Wqr=None, Wkr=N
     >>> Wq, D, U = np.eye(2)[None], np.array([[1.0], [2.0]]), np.array([[[1.0, 0.5]]])
     >>> Y = mla_attention(X, Wq, D, U, U)
     >>> Y.round(3).tolist()[0]
-    [[1.0, 0.5], [1.587, 0.794], [2.526, 1.263]]
+    [[1.0, 0.5], [1.587, 0.794], [2.6, 1.3]]
     >>> bool(np.allclose(Y, mla_attention(X, Wq, D, U, U, absorb=False)))
     True
     """

@@ -33,6 +33,7 @@ from lowrank import (
     pseudo_inverse as pseudo_inverse,
     retrieval as retrieval,
     rope as rope,
+    rope_tie as rope_tie,
     s4 as s4,
     sampling as sampling,
     simplex_maps as simplex_maps,
@@ -209,6 +210,11 @@ from lowrank.rope import (
     rope_permutation as rope_permutation,
     rope_rotate as rope_rotate,
     yarn_attention_factor as yarn_attention_factor,
+)
+from lowrank.rope_tie import (
+    PositionGaps as PositionGaps,
+    position_gaps as position_gaps,
+    rope_tie_positions as rope_tie_positions,
 )
 from lowrank.s4 import (
     causal_convolution as causal_convolution,
@@ -391,6 +397,9 @@ __all__ = [
     "yarn_attention_factor",
     "rope_rotate",
     "rope_matrix",
+    "rope_tie_positions",
+    "PositionGaps",
+    "position_gaps",
     "kv_cache_per_token",
     "joint_kv_compress",
     "kv_factors_of_gqa",

@@ -280,3 +280,10 @@ def use_latent_attention() -> None:
     cache = lowrank.mla_cache(A, D, Wkr=Wkr, positions=positions, freqs=[0.5])
     y = lowrank.mla_decode(A[0] @ Wq, cache, Uk, Uv, q_rope=A[0] @ Wqr, scale=0.3, mask=positions > 3, Wo=Wo)
     assert Y.shape == A.shape and y.shape == (8,)
+def use_rope_tie() -> None:
+    page = [3, (2, count), 2]
+    places = lowrank.rope_tie_positions(page, axes=2, variant="v1-tokens")
+    gaps: lowrank.PositionGaps = lowrank.position_gaps(places, page)
+    left, right = gaps
+    assert np.allclose(gaps.left, right) and left.shape == gaps.right.shape == (1, 2)
+    lowrank.rope_tie_positions([np.int64(2), [1, 2, 2]])

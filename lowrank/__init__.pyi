@@ -44,6 +44,7 @@ from lowrank import (
     topk as topk,
     torch_optimizer as torch_optimizer,
     unit_rotation as unit_rotation,
+    vector_quantization as vector_quantization,
 )
 from lowrank.attention_rank import (
     SlogDet as SlogDet,
@@ -256,6 +257,15 @@ from lowrank.unit_rotation import (
     rotate as rotate,
     rotation_between as rotation_between,
 )
+from lowrank.vector_quantization import (
+    CodebookUsage as CodebookUsage,
+    codebook_usage as codebook_usage,
+    pass_through as pass_through,
+    rotation_trick as rotation_trick,
+    simvq_step as simvq_step,
+    vq_assign as vq_assign,
+    vq_gradient as vq_gradient,
+)
 
 __version__: str
 
@@ -400,6 +410,13 @@ __all__ = [
     "rope_tie_positions",
     "PositionGaps",
     "position_gaps",
+    "vq_assign",
+    "rotation_trick",
+    "pass_through",
+    "vq_gradient",
+    "CodebookUsage",
+    "codebook_usage",
+    "simvq_step",
     "kv_cache_per_token",
     "joint_kv_compress",
     "kv_factors_of_gqa",

@@ -225,6 +225,19 @@ def use_structure() -> None:
     lowrank.reflect(R, a, b)
 
 
+def use_vector_quantization() -> None:
+    codes = A[:4]
+    indices = lowrank.vq_assign(A, codes, block=count)
+    g = lowrank.rotation_trick(A, codes[indices], A, rescale=False)
+    assert np.array_equal(lowrank.pass_through(A, codes[indices], method="straight"), codes[indices]) and g.shape == A.shape
+    G = lowrank.vq_gradient(A, codes, indices)
+    E, W = lowrank.simvq_step(codes, np.eye(8), G, lr=zero_d, train_codes=True)
+    assert E.shape == codes.shape and W.shape == (8, 8)
+    usage: lowrank.CodebookUsage = lowrank.codebook_usage(indices, 4)
+    used, perplexity = usage
+    assert usage.used == used and usage.perplexity == perplexity <= 4
+
+
 def use_hippo() -> None:
     u = rng.standard_normal((2, 50))
     a, b = lowrank.hippo_legs(count)

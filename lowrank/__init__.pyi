@@ -19,6 +19,7 @@ from lowrank import (
     hippo as hippo,
     interpolative as interpolative,
     landmark_attention as landmark_attention,
+    latent_attention as latent_attention,
     linear_map as linear_map,
     linear_transformer as linear_transformer,
     monarch as monarch,
@@ -120,6 +121,14 @@ from lowrank.landmark_attention import (
     NystromFactors as NystromFactors,
     attention_error as attention_error,
     nystrom_attention as nystrom_attention,
+)
+from lowrank.latent_attention import (
+    joint_kv_compress as joint_kv_compress,
+    kv_cache_per_token as kv_cache_per_token,
+    kv_factors_of_gqa as kv_factors_of_gqa,
+    mla_attention as mla_attention,
+    mla_cache as mla_cache,
+    mla_decode as mla_decode,
 )
 from lowrank.linear_transformer import (
     attention_crossover as attention_crossover,
@@ -408,4 +417,10 @@ __all__ = [
     "CodebookUsage",
     "codebook_usage",
     "simvq_step",
+    "kv_cache_per_token",
+    "joint_kv_compress",
+    "kv_factors_of_gqa",
+    "mla_attention",
+    "mla_cache",
+    "mla_decode",
 ]

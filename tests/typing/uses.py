@@ -278,6 +278,21 @@ def use_rope() -> None:
     assert lowrank.rope_permutation(8, to="interleaved").shape == (8,)
 
 
+def use_latent_attention() -> None:
+    numbers: int = lowrank.kv_cache_per_token("gqa", heads=np.int64(64), groups=8, key_dim=128, value_dim=None, layers=2)
+    assert numbers > lowrank.kv_cache_per_token("mla", rank=512, rope_dim=64) == 576
+    Wk, Wv = np.ones((2, 8, 3)), np.ones((2, 8, 2))
+    D, Uk, Uv = lowrank.joint_kv_compress(Wk, Wv, count, A, value_weight=2)
+    lowrank.joint_kv_compress(Wk[0], Wv[0], 1)
+    D, Uk, Uv = lowrank.kv_factors_of_gqa(Wk, Wv, rtol=1e-9)
+    D, Uk, Uv = lowrank.kv_factors_of_gqa(Wk, Wv)
+    Wq, Wqr, Wkr = np.ones((4, 8, 3)), np.ones((4, 8, 2)), np.ones((8, 2))
+    positions, Wo = np.arange(12), np.ones((4, 2, 8))
+    Y = lowrank.mla_attention(A, Wq, D, Uk, Uv, False, causal=True, Wqr=Wqr, Wkr=Wkr, positions=positions, freqs=[0.5], scale=0.3, Wo=Wo)
+    lowrank.mla_attention(A, Wq, D, Uk, Uv, mask=np.ones((12, 12), bool))
+    cache = lowrank.mla_cache(A, D, Wkr=Wkr, positions=positions, freqs=[0.5])
+    y = lowrank.mla_decode(A[0] @ Wq, cache, Uk, Uv, q_rope=A[0] @ Wqr, scale=0.3, mask=positions > 3, Wo=Wo)
+    assert Y.shape == A.shape and y.shape == (8,)
 def use_rope_tie() -> None:
     page = [3, (2, count), 2]
     places = lowrank.rope_tie_positions(page, axes=2, variant="v1-tokens")

@@ -250,3 +250,13 @@ def use_s4() -> None:
     y = lowrank.causal_convolution(A, K)
     assert Ab.shape == (3, 3) and x.shape == (3,) and y.shape == A.shape
     assert lowrank.s4d_frequencies(4, kind="inv").shape == (4,)
+
+
+def use_lora() -> None:
+    L, R = lowrank.lora_ga_init(A, rank=count - 2)
+    L, R, rest = lowrank.pissa_init(A, np.int64(1))
+    GL, GR = rest @ R.T, L.T @ rest
+    HL, HR = lowrank.lora_pro_gradients(L, R, GL, GR, mode="symmetric", scale=zero_d, rtol=None)
+    HL, HR = lowrank.lora_muon_gradients(L, R, GL, GR, scale=lowrank.lora_scale(4, 2.0, rule="rs"), rtol=1e-6, schedule=6)
+    L, R = lowrank.lora_retract(L, R, HL, HR, 0.1)
+    assert lowrank.tangent_share(L, R, A) >= 0

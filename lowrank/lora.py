@@ -70,9 +70,19 @@ def _given(A, B, X, Y, names, scale, rtol):
     dtype = xp.result_type(A, X, Y)
     scale = check_parameter(scale, "scale", "a finite number above 0",
                             lambda s: 0 < s < math.inf)
-    back = lambda *H: tuple(xp.astype(h, dtype, copy=False) for h in H)
     work = [single(xp.astype(x, dtype, copy=False)) for x in (A, B, X, Y)]
-    return back, converted(scale, work[0]), cut_off(rtol, work[0]), *work
+
+    def back(scale, *steps):
+        """Steps over the square of the scale, in the dtype of what was given."""
+        if not (type(scale) is float and scale == 1):
+            steps = (H / scale / scale for H in steps)
+        return tuple(xp.astype(H, dtype, copy=False) for H in steps)
+    return back, _like(scale, work[0]), cut_off(rtol, work[0]), *work
+
+
+def _like(scale, x):
+    """A number, or an array of the library and dtype of x."""
+    return scale if type(scale) is float else converted(scale, x)
 
 
 def _check_full_rank(X, name, mode, rtol):
@@ -298,21 +308,24 @@ def lora_scale(rank, alpha, rule="rs"):
 # %% book/adapters/lora.ipynb: _values
 def _values(X, rtol):
     """U, s, V^H of X, with s = 0, and perhaps no vectors, for what counts as zero."""
-    unit = power_of_two(peak_of(X))
     turn = adjoint if X.shape[-1] > X.shape[-2] else lambda X: X
-    tall = turn(X / unit)
-    U, s, Vh = (_by_gram if is_numpy_array(X) and X.dtype.char in "fF" else thin_svd)(tall)
-    s = array_namespace(s).where(s > rtol * s[..., :1], s, 0.0) * unit[..., 0]
-    return (U, s, Vh) if tall.shape == X.shape else (turn(Vh), s, turn(U))
+    if is_numpy_array(X) and X.dtype.char in "fF":
+        U, s, Vh = _by_gram(turn(X))
+    else:
+        unit = power_of_two(peak_of(X))
+        U, s, Vh = thin_svd(turn(X / unit))
+        s = s * unit[..., 0]
+    s = array_namespace(s).where(s > rtol * s[..., :1], s, 0.0)
+    return (U, s, Vh) if turn is not adjoint else (turn(Vh), s, turn(U))
 
 
 def _by_gram(X):
     """The same for tall X of 32 bits: in double, where squares do no harm."""
     Y = X.astype(np.result_type(X, np.float64))
-    squares, V = np.linalg.eigh(adjoint(Y) @ Y)
+    squares, V = np.linalg.eigh(Y.conj().mT @ Y)
     s, V = np.sqrt(np.maximum(squares[..., ::-1], 0)), V[..., ::-1]
-    U = (Y @ V) / safe_divisor(s)[..., None, :]
-    return U.astype(X.dtype), s.astype(X.real.dtype), adjoint(V).astype(X.dtype)
+    U = Y @ (V / safe_divisor(s)[..., None, :])
+    return U.astype(X.dtype), s.astype(X.real.dtype), V.conj().mT.astype(X.dtype)
 
 
 def _inverse(s):
@@ -323,17 +336,15 @@ def _inverse(s):
 # %% book/adapters/lora.ipynb: _least_pair
 def _least_pair(rtol, A, B, X, Y):
     """The shortest pair (H_A, H_B) that solves the normal equations for X and Y."""
-    xp = array_namespace(A)
     (U, a, Vh), (P, b, Qh) = _values(A, rtol), _values(B, rtol)
-    XP, VY = X @ P, Vh @ Y
-    x, y = adjoint(U) @ XP, VY @ adjoint(Qh)
-    a, b = a[..., :, None], b[..., None, :]
-    d = _inverse(xp.hypot(a, b))
-    sine, cosine, across, below = a * d, b * d, _inverse(b), _inverse(a)
-    g = (cosine * x + sine * y) * d * d
-    H_A = (XP * across * across + U @ (cosine * g - x * across * across)) @ adjoint(P)
-    H_B = adjoint(Vh) @ (VY * below * below + (sine * g - y * below * below) @ Qh)
-    return H_A, H_B
+    right, left = P * _inverse(b)[..., None, :], _inverse(a)[..., None] * Vh
+    E, F = X @ right, left @ Y                              # G Q and U^H G
+    x, y = adjoint(U) @ E, F @ adjoint(Qh)                  # U^H G Q, twice
+    a, b = a[..., None], b[..., None, :]
+    h = array_namespace(a).hypot(a, b)
+    below, across = (a * _inverse(h))**2, (b * _inverse(h))**2
+    g = across * x + below * y
+    return (E + U @ (across * g - x)) @ adjoint(right), adjoint(left) @ (F + (below * g - y) @ Qh)
 
 
 # %% book/adapters/lora.ipynb: _sum
@@ -351,7 +362,7 @@ def _normal(A, B, C, D, u):
 def _maps(rtol, A, B):
     """K = L* L of A and B, its pseudo-inverse, and its change with A and B, as functions."""
     K = partial(_normal, A, B, A, B)
-    solve = lambda u: attached(_LEAST, A, B, *u, static=(rtol,))
+    solve = lambda u: _attached_pair(rtol, A, B, *u)
     change = lambda dA, dB, u: _sum(_normal(dA, dB, A, B, u), _normal(A, B, dA, dB, u))
     return K, solve, change
 
@@ -387,6 +398,13 @@ def _least_pull(rtol, ins, outs, cotangents):
 _LEAST = Rule(_least_pair, _least_pull, _least_push)
 
 
+def _attached_pair(rtol, A, B, X, Y):
+    """`_least_pair`, with its derivative."""
+    if is_numpy_array(A):
+        return _least_pair(rtol, A, B, X, Y)
+    return attached(_LEAST, A, B, X, Y, static=(rtol,))
+
+
 # %% book/adapters/lora.ipynb: lora_pro_gradients
 def _over_gram(B, X, rtol):
     """X (B B^H)^+, with the singular values of B squared but not its condition number."""
@@ -394,7 +412,7 @@ def _over_gram(B, X, rtol):
     none = lambda rows, columns: xp.zeros((*B.shape[:-2], rows, columns), dtype=B.dtype,
                                           device=device(B))
     m, n = X.shape[-2], B.shape[-1]
-    return attached(_LEAST, none(m, 1), B, X, none(1, n), static=(rtol,))[0]
+    return _attached_pair(rtol, none(m, 1), B, X, none(1, n))[0]
 
 
 @quiet
@@ -467,8 +485,7 @@ def lora_pro_gradients(A, B, GA, GB, mode="sylvester", *, scale=1.0, rtol=None):
     check_choice(mode, "mode", ("sylvester", "plain", "symmetric"))
     back, scale, rtol, A, B, X, Y = _given(A, B, GA, GB, ("GA", "GB"), scale, rtol)
     if mode == "sylvester":
-        H_A, H_B = attached(_LEAST, A, B, X, Y, static=(rtol,))
-        return back(H_A / scale / scale, H_B / scale / scale)
+        return back(scale, *_attached_pair(rtol, A, B, X, Y))
     for factor, name in ((A, "A"), (B, "B")):
         _check_full_rank(factor, name, mode, rtol)
     P, Q = (msign(F, method="svd", rtol=rtol) for F in (A, B))
@@ -478,7 +495,7 @@ def lora_pro_gradients(A, B, GA, GB, mode="sylvester", *, scale=1.0, rtol=None):
     else:
         H_A = H_A - P @ (adjoint(P) @ H_A) / 2
         H_B = H_B - H_B @ adjoint(Q) @ Q / 2
-    return back(H_A / scale / scale, H_B / scale / scale)
+    return back(scale, H_A, H_B)
 
 
 # %% book/adapters/lora.ipynb: lora_retract
@@ -610,4 +627,4 @@ def lora_muon_gradients(A, B, GA, GB, *, scale=1.0, rtol=None, schedule=None):
     options = {"method": "svd"} if schedule is None else {"schedule": schedule}
     H_A = msign(X @ right, **options) @ right
     H_B = left @ msign(left @ Y, **options)
-    return back(H_A / 2 / scale, H_B / 2 / scale)
+    return back(1.0, H_A / 2 / scale, H_B / 2 / scale)

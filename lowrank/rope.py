@@ -224,7 +224,7 @@ def rope_frequencies(d, base=10000.0, *, axes=1, allocation="interleaved", scali
 
     Notes
     -----
-    The angle of a token is positions @ freqs: {eq}`eq-rope-angles`. What the scalings keep:
+    The angle of a token is positions @ freqs: :ref:`rope-axes`. What the scalings keep:
     :prf:ref:`rope-stretched`. "yarn" needs `yarn_attention_factor` as well. Keep the result in
     float64: a cast to bfloat16 moves angles by whole turns within hundreds of tokens
     (:ref:`rope-exact`).
@@ -516,7 +516,7 @@ def rope_rotate(X, positions, freqs, *, layout="interleaved", inverse=False):
     O(d) operations a token. Up to a position of 2^24 cosines and sines have an error below 1e-6
     in float32, and of some eps in float64, if frequencies are below pi and positions are integers:
     :prf:ref:`rope-fixed-point`. Of a real position the distance from the nearest integer adds
-    its own rounding, half an eps. Frequencies of NumPy are constants, which no cast of a module
+    rounding of its own, a few eps. Frequencies of NumPy are constants, which no cast of a module
     reaches; a tensor that is learned is taken as it is. PyTorch and JAX differentiate by X, by
     real positions and by learned frequencies. Derived in :ref:`rope-function`.
 

@@ -22,6 +22,7 @@ from lowrank import (
     latent_attention as latent_attention,
     linear_map as linear_map,
     linear_transformer as linear_transformer,
+    lora as lora,
     monarch as monarch,
     muon as muon,
     newton_schulz as newton_schulz,
@@ -135,6 +136,15 @@ from lowrank.linear_transformer import (
     linear_attention as linear_attention,
     random_features as random_features,
     transformer_macs as transformer_macs,
+)
+from lowrank.lora import (
+    lora_ga_init as lora_ga_init,
+    lora_muon_gradients as lora_muon_gradients,
+    lora_pro_gradients as lora_pro_gradients,
+    lora_retract as lora_retract,
+    lora_scale as lora_scale,
+    pissa_init as pissa_init,
+    tangent_share as tangent_share,
 )
 from lowrank.monarch import (
     Monarch as Monarch,
@@ -417,6 +427,13 @@ __all__ = [
     "CodebookUsage",
     "codebook_usage",
     "simvq_step",
+    "tangent_share",
+    "lora_ga_init",
+    "pissa_init",
+    "lora_scale",
+    "lora_pro_gradients",
+    "lora_retract",
+    "lora_muon_gradients",
     "kv_cache_per_token",
     "joint_kv_compress",
     "kv_factors_of_gqa",

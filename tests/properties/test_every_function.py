@@ -159,6 +159,14 @@ def calls(A, rng=0):
         "numerical_rank": lambda: lr.numerical_rank(A),
         "effective_rank": lambda: lr.effective_rank(A),
         "rank_collapse": lambda: lr.rank_collapse(A),
+        "tangent_share": lambda: lr.tangent_share(A[:, :2], A[:2], A),
+        "lora_ga_init": lambda: lr.lora_ga_init(A, 2),
+        "pissa_init": lambda: lr.pissa_init(A, 2),
+        "lora_scale": lambda: lr.lora_scale(n, 2.0),
+        "lora_pro_gradients": lambda: lr.lora_pro_gradients(A[:, :2], A[:2], G[:, :2], G[:2]),
+        "lora_pro_gradients symmetric": lambda: lr.lora_pro_gradients(A[:, :2], A[:2], G[:, :2], G[:2], "symmetric"),
+        "lora_muon_gradients": lambda: lr.lora_muon_gradients(A[:, :2], A[:2], G[:, :2], G[:2]),
+        "lora_retract": lambda: lr.lora_retract(A[:, :2], A[:2], G[:, :2], G[:2], 0.1),
     }
 
 

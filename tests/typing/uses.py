@@ -265,6 +265,14 @@ def use_s4() -> None:
     assert lowrank.s4d_frequencies(4, kind="inv").shape == (4,)
 
 
+def use_lora() -> None:
+    L, R = lowrank.lora_ga_init(A, rank=count - 2)
+    L, R, rest = lowrank.pissa_init(A, np.int64(1))
+    GL, GR = rest @ R.T, L.T @ rest
+    HL, HR = lowrank.lora_pro_gradients(L, R, GL, GR, mode="symmetric", scale=zero_d, rtol=None)
+    HL, HR = lowrank.lora_muon_gradients(L, R, GL, GR, scale=lowrank.lora_scale(4, 2.0, rule="rs"), rtol=1e-6, schedule=6)
+    L, R = lowrank.lora_retract(L, R, HL, HR, 0.1)
+    assert lowrank.tangent_share(L, R, A) >= 0
 def use_rope() -> None:
     freqs = lowrank.rope_frequencies(np.int64(8), 5e5, axes=2, allocation="chunked", scaling="ntk", factor=np.float32(4))
     lowrank.rope_frequencies(8, scaling="yarn", factor=2, original_length=4096)

@@ -19,8 +19,10 @@ from lowrank import (
     hippo as hippo,
     interpolative as interpolative,
     landmark_attention as landmark_attention,
+    latent_attention as latent_attention,
     linear_map as linear_map,
     linear_transformer as linear_transformer,
+    lora as lora,
     monarch as monarch,
     muon as muon,
     newton_schulz as newton_schulz,
@@ -121,11 +123,28 @@ from lowrank.landmark_attention import (
     attention_error as attention_error,
     nystrom_attention as nystrom_attention,
 )
+from lowrank.latent_attention import (
+    joint_kv_compress as joint_kv_compress,
+    kv_cache_per_token as kv_cache_per_token,
+    kv_factors_of_gqa as kv_factors_of_gqa,
+    mla_attention as mla_attention,
+    mla_cache as mla_cache,
+    mla_decode as mla_decode,
+)
 from lowrank.linear_transformer import (
     attention_crossover as attention_crossover,
     linear_attention as linear_attention,
     random_features as random_features,
     transformer_macs as transformer_macs,
+)
+from lowrank.lora import (
+    lora_ga_init as lora_ga_init,
+    lora_muon_gradients as lora_muon_gradients,
+    lora_pro_gradients as lora_pro_gradients,
+    lora_retract as lora_retract,
+    lora_scale as lora_scale,
+    pissa_init as pissa_init,
+    tangent_share as tangent_share,
 )
 from lowrank.monarch import (
     Monarch as Monarch,
@@ -408,4 +427,17 @@ __all__ = [
     "CodebookUsage",
     "codebook_usage",
     "simvq_step",
+    "tangent_share",
+    "lora_ga_init",
+    "pissa_init",
+    "lora_scale",
+    "lora_pro_gradients",
+    "lora_retract",
+    "lora_muon_gradients",
+    "kv_cache_per_token",
+    "joint_kv_compress",
+    "kv_factors_of_gqa",
+    "mla_attention",
+    "mla_cache",
+    "mla_decode",
 ]

@@ -102,7 +102,7 @@ def rope_canonical(B):
         raise ValueError(f"B is not skew-symmetric: B + B^T has entries of {defect:.1e} times the "
                          f"largest one of B; allowed is {allowed:.1e}")
     S, Q = linalg.schur((B - B.T) / 2, output="real")
-    below = np.append(np.diag(S, -1), 0)
+    below = np.append(np.diag(S, -1), S.dtype.type(0))
     first = np.flatnonzero(below)                           # where a block of two begins
     alone = np.setdiff1d(np.arange(d), [*first, *(first + 1)])
     freqs = np.append((below[first] - S[first, first + 1]) / 2,
@@ -224,7 +224,7 @@ def rope_frequencies(d, base=10000.0, *, axes=1, allocation="interleaved", scali
 
     Notes
     -----
-    The angle of a token is positions @ freqs: {eq}`eq-rope-angles`. What the scalings keep:
+    The angle of a token is positions @ freqs: :ref:`rope-axes`. What the scalings keep:
     :prf:ref:`rope-stretched`. "yarn" needs `yarn_attention_factor` as well. Keep the result in
     float64: a cast to bfloat16 moves angles by whole turns within hundreds of tokens
     (:ref:`rope-exact`).
@@ -335,7 +335,7 @@ def _phases(positions, freqs, X):
     xp, dtype, where = array_namespace(X), X.dtype, device(X)
     put = lambda v, dtype: (xp.astype(v, dtype, copy=False) if array_namespace(v) is xp
                             else xp.asarray(v, dtype=dtype, device=where))
-    product = lambda p, F: reduce(add, (p[..., i, None] * F[i] for i in range(len(F))))
+    product = lambda p, F: reduce(add, (p[..., i:i + 1] * F[i, :] for i in range(F.shape[0])))
     T, rho = _in_steps(constant(freqs))
     home = array_namespace(positions)
     real = home.isdtype(positions.dtype, "real floating")
@@ -516,7 +516,7 @@ def rope_rotate(X, positions, freqs, *, layout="interleaved", inverse=False):
     O(d) operations a token. Up to a position of 2^24 cosines and sines have an error below 1e-6
     in float32, and of some eps in float64, if frequencies are below pi and positions are integers:
     :prf:ref:`rope-fixed-point`. Of a real position the distance from the nearest integer adds
-    its own rounding, half an eps. Frequencies of NumPy are constants, which no cast of a module
+    rounding of its own, a few eps. Frequencies of NumPy are constants, which no cast of a module
     reaches; a tensor that is learned is taken as it is. PyTorch and JAX differentiate by X, by
     real positions and by learned frequencies. Derived in :ref:`rope-function`.
 
@@ -542,7 +542,7 @@ def rope_rotate(X, positions, freqs, *, layout="interleaved", inverse=False):
                         "numbers of shape (..., d)")
     check_finite(X, "X")
     freqs, several = _as_frequencies(freqs, X)
-    positions = _as_positions(positions, X, len(freqs) if several else None)
+    positions = _as_positions(positions, X, freqs.shape[0] if several else None)
     size = 2 * freqs.shape[-1]
     if size > X.shape[-1]:
         raise ValueError(f"X has shape {tuple(X.shape)} and freqs has {size // 2} planes; "

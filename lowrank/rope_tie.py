@@ -99,19 +99,18 @@ def rope_tie_positions(segments, *, axes=None, variant="v2"):
     check_choice(variant, "variant", _VARIANTS)
     segments, axes = _check_segments(segments, axes)
     counts = [segment if isinstance(segment, int) else math.prod(segment) for segment in segments]
-    places, done, following = np.empty((sum(counts), axes)), 0, 1
+    columns, done, following = np.empty((axes, sum(counts))), 0, 1
     for segment, count in zip(segments, counts):
-        part, done = places[done:done + count], done + count
+        part, done = columns[:, done:done + count], done + count
         if isinstance(segment, int):
-            part[:] = np.arange(following, following + count)[:, None]
+            part[:] = np.arange(following, following + count)
             following += count
             continue
         starts, steps, following = _grid(segment, following - 1, variant)
-        part = part.reshape(*segment, axes)                         # a view
         for a, (start, step) in enumerate(zip(starts, steps)):
             along = start + step * np.arange(1, segment[a] + 1)
-            part[..., a] = along.reshape(-1, *[1] * (axes - a - 1))
-    return places
+            part[a].reshape(segment)[:] = along.reshape(-1, *[1] * (axes - a - 1))
+    return columns.T
 
 
 # %% book/rotations/rope_tie.ipynb: PositionGaps

@@ -86,6 +86,123 @@ def through(z, q, u, seed):
     return z.grad.numpy()
 
 
+# --- rope_rotate: queries (heads, n, d) in single precision; the name of a cell says heads x n, its "rank" the width d.
+# The peers are our own lines for what public programs do, with tables of cosines that are made before, except the last.
+
+
+@cache
+def tokens(name, d):
+    heads, n = map(int, name.split("x"))
+    return np.random.default_rng(0).standard_normal((heads, n, d)).astype(np.float32), np.arange(n), lowrank.rope_frequencies(d)
+
+
+@cache
+def tables(n, d, layout):
+    """cos and sin for all d coordinates, of angles in double precision."""
+    angles = np.multiply.outer(np.arange(n), lowrank.rope_frequencies(d))
+    angles = np.concatenate([angles, angles], axis=-1) if layout == "halves" else np.repeat(angles, 2, axis=-1)
+    return tuple(use("torch").from_numpy(f(angles).astype(np.float32)) for f in (np.cos, np.sin))
+
+
+def rotate_half(X, n, freqs, seed):
+    """x cos + rotate_half(x) sin in PyTorch, as in transformers: halves."""
+    torch, k = use("torch"), len(freqs)
+    X, (cos, sin) = torch.from_numpy(X), tables(len(n), 2 * k, "halves")
+    return (X * cos + torch.cat((-X[..., k:], X[..., :k]), dim=-1) * sin).numpy()
+
+
+def rotate_pairs(X, n, freqs, seed):
+    """The same with pairs side by side, and cosines of the angles in each call, as in rotary-embedding-torch."""
+    torch = use("torch")
+    X, angles = torch.from_numpy(X), torch.einsum("i,j->ij", torch.from_numpy(n).float(), torch.from_numpy(freqs).float()).repeat_interleave(2, dim=-1)
+    x, y = X.unflatten(-1, (-1, 2)).unbind(-1)
+    return (X * angles.cos() + torch.stack((-y, x), dim=-1).flatten(-2) * angles.sin()).numpy()
+
+
+def as_complex(X, n, freqs, seed):
+    """A product of complex tensors, as in the programs of DeepSeek, with a table that is made before."""
+    torch = use("torch")
+    cos, sin = (table[:, ::2].contiguous() for table in tables(len(n), X.shape[-1], "interleaved"))
+    return torch.view_as_real(torch.view_as_complex(torch.from_numpy(X).unflatten(-1, (-1, 2))) * torch.complex(cos, sin)).flatten(-2).numpy()
+
+
+def in_torch(layout):
+    def ours(X, n, freqs, seed):
+        torch = use("torch")
+        return lowrank.rope_rotate(torch.from_numpy(X), torch.from_numpy(n), freqs, layout=layout).numpy()
+    return ours
+
+
+def not_rotated(layout):
+    def wrong(name, d, Y):
+        X, n, freqs = tokens(name, d)
+        exact = lowrank.rope_rotate(X.astype(float), n, freqs, layout=layout)
+        return np.abs(Y - exact).max() / np.abs(X).max()
+    return wrong
+
+
+# --- phases: the name of a cell is the first of 64 places, its "rank" the width; the vector is (1, 0) in each plane
+
+
+@cache
+def far_tokens(name, d):
+    return np.tile(np.float32([1, 0]), (64, d // 2)), int(float(name)) + np.arange(64), lowrank.rope_frequencies(d)
+
+
+def wrong_phase(name, d, Y):
+    _, n, freqs = far_tokens(name, d)
+    mp = use("mpmath")
+    with mp.workdps(40):
+        angles = [[mp.mpf(int(m)) * mp.mpf(float(f)) for f in freqs] for m in n]
+        exact = np.array([[part for a in row for part in (float(mp.cos(a)), float(mp.sin(a)))] for row in angles])
+    return np.abs(Y - exact).max()
+
+
+# --- rope_tie_positions: a film of so many patches; the "rank" of a cell is the number of frames
+
+
+def film(name, t):
+    return t, 100, int(float(name)) // (100 * t)
+
+
+ROPE = [
+    *(
+        Case(
+            f"rope_rotate, {layout}, {library}",
+            [("16x2048", 128), ("4x256", 128)],
+            ours=in_torch(layout) if library == "torch" else lambda X, n, freqs, seed, layout=layout: lowrank.rope_rotate(X, n, freqs, layout=layout),
+            peers={"x cos + half(x) sin": rotate_half, "pairs, angles too": rotate_pairs, "complex": as_complex},
+            measures={"wrong": not_rotated(layout)},
+            aim="angles and table included: wrong by at most 1e-6; interleaved, at 16 x 2048, at most .25 of the time of rotate_half with its table and .1 of that of pairs",
+            targets=lambda name, d, layout=layout: [Target("wrong", 1e-6)] + (
+                [*within(0.25, "x cos + half(x) sin"), *within(0.1, "pairs, angles too")] if layout == "interleaved" and name == "16x2048" else []),
+            given=tokens,
+        )
+        for layout in ("interleaved", "halves") for library in ("NumPy", "torch")
+    ),
+    Case(
+        "rope_rotate, far out",
+        [(name, 128) for name in ("1e3", "1e5", "8388608")],
+        ours=lambda X, n, freqs, seed: lowrank.rope_rotate(X, n, freqs),
+        peers={"float32 angles": rotate_pairs},
+        measures={"phase": wrong_phase},
+        aim="cosines and sines to 1e-6 at every place below 2^24",
+        targets=lambda name, d: [Target("phase", 1e-6)],
+        given=far_tokens,
+    ),
+    Case(
+        "rope_tie_positions",
+        [("1e6", t) for t in (1, 50)],
+        ours=lambda t, h, w, seed: lowrank.rope_tie_positions([(t, h, w)]),
+        peers={"numpy.indices": lambda t, h, w, seed: np.indices((t, h, w))},
+        measures={},
+        aim="at most 2 times numpy.indices of the same shape",
+        targets=lambda name, t: within(2, "numpy.indices"),
+        given=film,
+    ),
+]
+
+
 SIZES = ("8192x512x16", "4096x8192x64")
 
 CODES = [
@@ -118,4 +235,4 @@ CODES = [
 ]
 
 
-CASES = [*CODES]
+CASES = [*ROPE, *CODES]

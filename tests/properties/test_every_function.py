@@ -145,6 +145,12 @@ def calls(A, rng=0):
         "legs_matvec": lambda: lr.legs_matvec(A),
         "legs_solve": lambda: lr.legs_solve(A, 0.5),
         "attention_matrix": lambda: lr.attention_matrix(A, G),
+        "kv_cache_per_token": lambda: lr.kv_cache_per_token("mla", rank=4),
+        "joint_kv_compress": lambda: lr.joint_kv_compress(A, G, 2, A[:, :1] * np.ones(len(A), A.dtype) / top),
+        "kv_factors_of_gqa": lambda: lr.kv_factors_of_gqa(A, G, rtol=1e-3),
+        "mla_attention": lambda: lr.mla_attention(A, np.ones((2, n, 2)), S / top, *np.ones((2, 1, n, 3))[..., :2]),
+        "mla_cache": lambda: lr.mla_cache(A, S / top),
+        "mla_decode": lambda: lr.mla_decode(A[:4], G, *np.ones((2, 2, n, n)) / n),
         "attention_slogdet": lambda: lr.attention_slogdet(A, G, causal=True),
         "nystrom_attention": lambda: lr.nystrom_attention(A, G, A, 3),
         "nystrom_attention fitted": lambda: lr.nystrom_attention(A, G, A, 3, core="fitted", rng=rng),
@@ -153,6 +159,14 @@ def calls(A, rng=0):
         "numerical_rank": lambda: lr.numerical_rank(A),
         "effective_rank": lambda: lr.effective_rank(A),
         "rank_collapse": lambda: lr.rank_collapse(A),
+        "tangent_share": lambda: lr.tangent_share(A[:, :2], A[:2], A),
+        "lora_ga_init": lambda: lr.lora_ga_init(A, 2),
+        "pissa_init": lambda: lr.pissa_init(A, 2),
+        "lora_scale": lambda: lr.lora_scale(n, 2.0),
+        "lora_pro_gradients": lambda: lr.lora_pro_gradients(A[:, :2], A[:2], G[:, :2], G[:2]),
+        "lora_pro_gradients symmetric": lambda: lr.lora_pro_gradients(A[:, :2], A[:2], G[:, :2], G[:2], "symmetric"),
+        "lora_muon_gradients": lambda: lr.lora_muon_gradients(A[:, :2], A[:2], G[:, :2], G[:2]),
+        "lora_retract": lambda: lr.lora_retract(A[:, :2], A[:2], G[:, :2], G[:2], 0.1),
     }
 
 

@@ -265,6 +265,14 @@ def use_s4() -> None:
     assert lowrank.s4d_frequencies(4, kind="inv").shape == (4,)
 
 
+def use_lora() -> None:
+    L, R = lowrank.lora_ga_init(A, rank=count - 2)
+    L, R, rest = lowrank.pissa_init(A, np.int64(1))
+    GL, GR = rest @ R.T, L.T @ rest
+    HL, HR = lowrank.lora_pro_gradients(L, R, GL, GR, mode="symmetric", scale=zero_d, rtol=None)
+    HL, HR = lowrank.lora_muon_gradients(L, R, GL, GR, scale=lowrank.lora_scale(4, 2.0, rule="rs"), rtol=1e-6, schedule=6)
+    L, R = lowrank.lora_retract(L, R, HL, HR, 0.1)
+    assert lowrank.tangent_share(L, R, A) >= 0
 def use_rope() -> None:
     freqs = lowrank.rope_frequencies(np.int64(8), 5e5, axes=2, allocation="chunked", scaling="ntk", factor=np.float32(4))
     lowrank.rope_frequencies(8, scaling="yarn", factor=2, original_length=4096)
@@ -278,6 +286,21 @@ def use_rope() -> None:
     assert lowrank.rope_permutation(8, to="interleaved").shape == (8,)
 
 
+def use_latent_attention() -> None:
+    numbers: int = lowrank.kv_cache_per_token("gqa", heads=np.int64(64), groups=8, key_dim=128, value_dim=None, layers=2)
+    assert numbers > lowrank.kv_cache_per_token("mla", rank=512, rope_dim=64) == 576
+    Wk, Wv = np.ones((2, 8, 3)), np.ones((2, 8, 2))
+    D, Uk, Uv = lowrank.joint_kv_compress(Wk, Wv, count, A, value_weight=2)
+    lowrank.joint_kv_compress(Wk[0], Wv[0], 1)
+    D, Uk, Uv = lowrank.kv_factors_of_gqa(Wk, Wv, rtol=1e-9)
+    D, Uk, Uv = lowrank.kv_factors_of_gqa(Wk, Wv)
+    Wq, Wqr, Wkr = np.ones((4, 8, 3)), np.ones((4, 8, 2)), np.ones((8, 2))
+    positions, Wo = np.arange(12), np.ones((4, 2, 8))
+    Y = lowrank.mla_attention(A, Wq, D, Uk, Uv, False, causal=True, Wqr=Wqr, Wkr=Wkr, positions=positions, freqs=[0.5], scale=0.3, Wo=Wo)
+    lowrank.mla_attention(A, Wq, D, Uk, Uv, mask=np.ones((12, 12), bool))
+    cache = lowrank.mla_cache(A, D, Wkr=Wkr, positions=positions, freqs=[0.5])
+    y = lowrank.mla_decode(A[0] @ Wq, cache, Uk, Uv, q_rope=A[0] @ Wqr, scale=0.3, mask=positions > 3, Wo=Wo)
+    assert Y.shape == A.shape and y.shape == (8,)
 def use_rope_tie() -> None:
     page = [3, (2, count), 2]
     places = lowrank.rope_tie_positions(page, axes=2, variant="v1-tokens")

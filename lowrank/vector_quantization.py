@@ -312,7 +312,7 @@ def _carried(power, u, s, t):
     return y
 
 
-# %% book/rotations/vector_quantization.ipynb: _as_pairs
+# %% book/rotations/vector_quantization.ipynb: _CARRY
 _CARRY = Rule(
     lambda power, u, s, t: (_carried(power, u, s, t),),
     lambda power, ins, outs, gs: (_carried(power and -power, gs[0], ins[2], ins[1]), None, None),
@@ -326,6 +326,7 @@ _PASS = Rule(
 )
 
 
+# %% book/rotations/vector_quantization.ipynb: _as_pairs
 def _as_pairs(**given):
     """Vectors of one shape (..., d), of 32 bits or more, in one dtype."""
     _, arrays = _together(**given)

@@ -19,8 +19,10 @@ from lowrank import (
     hippo as hippo,
     interpolative as interpolative,
     landmark_attention as landmark_attention,
+    latent_attention as latent_attention,
     linear_map as linear_map,
     linear_transformer as linear_transformer,
+    lora as lora,
     monarch as monarch,
     muon as muon,
     newton_schulz as newton_schulz,
@@ -31,6 +33,8 @@ from lowrank import (
     psd as psd,
     pseudo_inverse as pseudo_inverse,
     retrieval as retrieval,
+    rope as rope,
+    rope_tie as rope_tie,
     s4 as s4,
     sampling as sampling,
     simplex_maps as simplex_maps,
@@ -41,6 +45,7 @@ from lowrank import (
     topk as topk,
     torch_optimizer as torch_optimizer,
     unit_rotation as unit_rotation,
+    vector_quantization as vector_quantization,
 )
 from lowrank.attention_rank import (
     SlogDet as SlogDet,
@@ -118,11 +123,28 @@ from lowrank.landmark_attention import (
     attention_error as attention_error,
     nystrom_attention as nystrom_attention,
 )
+from lowrank.latent_attention import (
+    joint_kv_compress as joint_kv_compress,
+    kv_cache_per_token as kv_cache_per_token,
+    kv_factors_of_gqa as kv_factors_of_gqa,
+    mla_attention as mla_attention,
+    mla_cache as mla_cache,
+    mla_decode as mla_decode,
+)
 from lowrank.linear_transformer import (
     attention_crossover as attention_crossover,
     linear_attention as linear_attention,
     random_features as random_features,
     transformer_macs as transformer_macs,
+)
+from lowrank.lora import (
+    lora_ga_init as lora_ga_init,
+    lora_muon_gradients as lora_muon_gradients,
+    lora_pro_gradients as lora_pro_gradients,
+    lora_retract as lora_retract,
+    lora_scale as lora_scale,
+    pissa_init as pissa_init,
+    tangent_share as tangent_share,
 )
 from lowrank.monarch import (
     Monarch as Monarch,
@@ -192,6 +214,19 @@ from lowrank.pseudo_inverse import (
     pinv_newton_schulz as pinv_newton_schulz,
 )
 from lowrank.retrieval import CURIndex as CURIndex, Ranking as Ranking
+from lowrank.rope import (
+    rope_canonical as rope_canonical,
+    rope_frequencies as rope_frequencies,
+    rope_matrix as rope_matrix,
+    rope_permutation as rope_permutation,
+    rope_rotate as rope_rotate,
+    yarn_attention_factor as yarn_attention_factor,
+)
+from lowrank.rope_tie import (
+    PositionGaps as PositionGaps,
+    position_gaps as position_gaps,
+    rope_tie_positions as rope_tie_positions,
+)
 from lowrank.s4 import (
     causal_convolution as causal_convolution,
     hippo_nplr as hippo_nplr,
@@ -231,6 +266,15 @@ from lowrank.unit_rotation import (
     reflection_between as reflection_between,
     rotate as rotate,
     rotation_between as rotation_between,
+)
+from lowrank.vector_quantization import (
+    CodebookUsage as CodebookUsage,
+    codebook_usage as codebook_usage,
+    pass_through as pass_through,
+    rotation_trick as rotation_trick,
+    simvq_step as simvq_step,
+    vq_assign as vq_assign,
+    vq_gradient as vq_gradient,
 )
 
 __version__: str
@@ -367,4 +411,33 @@ __all__ = [
     "s4d_kernel",
     "s4_kernel",
     "s4d_frequencies",
+    "rope_canonical",
+    "rope_permutation",
+    "rope_frequencies",
+    "yarn_attention_factor",
+    "rope_rotate",
+    "rope_matrix",
+    "rope_tie_positions",
+    "PositionGaps",
+    "position_gaps",
+    "vq_assign",
+    "rotation_trick",
+    "pass_through",
+    "vq_gradient",
+    "CodebookUsage",
+    "codebook_usage",
+    "simvq_step",
+    "tangent_share",
+    "lora_ga_init",
+    "pissa_init",
+    "lora_scale",
+    "lora_pro_gradients",
+    "lora_retract",
+    "lora_muon_gradients",
+    "kv_cache_per_token",
+    "joint_kv_compress",
+    "kv_factors_of_gqa",
+    "mla_attention",
+    "mla_cache",
+    "mla_decode",
 ]

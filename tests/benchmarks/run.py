@@ -26,6 +26,7 @@ from datetime import datetime
 from pathlib import Path
 from statistics import geometric_mean, median
 
+import adapters
 import numpy as np
 import optimizers
 import scipy
@@ -34,11 +35,12 @@ from matrices import CACHE
 import low_rank
 import lowrank
 import matrix_sign
+import rotations
 import smooth_topk
 import structure
 from low_rank import LONG, MEMORY
 
-CASES = [*low_rank.CASES, *matrix_sign.CASES, *smooth_topk.CASES, *structure.CASES, *optimizers.CASES]
+CASES = [*low_rank.CASES, *matrix_sign.CASES, *smooth_topk.CASES, *structure.CASES, *rotations.CASES, *adapters.CASES, *optimizers.CASES]
 OURS = "lowrank"
 TURNS, MORE = 5, 25            # turns for every method; quick ones go on to MORE
 BRIEF, LONGEST = 0.3, 5.0      # ... while they took less than BRIEF seconds; none is started again after LONGEST

@@ -225,6 +225,19 @@ def use_structure() -> None:
     lowrank.reflect(R, a, b)
 
 
+def use_vector_quantization() -> None:
+    codes = A[:4]
+    indices = lowrank.vq_assign(A, codes, block=count)
+    g = lowrank.rotation_trick(A, codes[indices], A, rescale=False)
+    assert np.array_equal(lowrank.pass_through(A, codes[indices], method="straight"), codes[indices]) and g.shape == A.shape
+    G = lowrank.vq_gradient(A, codes, indices)
+    E, W = lowrank.simvq_step(codes, np.eye(8), G, lr=zero_d, train_codes=True)
+    assert E.shape == codes.shape and W.shape == (8, 8)
+    usage: lowrank.CodebookUsage = lowrank.codebook_usage(indices, 4)
+    used, perplexity = usage
+    assert usage.used == used and usage.perplexity == perplexity <= 4
+
+
 def use_hippo() -> None:
     u = rng.standard_normal((2, 50))
     a, b = lowrank.hippo_legs(count)
@@ -250,3 +263,48 @@ def use_s4() -> None:
     y = lowrank.causal_convolution(A, K)
     assert Ab.shape == (3, 3) and x.shape == (3,) and y.shape == A.shape
     assert lowrank.s4d_frequencies(4, kind="inv").shape == (4,)
+
+
+def use_lora() -> None:
+    L, R = lowrank.lora_ga_init(A, rank=count - 2)
+    L, R, rest = lowrank.pissa_init(A, np.int64(1))
+    GL, GR = rest @ R.T, L.T @ rest
+    HL, HR = lowrank.lora_pro_gradients(L, R, GL, GR, mode="symmetric", scale=zero_d, rtol=None)
+    HL, HR = lowrank.lora_muon_gradients(L, R, GL, GR, scale=lowrank.lora_scale(4, 2.0, rule="rs"), rtol=1e-6, schedule=6)
+    L, R = lowrank.lora_retract(L, R, HL, HR, 0.1)
+    assert lowrank.tangent_share(L, R, A) >= 0
+def use_rope() -> None:
+    freqs = lowrank.rope_frequencies(np.int64(8), 5e5, axes=2, allocation="chunked", scaling="ntk", factor=np.float32(4))
+    lowrank.rope_frequencies(8, scaling="yarn", factor=2, original_length=4096)
+    assert lowrank.yarn_attention_factor(4) > 1
+    Q, found = lowrank.rope_canonical(A @ A.T[:, ::-1] - (A @ A.T[:, ::-1]).T)
+    X = lowrank.rope_rotate(A, np.ones((12, 2)), freqs, layout="halves", inverse=True)
+    lowrank.rope_rotate(rows_of_numbers, [0, 1], [0.5])
+    assert X.shape == A.shape and Q.shape == (12, 12) and found.shape == (6,)
+    assert lowrank.rope_matrix(0.5, [1.0], d=3, layout="halves").shape == (3, 3)
+    lowrank.rope_matrix([1, 2], freqs)
+    assert lowrank.rope_permutation(8, to="interleaved").shape == (8,)
+
+
+def use_latent_attention() -> None:
+    numbers: int = lowrank.kv_cache_per_token("gqa", heads=np.int64(64), groups=8, key_dim=128, value_dim=None, layers=2)
+    assert numbers > lowrank.kv_cache_per_token("mla", rank=512, rope_dim=64) == 576
+    Wk, Wv = np.ones((2, 8, 3)), np.ones((2, 8, 2))
+    D, Uk, Uv = lowrank.joint_kv_compress(Wk, Wv, count, A, value_weight=2)
+    lowrank.joint_kv_compress(Wk[0], Wv[0], 1)
+    D, Uk, Uv = lowrank.kv_factors_of_gqa(Wk, Wv, rtol=1e-9)
+    D, Uk, Uv = lowrank.kv_factors_of_gqa(Wk, Wv)
+    Wq, Wqr, Wkr = np.ones((4, 8, 3)), np.ones((4, 8, 2)), np.ones((8, 2))
+    positions, Wo = np.arange(12), np.ones((4, 2, 8))
+    Y = lowrank.mla_attention(A, Wq, D, Uk, Uv, False, causal=True, Wqr=Wqr, Wkr=Wkr, positions=positions, freqs=[0.5], scale=0.3, Wo=Wo)
+    lowrank.mla_attention(A, Wq, D, Uk, Uv, mask=np.ones((12, 12), bool))
+    cache = lowrank.mla_cache(A, D, Wkr=Wkr, positions=positions, freqs=[0.5])
+    y = lowrank.mla_decode(A[0] @ Wq, cache, Uk, Uv, q_rope=A[0] @ Wqr, scale=0.3, mask=positions > 3, Wo=Wo)
+    assert Y.shape == A.shape and y.shape == (8,)
+def use_rope_tie() -> None:
+    page = [3, (2, count), 2]
+    places = lowrank.rope_tie_positions(page, axes=2, variant="v1-tokens")
+    gaps: lowrank.PositionGaps = lowrank.position_gaps(places, page)
+    left, right = gaps
+    assert np.allclose(gaps.left, right) and left.shape == gaps.right.shape == (1, 2)
+    lowrank.rope_tie_positions([np.int64(2), [1, 2, 2]])

@@ -197,7 +197,7 @@ def full_cache(q, q_rope, C, Uk, Uv, K, V, seed):
 
 
 def expanding(q, q_rope, C, Uk, Uv, K, V, seed):
-    """Latents that were kept, expanded at each step, as `transformers` does."""
+    """Latents that were kept, expanded at each step."""
     S = ((C[:, :R] @ Uk) @ q[..., None])[..., 0] + q_rope @ C[:, R:].T
     return (weights(S * SCALE)[:, None] @ (C[:, :R] @ Uv))[:, 0]
 

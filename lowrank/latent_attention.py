@@ -120,42 +120,40 @@ def kv_cache_per_token(kind, *, heads=None, key_dim=None, value_dim=None, groups
 def _columns(W):
     """Weights (d, n) or (g, d, n / g) as one matrix (d, n)."""
     xp = array_namespace(W)
-    return W if W.ndim == 2 else xp.reshape(xp.moveaxis(W, 0, 1), (W.shape[1], -1))
+    return W if W.ndim == 2 else xp.reshape(xp.permute_dims(W, (1, 0, 2)), (W.shape[1], -1))
 
 
 def _heads(U, like):
     """The columns of U (r, n) as heads again, where `like` has heads."""
     if like.ndim == 2:
         return U
-    g, _, n = like.shape
-    return array_namespace(U).moveaxis(array_namespace(U).reshape(U, (U.shape[0], g, n)), 1, 0)
+    xp, (g, _, n) = array_namespace(U), like.shape
+    return xp.permute_dims(xp.reshape(U, (U.shape[0], g, n)), (1, 0, 2))
 
 
 def _tall(A, rows):
     """A, with zero rows below it until there are so many."""
-    xp, (m, n) = array_namespace(A), A.shape
+    xp, (*lead, m, n) = array_namespace(A), A.shape
     if m >= rows:
         return A
-    return xp.concat([A, xp.zeros((rows - m, n), dtype=A.dtype, device=device(A))], axis=0)
+    return xp.concat([A, xp.zeros((*lead, rows - m, n), dtype=A.dtype, device=device(A))], axis=-2)
 
 
+# %% book/adapters/latent_attention.ipynb: _triangle
 def _triangle(X):
     """(Q, R) with X = Q R and at most as many rows in R as columns; Q is None for R = X."""
-    xp, (m, n) = array_namespace(X), X.shape
-    return xp.linalg.qr(X) if m > n else (None, X)
+    return array_namespace(X).linalg.qr(X) if X.shape[-2] > X.shape[-1] else (None, X)
 
 
-# %% book/adapters/latent_attention.ipynb: _decomposed
 def _decomposed(M, X=None):
     """Q, R and the thin decomposition of R M, with min(d, n) right singular vectors at least."""
     Q, R = (None, None) if X is None else _triangle(X)
-    A = _tall(M if R is None else R @ M, min(M.shape))
-    return Q, R, thin_svd(A)
+    return Q, R, thin_svd(_tall(M if R is None else R @ M, min(M.shape[-2:])))
 
 
 def _directions(r, M, *X):
     """(V_r,)"""
-    return (_decomposed(M, *X)[2][2][:r, :].mT,)
+    return (_decomposed(M, *X)[2][2][..., :r, :].mT,)
 
 
 # %% book/adapters/latent_attention.ipynb: _inverted
@@ -168,14 +166,15 @@ def _inverted(x):
 def _parts(r, ins, V):
     """Q, R, the two groups of triples, 1 / (s_i^2 - s_j^2), and how V_r is turned to V."""
     Q, R, (P, s, Vh) = _decomposed(*ins)
-    first, last = ((P[:, part], s[part], Vh[part, :].mT) for part in (slice(r), slice(r, None)))
-    s_i, s_j = first[1][None, :], last[1][:, None]
+    first, last = ((P[..., part], s[..., None, part], Vh[..., part, :].mT)
+                   for part in (slice(r), slice(r, None)))
+    s_i, s_j = first[1], last[1].mT
     return Q, R, first, last, _inverted((s_i - s_j) * (s_i + s_j)), first[2].mT @ V
 
 
 def _beyond(first, last, G):
     """The part of G that no right singular vector of the thin decomposition reaches."""
-    if G.shape[0] == first[1].shape[0] + last[1].shape[0]:
+    if G.shape[-2] == first[1].shape[-1] + last[1].shape[-1]:
         return None
     return G - first[2] @ (first[2].mT @ G) - last[2] @ (last[2].mT @ G)
 
@@ -191,8 +190,8 @@ def _pull(r, ins, outs, cotangents):
     rest = _beyond(first, last, G)
     gA = gA if rest is None else gA + P @ (rest * _inverted(s)).mT
     if R is None:
-        return (gA[:ins[0].shape[0], :],)
-    gA = gA[:R.shape[0], :]
+        return (gA[..., :ins[0].shape[-2], :],)
+    gA = gA[..., :R.shape[-2], :]
     gR = gA @ ins[0].mT
     return R.mT @ gA, gR if Q is None else Q @ gR
 
@@ -209,7 +208,7 @@ def _push(r, ins, outs, changes):
     if dM is None:
         return (None,)
     (P, s, V), (P_2, s_2, V_2) = first, last
-    dA = _tall(dM, P.shape[0])
+    dA = _tall(dM, P.shape[-2])
     Z = F * ((P * s).mT @ dA @ V_2).mT + F * ((P_2 * s_2).mT @ dA @ V)
     rest = _beyond(first, last, dA.mT @ P)
     dV = V_2 @ Z if rest is None else V_2 @ Z + rest * _inverted(s)
@@ -429,7 +428,8 @@ def _power(e):
 def _mixed_heads(Y, Wo):
     """The sum over heads of Y (..., h, n, d_v) times Wo (h, d_v, d_o)."""
     xp, (*lead, h, n, v) = array_namespace(Y), Y.shape
-    Y = xp.reshape(xp.moveaxis(Y, -3, -2), (*lead, n, h * v))
+    axes = (*range(len(lead)), -2, -3, -1)
+    Y = xp.reshape(xp.permute_dims(Y, axes), (*lead, n, h * v))
     return Y @ xp.reshape(Wo, (h * v, Wo.shape[2]))
 
 

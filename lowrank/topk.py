@@ -8,8 +8,12 @@ Generated from book/smooth_topk/topk.ipynb; edit the chapter.
 """
 
 import math
+from functools import reduce
+from itertools import starmap, takewhile
+from operator import add
 
 import numpy as np
+from array_api_compat import is_jax_array
 
 from lowrank.arguments import check_choice, check_number
 from lowrank.arrays import NUMPY, array_namespace, may_hold, quiet, safe_divisor
@@ -37,6 +41,30 @@ def _mean_field(xp, t):
     return xp.where(t > 0, large, small), xp.where(t > 0, small, large)
 
 
+# %% book/smooth_topk/topk.ipynb: _turned
+def _turned(node, like):
+    """The nodes in turn, up to the first that is None; for JAX as arrays with an axis for them."""
+    turns = range(29), [1.0] + 28 * [2.0]           # those above 0 stand for their conjugates too
+    if is_jax_array(like):
+        import jax
+        return jax.lax.map(lambda turn: node(*turn), tuple(map(jax.numpy.asarray, turns)))
+    return list(takewhile(lambda found: found is not None, starmap(node, zip(*turns))))
+
+
+def _means(terms, nodes):
+    """The means of several terms over the nodes; the real parts of the weights add up."""
+    weighted = lambda node: (node[0], *terms(*node))
+    added = lambda sums, node: tuple(map(add, sums, weighted(node)))
+    if isinstance(nodes, list):
+        total, *sums = reduce(added, nodes[1:], weighted(nodes[0]))
+    else:
+        import jax
+        first, others = ([A[part] for A in nodes] for part in (0, slice(1, None)))
+        step = lambda sums, node: (added(sums, node), None)
+        (total, *sums), _ = jax.lax.scan(step, weighted(first), others)
+    return [A / total for A in sums]
+
+
 # %% book/smooth_topk/topk.ipynb: number_of_nodes
 def number_of_nodes(xp, s2):
     """M, odd, and enough for sixteen digits."""
@@ -45,30 +73,31 @@ def number_of_nodes(xp, s2):
 
 def _circle(S, items):
     """For each node w: real and imaginary part of its weight, 1 - cos w, sin w, as (..., 1)."""
-    xp, nodes = S.xp, []
+    xp = S.xp
     total = lambda f: sum(mass(xp, f(p, q)) for p, q in items)
     s2, rest = total(lambda p, q: p * q), total(lambda p, q: p) - S.k
     M = number_of_nodes(xp, s2)
-    for j in range(29):
+
+    def node(j, times):
         w = 2 * math.pi * j / M
         h, sine = 2 * xp.sin(w / 2)**2, xp.sin(w)
         used = (2 * j < M) & (s2 * h < 41)
         if not may_hold(xp.any(used)):
-            break
+            return None
         modulus = xp.exp(total(lambda p, q: xp.log1p(-2 * h * p * q)) / 2)
         phase = total(lambda p, q: xp.atan2(p * sine, 1 - p * h) - p * w) + w * rest
-        size = xp.where(used, modulus * (2.0 if j else 1.0), 0.0)
-        nodes.append((size * xp.cos(phase), size * xp.sin(phase), h, sine))
-    mean = sum(node[0] for node in nodes)
-    return [(re / mean, im / mean, h, sine) for re, im, h, sine in nodes]
+        size = xp.where(used, times * modulus, 0.0)
+        return size * xp.cos(phase), size * xp.sin(phase), h, sine
+
+    return _turned(node, S.X)
 
 
 # %% book/smooth_topk/topk.ipynb: _marginals
 def _marginals(xp, item, nodes):
     """The probabilities of inclusion, a mean over the nodes of the circle."""
-    (p, q), mean = item, 0.0
-    for re, im, h, sine in nodes:
-        mean = mean + (re * (1 - q * h) - im * q * sine) / (1 - 2 * h * p * q)
+    p, q = item
+    rho = lambda re, im, h, sine: [(re * (1 - q * h) - im * q * sine) / (1 - 2 * h * p * q)]
+    mean, = _means(rho, nodes)
     return xp.clip(xp.where(q > 0, p * mean, 1.0), 0.0, 1.0)
 
 
@@ -84,14 +113,15 @@ def _covariance_times(S, item, v):
     """Cov(1_i, 1_j) of the subset law times v."""
     xp, (p, q), nodes = S.xp, item, _circle(S, [item])
     v = v - mass(xp, p * q * v) / safe_divisor(mass(xp, p * q))     # Cov 1 = 0: less to cancel
-    result, mean = 0.0, 0.0                                         # mean: <p, v>
-    for re, im, h, sine in nodes:
+
+    def pairs(re, im, h, sine):
         rho_re, rho_im = _rho(item, h, sine)
         sum_re, sum_im = mass(xp, rho_re * v), mass(xp, rho_im * v)
         rest_re, rest_im = sum_re - rho_re * v, sum_im - rho_im * v
-        result = result + re * (rho_re * rest_re - rho_im * rest_im)
-        result = result - im * (rho_re * rest_im + rho_im * rest_re)
-        mean = mean + re * sum_re - im * sum_im
+        result = re * (rho_re * rest_re - rho_im * rest_im)
+        return result - im * (rho_re * rest_im + rho_im * rest_re), re * sum_re - im * sum_im
+
+    result, mean = _means(pairs, nodes)                             # mean: <p, v>
     result = result + _marginals(xp, item, nodes) * (v - mean)
     return xp.where(p * q > 0, result, 0.0)                 # what is certain has no covariance
 

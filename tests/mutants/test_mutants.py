@@ -6,8 +6,8 @@ from types import ModuleType
 
 import pytest
 
-from _literate.source.chapters import read_book
 from _literate.source.proof_rules import digest
+from tests.literate.built import BOOK
 from tests.literate.minibook import python
 from tests.mutants import modules
 from tests.mutants.__main__ import read_ledger
@@ -156,10 +156,7 @@ print(len(trial.faults), list(map(str, trial.survivors)))
 """
 
 
-CHAPTERS = read_book().chapters
-
-
-@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.module)
+@pytest.mark.parametrize("chapter", BOOK.chapters, ids=lambda chapter: chapter.module)
 def test_the_ledger_knows_the_checks_as_they_stand(chapter):
     """A check that was changed is tried again: make mutants ONLY=<chapter> QUICK=1."""
     ledger = read_ledger()
@@ -167,11 +164,11 @@ def test_the_ledger_knows_the_checks_as_they_stand(chapter):
     assert not stale, f"run: make mutants ONLY={chapter.module} QUICK=1"
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.module)
+@pytest.mark.parametrize("chapter", BOOK.chapters, ids=lambda chapter: chapter.module)
 def test_the_checks_of_a_chapter_notice_nine_of_ten_faults(chapter):
     found = [read_ledger()[label] for label in chapter.checks]
     assert sum(item["noticed"] for item in found) >= 0.9 * sum(item["tried"] for item in found)
 
 
 def test_the_ledger_has_no_claim_that_is_gone():
-    assert read_ledger().keys() <= {label for chapter in CHAPTERS for label in chapter.checks}
+    assert read_ledger().keys() <= {label for chapter in BOOK.chapters for label in chapter.checks}

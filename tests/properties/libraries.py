@@ -7,6 +7,8 @@ import array_api_strict
 import numpy as np
 import pytest
 
+from tests.properties.matrices import FLOATS
+
 
 def _torch():
     import torch
@@ -53,3 +55,13 @@ LIBRARIES = Libraries({
     "torch": _torch() if find_spec("torch") else None,
     "jax": _jax() if find_spec("jax") else None,
 })
+every_library = pytest.mark.parametrize("library", LIBRARIES)
+
+
+def every_library_in(*dtypes, of_jax):
+    """JAX compiles every operation anew for every dtype: there `of_jax` stand for all of them."""
+    cases = [(library, dtype) for library in LIBRARIES for dtype in dtypes if library != "jax" or dtype in of_jax]
+    return pytest.mark.parametrize("library, dtype", cases)
+
+
+every_library_and_dtype = every_library_in(*FLOATS, of_jax=(np.float32, np.complex128))

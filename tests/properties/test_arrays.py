@@ -27,14 +27,11 @@ from lowrank.arrays import (
     thin_svd,
     wide,
 )
-from tests.properties.libraries import LIBRARIES
+from tests.properties.libraries import LIBRARIES, every_library, every_library_and_dtype
 from tests.properties.matrices import FLOATS
 
-every_library = pytest.mark.parametrize("library", LIBRARIES)
 
-
-@every_library
-@pytest.mark.parametrize("dtype", FLOATS)
+@every_library_and_dtype
 def test_every_library_agrees_with_numpy(library, dtype):
     convert, back = LIBRARIES[library]
     A = np.random.default_rng(0).standard_normal((2, 3, 4, 5)).astype(dtype)
@@ -49,8 +46,7 @@ def test_every_library_agrees_with_numpy(library, dtype):
     np.testing.assert_allclose((U * s[..., None, :]) @ Vh, A, rtol=0, atol=1e-5)
 
 
-@every_library
-@pytest.mark.parametrize("dtype", FLOATS)
+@every_library_and_dtype
 def test_large_numbers_are_finite_and_infinities_do_not_cancel(library, dtype):
     """Wherever the entry is, in any layout, and whatever the caller does about warnings."""
     convert, _ = LIBRARIES[library]

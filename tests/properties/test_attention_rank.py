@@ -8,9 +8,8 @@ import pytest
 
 from lowrank import attention_matrix, attention_slogdet, effective_rank, numerical_rank, rank_collapse
 from lowrank.simplex_maps import softmax
-from tests.properties.libraries import LIBRARIES, needs
+from tests.properties.libraries import LIBRARIES, every_library, every_library_in, needs
 
-every_library = pytest.mark.parametrize("library", LIBRARIES)
 KINDS = ("entropy", "participation", "stable")
 
 
@@ -29,8 +28,7 @@ def reference(Q, K, allowed=True):
     return softmax(np.where(allowed, S, -np.inf))
 
 
-@every_library
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@every_library_in(np.float32, np.float64, of_jax=[np.float32])
 @pytest.mark.parametrize("causal", [False, True])
 def test_every_library_and_dtype(library, dtype, causal):
     convert, back = LIBRARIES[library]

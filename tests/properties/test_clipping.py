@@ -8,10 +8,9 @@ from hypothesis import strategies as st
 from lowrank.clipping import mclip, mstep, svfun, svfun_jvp, svfun_vjp
 from lowrank.polar_express import optimal_msign_schedule
 from lowrank.polar_factor import msign
-from tests.properties.libraries import LIBRARIES
+from tests.properties.libraries import LIBRARIES, every_library_and_dtype
 from tests.properties.matrices import FLOATS, HARD, any_matrix, assert_unchanged, double, eps
 
-every_library = pytest.mark.parametrize("library", LIBRARIES)
 SCHEDULE = optimal_msign_schedule(tol=1e-15, lower=1e-4, cushion=0.1, safety=1e-6)
 FAST = optimal_msign_schedule(4, lower=0.05)
 CLIP = (lambda s: s.clip(0, 1), lambda s: s < 1)
@@ -157,8 +156,7 @@ def test_empty_stacks_pass(shape):
         assert call(A).shape == shape
 
 
-@every_library
-@pytest.mark.parametrize("dtype", FLOATS)
+@every_library_and_dtype
 @pytest.mark.parametrize("options", [{}, {"schedule": FAST}, {"method": "block", "schedule": FAST}])
 def test_every_library_agrees_with_numpy(library, dtype, options):
     convert, back = LIBRARIES[library]

@@ -222,9 +222,10 @@ def test_one_graph_of_torch(name, f):
     gradients = [torch.autograd.grad(loss(h(x)), x)[0] for h in (f, compiled)]
     close(compiled(x).detach(), f(x).detach(), 1e-15)
     close(*gradients, 1e-15)
-    close(compiled(x.detach()), f(x.detach()), 1e-15)       # which takes another way through PyTorch
-    with torch.no_grad():
-        close(compiled(x), f(x), 1e-15)
+    if name in ("entmax", "laplace"):                       # which take another way through PyTorch, and a graph each
+        close(compiled(x.detach()), f(x.detach()), 1e-15)
+        with torch.no_grad():
+            close(compiled(x), f(x), 1e-15)
 
 
 @torch_only
@@ -250,8 +251,9 @@ def test_topk_in_jax(method, k, T):
     for value, expected in zip(found, (gx, 0 if gk is None else gk, gT)):
         close(value, expected)
     if k == 2:                                  # a whole number is none that changes
-        close(jax.jit(jax.grad(f))(jnp.asarray(X), 2, 1.0), gx)
-        close(jax.grad(lambda x: f(x, 2, 1.0))(jnp.zeros(4)), np.asarray([-3, -1, 1, 3]) * soft_topk_slope(method))
+        whole = jax.jit(jax.grad(f))
+        close(whole(jnp.asarray(X), 2, 1.0), gx)
+        close(whole(jnp.zeros(4), 2, 1.0), np.asarray([-3, -1, 1, 3]) * soft_topk_slope(method))
 
 
 def soft_topk_slope(method):
@@ -262,6 +264,7 @@ def soft_topk_slope(method):
 @jax_only
 @pytest.mark.parametrize("method", [*METHODS, *MAPS])
 def test_check_grads_in_jax(method):
+    """The way back is the derivative forwards, transposed: to go forwards twice as well compiles for as long again."""
     import jax
     from jax.test_util import check_grads
     jax.config.update("jax_enable_x64", True)
@@ -272,7 +275,7 @@ def test_check_grads_in_jax(method):
         f, given = (lambda x, T: soft_topk(x, 2, temperature=T, method=method)), (x, .7)
     else:
         f, given = (lambda x, T, k: soft_topk(x, k, temperature=T, method=method)), (x, .7, 1.6)
-    check_grads(f, given, order=2, modes=("fwd", "rev"), atol=1e-5, rtol=1e-5)
+    check_grads(jax.jit(f), given, order=2, modes=("fwd", "rev") if method == "laplace" else ("rev",), atol=1e-5, rtol=1e-5)
 
 
 @jax_only
@@ -282,12 +285,12 @@ def test_transforms_of_jax():
     jax.config.update("jax_enable_x64", True)
     x = jnp.asarray(np.random.default_rng(1).standard_normal((3, 6)))
     counts = jnp.asarray([1.0, 2.5, 4.0])
-    close(jax.vmap(lambda k: soft_topk(x[0], k))(counts).sum(-1), counts, 1e-14)
+    close(jax.jit(jax.vmap(lambda k: soft_topk(x[0], k)))(counts).sum(-1), counts, 1e-14)
     total = lambda k: jax.lax.scan(lambda carry, k: (carry + soft_topk(x[0], k)[0], None), 0.0, k)[0]
-    slopes = [jax.grad(lambda k: soft_topk(x[0], k)[0])(k) for k in counts]
-    close(jax.grad(total)(counts), slopes, 1e-14)
+    slope = jax.jit(jax.grad(lambda k: soft_topk(x[0], k)[0]))
+    close(jax.jit(jax.grad(total))(counts), [slope(k) for k in counts], 1e-14)
     close(jax.jit(lambda x: topk_temperature(x, 2))(x), topk_temperature(np.asarray(x), 2), 1e-15)
-    hessian = jax.hessian(lambda v: (softmax(v) * jnp.arange(6)).sum())(x[0])
+    hessian = jax.jit(jax.hessian(lambda v: (softmax(v) * jnp.arange(6)).sum()))(x[0])
     close(hessian, hessian.T, 1e-15)
 
 
@@ -320,8 +323,8 @@ def test_sixteen_bits_without_double_precision():
         for f in (soft_topk, jax.jit(soft_topk, static_argnums=1)):
             p = f(x, 100)
             assert p.dtype == jnp.bfloat16 and np.abs(np.asarray(p.astype(jnp.float32)) - exact).max() <= 2**-9
-            gradient = jax.grad(lambda x: f(x, 100)[0].astype(jnp.float32))(x)
-            assert gradient.dtype == jnp.bfloat16 and bool(jnp.isfinite(gradient.astype(jnp.float32)).all())
+        gradient = jax.jit(jax.grad(lambda x: soft_topk(x, 100)[0].astype(jnp.float32)))(x)
+        assert gradient.dtype == jnp.bfloat16 and bool(jnp.isfinite(gradient.astype(jnp.float32)).all())
 
 
 @jax_only
@@ -334,7 +337,8 @@ def test_temperatures_that_jax_takes_for_zero(name):
     f = maps.get(name) or (lambda x, temperature: soft_topk(x, 1, temperature=temperature, method=name))
     with getattr(jax, "enable_x64", lambda on: jax.experimental.disable_x64())(False):
         x = jnp.asarray([1.0, 0, 1, -2])
+        traced = jax.jit(lambda T: f(x, temperature=T))
+        f = jax.jit(f) if name == "sparse" else f               # thousands of operations, compiled one by one
         for T in (1e-38, 1e-45):
             assert np.allclose(f(x, temperature=T), [0.5, 0, 0.5, 0], atol=1e-6)
-            traced = jax.jit(lambda T: f(x, temperature=T))(jnp.float32(T))
-            assert np.allclose(traced, [0.5, 0, 0.5, 0], atol=1e-6)
+            assert np.allclose(traced(jnp.float32(T)), [0.5, 0, 0.5, 0], atol=1e-6)

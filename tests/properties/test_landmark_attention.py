@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from lowrank import NystromFactors, attention_error, attention_matrix, nystrom_attention
-from tests.properties.libraries import LIBRARIES, needs
+from tests.properties.libraries import LIBRARIES, every_library, every_library_in, needs
 
-every_library = pytest.mark.parametrize("library", LIBRARIES)
 CORES = {"inverse": {}, "fitted": {"rng": 0}, "steps": {}}
 every_core = pytest.mark.parametrize("core", CORES)
 
@@ -44,9 +43,8 @@ def by_definition(Q, K, V, m, core="inverse"):
     return C @ np.linalg.pinv(C[..., rows, :]) @ A[..., rows, :] @ np.linalg.pinv(R) @ R @ V
 
 
-@every_library
+@every_library_in(np.float32, np.float64, of_jax=[np.float32])
 @every_core
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_every_library_and_dtype(library, core, dtype):
     convert, back = LIBRARIES[library]
     Q, K, V = tokens(2, 3, 26, 4).astype(dtype)

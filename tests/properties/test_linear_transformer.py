@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 
 from lowrank.linear_transformer import attention_crossover, linear_attention, random_features, transformer_macs
-from tests.properties.libraries import LIBRARIES, needs
-
-every_library = pytest.mark.parametrize("library", LIBRARIES)
+from tests.properties.libraries import LIBRARIES, every_library, needs
 
 
 def recurrence(Q, K, V, g=None, S=None, normalize=False):

@@ -13,13 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lowrank import Muon, MuonState, MuonUpdate, msign, muon_update, optimal_msign_schedule
-from tests.properties.libraries import LIBRARIES, needs
-from tests.properties.matrices import FLOATS, HARD, any_matrix, assert_unchanged, double, eps
+from tests.properties.libraries import LIBRARIES, every_library, every_library_and_dtype, needs
+from tests.properties.matrices import HARD, any_matrix, assert_unchanged, double, eps
 
 KELLER = [(3.4445, -4.7750, 2.0315)] * 5
 SCALES = {"rms": lambda m, n: 0.2 * max(m, n)**0.5, "operator": lambda m, n: (m / n)**0.5,
           "jordan": lambda m, n: max(1, m / n)**0.5, 0.3: lambda m, n: 0.3}
-every_library = pytest.mark.parametrize("library", LIBRARIES)
 
 
 def gaussian(*shape, dtype=np.float64, seed=0):
@@ -80,8 +79,7 @@ def test_the_unit_does_not_matter(library, dtype, powers):
             np.testing.assert_allclose(found, expected, rtol=0, atol=2e4 * np.finfo(dtype).eps)
 
 
-@every_library
-@pytest.mark.parametrize("dtype", FLOATS)
+@every_library_and_dtype
 def test_every_library_agrees_and_takes_stacks(library, dtype):
     convert, back = LIBRARIES[library]
     for shape in ((4, 6), (2, 3, 5, 3), (0, 3, 2), (3, 0)):

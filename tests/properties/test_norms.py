@@ -6,11 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lowrank.norms import nuclear_norm, nuclear_norm_grad, spectral_decay, spectral_norm, spectral_norm_grad
-from tests.properties.libraries import LIBRARIES
+from tests.properties.libraries import LIBRARIES, every_library_and_dtype
 from tests.properties.matrices import FLOATS, HARD, any_matrix, assert_unchanged, double, eps
 
 FUNCTIONS = [spectral_norm, spectral_norm_grad, nuclear_norm, nuclear_norm_grad]
-every_library = pytest.mark.parametrize("library", LIBRARIES)
 
 
 @pytest.mark.parametrize("name", HARD)
@@ -66,8 +65,7 @@ def test_power_iteration_on_nothing(shape):
     assert spectral_decay(np.zeros(shape), 0.5, method="power").shape == shape
 
 
-@every_library
-@pytest.mark.parametrize("dtype", FLOATS)
+@every_library_and_dtype
 def test_every_library_agrees(library, dtype):
     convert, back = LIBRARIES[library]
     A = np.random.default_rng(1).standard_normal((2, 3, 5, 4)).astype(dtype)

@@ -10,11 +10,10 @@ from hypothesis import given, settings
 from lowrank import SignInfo, msign, msign_jvp, msign_vjp, optimal_msign_schedule, pade_step, polar_residuals
 from lowrank.polar_factor import _isometry_bound, _qdwh_weights
 from tests.properties.chapters_text import python_blocks
-from tests.properties.libraries import LIBRARIES, needs
-from tests.properties.matrices import FLOATS, HARD, any_matrix, assert_unchanged, double, eps
+from tests.properties.libraries import LIBRARIES, every_library_and_dtype, needs
+from tests.properties.matrices import HARD, any_matrix, assert_unchanged, double, eps
 
 HALF = optimal_msign_schedule(8, degree=5, lower=1e-3, cushion=0.02, safety=1e-2)
-every_library = pytest.mark.parametrize("library", LIBRARIES)
 
 
 def gaussian(*shape, dtype=np.float64, seed=0):
@@ -159,8 +158,7 @@ def test_the_gram_form_agrees_with_the_plain_one():
 
 # --- libraries
 
-@every_library
-@pytest.mark.parametrize("dtype", FLOATS)
+@every_library_and_dtype
 def test_every_library_and_method_agrees_with_numpy(library, dtype):
     convert, back = LIBRARIES[library]
     several = [{}, {"method": "qdwh"}, {"method": "polynomial"}, {"schedule": 12}, {"method": "gram", "schedule": 12}]

@@ -19,11 +19,10 @@ from lowrank.s4 import (
     s4d_frequencies,
     s4d_kernel,
 )
-from tests.properties.libraries import LIBRARIES, needs
+from tests.properties.libraries import LIBRARIES, every_library, needs
 
 METHODS = ("krylov", "series", "cauchy")
 every_method = pytest.mark.parametrize("method", METHODS)
-every_library = pytest.mark.parametrize("library", LIBRARIES)
 
 
 def closed(x):

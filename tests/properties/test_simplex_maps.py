@@ -10,10 +10,9 @@ from hypothesis.extra.numpy import arrays
 from scipy import special
 
 from lowrank.simplex_maps import _MAP, check_room, entmax, entmax_vjp, softmax, softmax_vjp, sparsemax, sparsemax_vjp
-from tests.properties.libraries import LIBRARIES
+from tests.properties.libraries import LIBRARIES, every_library
 
 ALPHAS = (1, 1 + 1e-10, 1.2, 1.5, 1.9, 2)
-every_library = pytest.mark.parametrize("library", LIBRARIES)
 every_alpha = pytest.mark.parametrize("alpha", ALPHAS)
 
 

@@ -14,11 +14,10 @@ from hypothesis.extra.numpy import arrays
 
 from lowrank.simplex_maps import softmax, sparsemax
 from lowrank.topk import soft_topk, soft_topk_jvp, soft_topk_vjp, topk_temperature
-from tests.properties.libraries import LIBRARIES
+from tests.properties.libraries import LIBRARIES, every_library
 
 METHODS = ("laplace", "sparse", "subset", "sigmoid", "expclip")
 every_method = pytest.mark.parametrize("method", METHODS)
-every_library = pytest.mark.parametrize("library", LIBRARIES)
 CHAPTER = Path(__file__).parents[2] / "book/smooth_topk/topk.ipynb"
 
 

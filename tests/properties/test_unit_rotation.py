@@ -9,10 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lowrank.unit_rotation import reflect, reflection_between, rotate, rotation_between
-from tests.properties.libraries import LIBRARIES, needs
+from tests.properties.libraries import LIBRARIES, every_library_and_dtype, needs
 from tests.properties.matrices import FLOATS, eps
 
-every_library = pytest.mark.parametrize("library", LIBRARIES)
 both = pytest.mark.parametrize("apply, between", ((rotate, rotation_between), (reflect, reflection_between)))
 torch_only, jax_only = needs("torch"), needs("jax")
 unit = lambda v: v / np.linalg.norm(v, axis=-1, keepdims=True)
@@ -179,8 +178,7 @@ def test_kinds_of_input():
     np.testing.assert_allclose(reflect(a, x, b), reflection_between(x, b) @ a, rtol=1e-5)
 
 
-@every_library
-@pytest.mark.parametrize("dtype", FLOATS)
+@every_library_and_dtype
 def test_every_library_agrees_with_numpy(library, dtype):
     convert, back = LIBRARIES[library]
     x, a, b = drawn(0, 4, 5, dtype=dtype), drawn(1, 3, 1, 5, dtype=dtype), drawn(2, 5, dtype=dtype)
@@ -316,17 +314,19 @@ def test_jax_compiles_maps_and_differentiates():
     _, back = LIBRARIES["jax"]
     x, a, b = (drawn(i, 3, 4) for i in range(3))
     X, A, B = map(jnp.asarray, (x, a, b))
-    for call in (rotate, reflect, lambda x, a, b: rotate(x, a, b, fraction=0.3)):
-        for found in (jax.jit(call)(X, A, B), jax.vmap(call)(X, A, B), jax.jit(jax.vmap(call, (0, None, 0)))(X, A[0], B)):
-            assert found.shape == (3, 4) and bool(jnp.isfinite(found).all())
-        np.testing.assert_allclose(back(jax.jit(call)(X, A, B)), call(x, a, b), rtol=0, atol=1e-14)
-    check_grads(rotation_between, (A[0], B[0]), 2)
-    check_grads(rotation_between, (A[0], A[0]), 1)
+    calls = lambda x, a, b: (rotate(x, a, b), reflect(x, a, b), rotate(x, a, b, fraction=0.3))
+    whole, mapped, one = jax.jit(calls)(X, A, B), jax.jit(jax.vmap(calls))(X, A, B), jax.jit(jax.vmap(calls, (0, None, 0)))(X, A[0], B)
+    for found, again, first, expected, of_one in zip(whole, mapped, one, calls(x, a, b), calls(x, a[0], b)):
+        for values, numpys in ((found, expected), (again, expected), (first, of_one)):
+            np.testing.assert_allclose(back(values), numpys, rtol=0, atol=1e-14)
+    rotation, reflection = jax.jit(rotation_between), jax.jit(reflection_between)
+    check_grads(rotation, (A[0], B[0]), 2, modes=("rev",))
+    check_grads(rotation, (A[0], A[0]), 1)
     z = jnp.asarray(drawn(5, 2, 4, dtype=complex))
-    check_grads(reflection_between, (z[0], z[1]), 2)
+    check_grads(reflection, (z[0], z[1]), 2, modes=("rev",))
     at = jax.jit(jax.grad(lambda t: rotate(X[0], A[0], B[0], fraction=t).sum()))(0.3)
     ahead, behind = (rotate(x[0], a[0], b[0], fraction=0.3 + h).sum() for h in (1e-6, -1e-6))
     assert float(at) == pytest.approx((ahead - behind) / 2e-6, rel=1e-6)
-    assert bool(jnp.isnan(jax.jit(rotation_between)(0 * A[0], B[0])).all())      # nobody could see the zeros
-    for opposite in (jax.grad(lambda b: rotation_between(A[0], b).sum())(-A[0]), jax.grad(lambda b: reflection_between(A[0], b).sum())(A[0])):
+    assert bool(jnp.isnan(rotation(0 * A[0], B[0])).all())                       # nobody could see the zeros
+    for opposite in (jax.grad(lambda b: rotation(A[0], b).sum())(-A[0]), jax.grad(lambda b: reflection(A[0], b).sum())(A[0])):
         assert bool(jnp.isfinite(opposite).all())

@@ -103,7 +103,7 @@ class Cell:
     def docstrings(self):
         """(first, last) line of each docstring that the page folds: what stands between its summary and its last quotes."""
         found = []
-        for node in ast.walk(self.tree) if self.tree else ():
+        for node in statements(self.tree) if self.tree else ():
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and ast.get_docstring(node):
                 text = node.body[0]
                 if text.end_lineno - text.lineno > FOLDED_FROM:
@@ -279,8 +279,22 @@ def nearest(word, words):
 
 def names_in(tree):
     """The names that a piece of code uses or imports."""
-    imported = {node.asname or node.name for node in ast.walk(tree) if isinstance(node, ast.alias)}
-    return imported | {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            found.add(node.id)
+        elif isinstance(node, ast.alias):
+            found.add(node.asname or node.name)
+    return found
+
+
+def statements(node):
+    """The statements below a node, in reading order, those within functions too. Expressions, which hold none, are not walked."""
+    for part in ("body", "handlers", "orelse", "finalbody", "cases"):
+        inner = getattr(node, part, ())
+        for child in inner if isinstance(inner, list) else ():
+            yield child
+            yield from statements(child)
 
 
 def definitions(tree):

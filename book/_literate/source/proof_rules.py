@@ -41,8 +41,7 @@ def problems(chapter):
 
 def asserting(tree):
     """The statements and calls that a cell reaches, and that raise when something is false."""
-    called = {name for node in ast.walk(tree) if isinstance(node, ast.Call) for name in names_in(node)}
-    for node in _reached(tree, called):
+    for node in _reached(tree, _called(tree)):
         match node:
             case ast.Assert(test=test) if _can_be_false(test):
                 yield node
@@ -54,6 +53,13 @@ def asserting(tree):
                 yield node
             case ast.Call(args=[], keywords=[]) if (last_name(node) or "").startswith("test_"):
                 yield node
+
+
+def _called(node):
+    """The names that stand in calls."""
+    if isinstance(node, ast.Call):
+        return names_in(node)
+    return set().union(*map(_called, ast.iter_child_nodes(node)))
 
 
 def _reached(node, called):

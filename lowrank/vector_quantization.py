@@ -370,13 +370,14 @@ def rotation_trick(z, q, upstream, *, rescale=True):
 
     Notes
     -----
-    O(d) operations a vector, and for arrays of NumPy no memory beside the result that grows with
-    their number. Angles and lengths are kept to a few eps at every angle of z and q
-    (:prf:ref:`trick-gradient`); for opposite vectors the half-turn is that of `rotate`, and for
-    d = 1 the sign of q z takes its place. Where z or q is zero there is no angle, and upstream
-    is returned. Differentiated by PyTorch and JAX it is a linear function of upstream, since the
-    trick holds z and q constant: to these no derivative is passed. Near z = 0 the factor is as
-    large as 1 / norm(z); what follows shows :ref:`vector-quantization-training`.
+    O(d) operations a vector, and for contiguous arrays of NumPy of one dtype no memory beside
+    the result that grows with their number. Angles and lengths are kept to a few eps at every
+    angle of z and q (:prf:ref:`trick-gradient`); for opposite vectors the half-turn is that of
+    `rotate`, and for d = 1 the sign of q z takes its place. Where z or q is zero there is no
+    angle, and upstream is returned. Differentiated by PyTorch and JAX it is a linear function
+    of upstream, since the trick holds z and q constant: to these no derivative is passed. Near
+    z = 0 the factor is as large as 1 / norm(z); what follows shows
+    :ref:`vector-quantization-training`.
     Derived in :ref:`vector-quantization-through`.
 
     Examples

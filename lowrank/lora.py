@@ -178,9 +178,10 @@ def lora_ga_init(G, rank):
     -----
     One truncated singular value decomposition of rank 2 r, by `truncated_svd` for NumPy and a
     full one otherwise. What is missed is the tail of the singular values after 2 r, and the
-    span of the two factors holds the largest share of G that rank r can. The result is a start:
-    PyTorch and JAX see constants. Derived in :ref:`lora-ga-section`, :prf:ref:`lora-ga-optimum`;
-    Wang, Yu and Li (2024), Su (2024y).
+    span of the two factors holds the largest share of G that rank r can. Of a G of rank below
+    2 r some vectors are arbitrary. The result is a start: PyTorch and JAX see constants.
+    Derived in :ref:`lora-ga-section`, :prf:ref:`lora-ga-optimum`; Wang, Yu and Li (2024),
+    Su (2024y).
 
     Examples
     --------

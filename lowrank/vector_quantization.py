@@ -51,7 +51,8 @@ __all__ = [
 def _nearest(Z, codes, near):
     """Of the codes that are marked in a row of `near` the nearest, the first among equals."""
     row, code = np.nonzero(near)
-    length = safe_norms(Z[row].astype(np.float64) - codes[code], 1)[:, 0]
+    D = Z[row].astype(np.float64) - codes[code]
+    length = safe_norms(D, 1)[:, 0] if Z.dtype == D.dtype else np.vecdot(D, D)
     least = np.minimum.reduceat(length, np.flatnonzero(np.diff(row, prepend=-1)))
     hits = np.flatnonzero(length == least[row])[::-1]
     best = np.empty(len(Z), np.intp)
@@ -84,7 +85,7 @@ def _scores(Z, codes, block):
             size = np.maximum(np.ldexp(x.dtype.type(1), size - 1), unit)
         x /= size
         X[:n, d:] = unit / size
-        far = np.sqrt(np.vecdot(x, x))
+        far = np.sqrt(np.einsum("ij,ij->i", x, x))
         twice = 2.1 * (d + 2) * info.eps * reach * (far + X[:n, d] * reach / 2)
         yield i, np.matmul(X[:n], table, out=space[:n]), twice
 
@@ -311,7 +312,7 @@ def _carried(power, u, s, t):
     return y
 
 
-# %% book/rotations/vector_quantization.ipynb: _as_pairs
+# %% book/rotations/vector_quantization.ipynb: _CARRY
 _CARRY = Rule(
     lambda power, u, s, t: (_carried(power, u, s, t),),
     lambda power, ins, outs, gs: (_carried(power and -power, gs[0], ins[2], ins[1]), None, None),
@@ -325,6 +326,7 @@ _PASS = Rule(
 )
 
 
+# %% book/rotations/vector_quantization.ipynb: _as_pairs
 def _as_pairs(**given):
     """Vectors of one shape (..., d), of 32 bits or more, in one dtype."""
     _, arrays = _together(**given)
@@ -368,13 +370,14 @@ def rotation_trick(z, q, upstream, *, rescale=True):
 
     Notes
     -----
-    O(d) operations a vector, and for arrays of NumPy no memory beside the result that grows with
-    their number. Angles and lengths are kept to a few eps at every angle of z and q
-    (:prf:ref:`trick-gradient`); for opposite vectors the half-turn is that of `rotate`, and for
-    d = 1 the sign of q z takes its place. Where z or q is zero there is no angle, and upstream
-    is returned. Differentiated by PyTorch and JAX it is a linear function of upstream, since the
-    trick holds z and q constant: to these no derivative is passed. Near z = 0 the factor is as
-    large as 1 / norm(z); what follows shows :ref:`vector-quantization-training`.
+    O(d) operations a vector, and for contiguous arrays of NumPy of one dtype no memory beside
+    the result that grows with their number. Angles and lengths are kept to a few eps at every
+    angle of z and q (:prf:ref:`trick-gradient`); for opposite vectors the half-turn is that of
+    `rotate`, and for d = 1 the sign of q z takes its place. Where z or q is zero there is no
+    angle, and upstream is returned. Differentiated by PyTorch and JAX it is a linear function
+    of upstream, since the trick holds z and q constant: to these no derivative is passed. Near
+    z = 0 the factor is as large as 1 / norm(z); what follows shows
+    :ref:`vector-quantization-training`.
     Derived in :ref:`vector-quantization-through`.
 
     Examples

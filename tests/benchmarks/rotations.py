@@ -223,11 +223,14 @@ CODES = [
             ours=ours,
             peers={"M z, differentiated": rotated_forward},
             measures={"length": length_error},
-            aim="lengths to 5e-7 at every angle; at the angle of a nearest code at most .15 of the time of the public forward pass with its backward pass",
-            targets=lambda angle, d: [Target("length", 5e-7)] + (within(0.15, "M z, differentiated") if angle == "nearest code" else []),
+            aim=f"lengths to 5e-7 at every angle; at the angle of a nearest code at most {limit} of the time of the public forward pass with its backward pass",
+            targets=lambda angle, d, limit=limit: [Target("length", 5e-7)] + (within(limit, "M z, differentiated") if angle == "nearest code" else []),
             given=pairs_and_gradients,
         )
-        for name, ours in (("rotation_trick", lambda z, q, u, seed: lowrank.rotation_trick(z, q, u)), ("pass_through", through))
+        for name, limit, ours in (
+            ("rotation_trick", 0.15, lambda z, q, u, seed: lowrank.rotation_trick(z, q, u)),
+            ("pass_through", 0.25, through),
+        )
     ),
 ]
 

@@ -52,6 +52,8 @@ def test_reference_values():
     share = rope_frequencies(128, scaling="yarn", factor=16, original_length=4096) / rope_frequencies(128)
     ramp = np.clip((np.arange(64) - 20) / (46 - 20), 0, 1)                                      # as its programs have it
     np.testing.assert_allclose(share, 1 - ramp + ramp / 16, rtol=1e-13)
+    short = rope_frequencies(8, 10, scaling="yarn", factor=4, original_length=477) / rope_frequencies(8, 10)
+    np.testing.assert_allclose(short, [1, 1, 1 - 0.75 / 6, 1 - 0.75 / 3], rtol=1e-13)          # the ramp ends at d - 1
     B = np.array([[0, -1, 2, 0], [1, 0, 0, -3], [-2, 0, 0, 1], [0, 3, -1, 0]])
     np.testing.assert_allclose(rope_canonical(B)[1], [3.618033988750, 1.381966011250], rtol=1e-12)
 
@@ -304,6 +306,14 @@ def test_planes_of_skew_matrices(freqs, odd, scale):
     np.testing.assert_allclose(Q @ Omega @ Q.T, B / scale, rtol=0, atol=few)
     if scale == 1 and d > 1:
         np.testing.assert_allclose(expm(2.5 * B), Q @ rope_matrix(2.5, found, d=d) @ Q.T, rtol=0, atol=1e-13)
+
+
+def test_what_counts_as_skew():
+    B = skew([1, 0.5, 0.25], 0, 6)
+    error = np.finfo(float).eps * 2.0 ** np.ceil(np.log2(np.abs(B).max())) * np.eye(6)
+    np.testing.assert_allclose(rope_canonical(B + 5 * error)[1], [1, 0.5, 0.25], rtol=0, atol=1e-14)
+    with pytest.raises(ValueError, match="B is not skew-symmetric"):
+        rope_canonical(B + 30 * error)
 
 
 def test_planes_keep_single_precision():

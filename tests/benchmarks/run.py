@@ -26,12 +26,12 @@ from datetime import datetime
 from pathlib import Path
 from statistics import geometric_mean, median
 
-import adapters
 import numpy as np
 import optimizers
 import scipy
 from matrices import CACHE
 
+import adapters
 import low_rank
 import lowrank
 import matrix_sign

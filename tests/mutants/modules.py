@@ -11,6 +11,7 @@ import io
 import math
 import os
 import random
+import re
 import sys
 import time
 import types
@@ -28,6 +29,8 @@ from .processes import PASSED, attempt
 
 LIMIT = 600.0  # seconds for the tests of one chapter; with a fault, three times what they took, and a little more
 SPARED = ("torch", "jax")  # NumPy stands for them: they take three quarters of the time
+RULES = re.compile(r"\b(Rule|attached|constant)\(")  # derivatives, which only PyTorch and JAX ask for; it stands for both
+ABOUT_RULES = ("tests/properties/test_derivatives.py", "tests/properties/test_sign_derivatives.py")
 ABOUT_THEM = ("derivatives", "autograd", "torch_optimizer", "optax_optimizer")  # here nothing stands for them
 
 
@@ -38,8 +41,10 @@ def try_module(name, most):
     path = ROOT / "lowrank" / f"{name}.py"
     if not path.exists() or not (files := test_files(name)):
         return {"tried": 0, "noticed": 0, "survivors": []}
-    hide(() if name in ABOUT_THEM else SPARED)
-    trial = Trial(f"lowrank.{name}", choose(path.read_text(encoding="utf-8"), name, most))
+    source = path.read_text(encoding="utf-8")
+    hide(() if name in ABOUT_THEM else ("jax",) if RULES.search(source) else SPARED)
+    files += [file for file in ABOUT_RULES if RULES.search(source) and uses(file, source)]
+    trial = Trial(f"lowrank.{name}", choose(source, name, most))
     with redirect_stdout(io.StringIO()):
         pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *files], [trial])
     if trial.survivors is None:
@@ -51,6 +56,12 @@ def try_module(name, most):
 def test_files(name):
     """The tests that `make test ONLY=<name>` runs, but for the notebook."""
     return [file for file in files_of(name, None)[1:] if (ROOT / file).exists()]
+
+
+def uses(file, source):
+    """Whether a file of tests names a public function of a module."""
+    public = re.findall(r"^def ([a-z]\w*)", source, re.MULTILINE)
+    return re.search(rf"\b({'|'.join(public)})\b", (ROOT / file).read_text(encoding="utf-8"))
 
 
 def choose(source, name, most):

@@ -71,6 +71,17 @@ def test_reference_values():
     assert np.isclose(np.linalg.cond(attention_matrix(means(Q, 3), means(K, 3))), 10.18, rtol=1e-3)
 
 
+def test_smooth_tokens_do_not_lead_to_guesses():
+    """C and R have values down to round-off: what the default takes for zero would be directions made of noise."""
+    t = np.arange(500) / 500
+    Q, K = np.column_stack([np.cos(3 * t), np.sin(3 * t), t]), np.column_stack([np.cos(2 * t + 0.2), np.sin(2 * t), 1 - t])
+    V = tokens(500, 4)[0]
+    exact = attention_matrix(Q, K) @ V
+    error = lambda dtype, **options: max(
+        relative(nystrom_attention(*(X.astype(dtype) for X in (Q, K, V)), 32, core="fitted", rng=seed, **options), exact) for seed in range(4))
+    assert error(np.float64) < 1e-6 and error(np.float32) < 1e-3 < 0.01 < error(np.float64, rtol=1e-26)
+
+
 @pytest.mark.parametrize("scale", [0.3, 1.0])
 @pytest.mark.parametrize("m", [64, 128])
 def test_the_fitted_core_is_nearly_optimal(scale, m):
@@ -315,6 +326,19 @@ def test_gradients_in_torch(core):
     for options in ({}, {"mask": mask}):
         f = lambda q, k, v: nystrom_attention(q, k, v, 3, core=core, **CORES[core], **options)
         assert torch.autograd.gradcheck(f, (q, k, v), atol=1e-5, rtol=1e-4)
+
+
+@needs("torch")
+@pytest.mark.parametrize("kept", [1, 2, 3])
+def test_gradients_through_a_cut_among_distinct_values(kept):
+    """Kept values move against those that are cut: half of the derivative, where both are of one size."""
+    import torch
+    Q, K, V = 2 * tokens(1, 12, 3)[:, 0]
+    s = np.linalg.svd(attention_matrix(means(Q, 4), means(K, 4)), compute_uv=False)
+    assert s[3] > 1e-2 * s[0]
+    given = [torch.tensor(X, requires_grad=True) for X in (Q, K, V)]
+    f = lambda q, k, v: nystrom_attention(q, k, v, 4, rtol=(s[kept - 1] * s[kept])**0.5 / s[0])
+    assert torch.autograd.gradcheck(f, given, check_forward_ad=True)
 
 
 @needs("torch")

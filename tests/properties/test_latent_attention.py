@@ -5,7 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from lowrank.latent_attention import joint_kv_compress, kv_cache_per_token, kv_factors_of_gqa, mla_attention, mla_cache, mla_decode
+from lowrank.latent_attention import (
+    joint_kv_compress,
+    kv_cache_per_token,
+    kv_factors_of_gqa,
+    mla_attention,
+    mla_cache,
+    mla_decode,
+)
 from lowrank.rope import rope_frequencies, rope_rotate
 from tests.properties.libraries import LIBRARIES, needs
 from tests.properties.matrices import eps

@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.linalg import block_diag, expm
 
-from lowrank.rope import rope_canonical, rope_frequencies, rope_matrix, rope_permutation, rope_rotate, yarn_attention_factor
+from lowrank.rope import (
+    rope_canonical,
+    rope_frequencies,
+    rope_matrix,
+    rope_permutation,
+    rope_rotate,
+    yarn_attention_factor,
+)
 from tests.properties.libraries import LIBRARIES, needs
 from tests.properties.matrices import assert_unchanged
 

@@ -93,7 +93,7 @@ def _scores(Z, codes, block):
 # %% book/rotations/vector_quantization.ipynb: _assigned
 def _assigned(Z, codes, block):
     """Indices of the nearest codes, for arrays of NumPy."""
-    (N, d), K, found = Z.shape, len(codes), np.empty(len(Z), np.intp)
+    d, K, found = Z.shape[1], len(codes), np.empty(len(Z), np.intp)
     top = exponent_of(max(np.abs(v).max(initial=0) for v in (Z, codes)))
     excess = int(top) + K.bit_length() + 2 - np.finfo(Z.dtype).maxexp
     if excess > 0:                                          # sums would overflow

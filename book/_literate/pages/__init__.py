@@ -1,5 +1,6 @@
 """The Sphinx extension of the book: it joins the chapters, the package that they export and the pages about both."""
 
+import gc
 import sys
 from hashlib import sha256
 from pathlib import Path
@@ -29,6 +30,7 @@ def own_version():
 
 
 def setup(app):
+    gc.set_threshold(100_000, 20, 100)  # trees of nodes are cycles: the search for garbage took a quarter of the build
     sys.path.insert(0, str(app.srcdir))  # autodoc imports lowrank from the book's own root
     app.add_config_value("literate_version", own_version(), "env")
     for name in PARTS:

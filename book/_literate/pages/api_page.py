@@ -88,9 +88,10 @@ def link_to_origins(app, doctree, docname):
     """Begin each entry with links to the section and the cell that define it, to the code and to the tests that hold it."""
     entries = {node[0]["ids"][0]: node for node in doctree.findall(desc) if node["domain"] == "py" and node[0]["ids"]}
     for chapter in book_of(app).chapters if entries else ():
-        chapter_tree = app.env.get_doctree(chapter.docname)
-        for item in chapter.public:
-            if entry := entries.get(f"lowrank.{chapter.module}.{item.name}"):
+        found = [(item, entries.get(f"lowrank.{chapter.module}.{item.name}")) for item in chapter.public]
+        chapter_tree = app.env.get_doctree(chapter.docname) if any(entry for _, entry in found) else None  # a slow call
+        for item, entry in found:
+            if entry:
                 cell = chapter.cells[item.cell - 1]
                 title = nodes.inline("", "", *(child.deepcopy() for child in section_title(chapter_tree, anchor(cell))))
                 link = link_to_cell(app, docname, chapter, cell, title)

@@ -328,7 +328,10 @@ def test_a_function_may_be_learned():
     soft(X, t).pow(2).sum().backward()
     assert abs(t.grad.item() + 2 * 2 * 2.3) < 1e-12
     close(pulled(lambda X: svfun(X, lambda s: s**3), np.zeros((2, 3)), G), 0 * G)
-    close(pulled(lambda X: svfun(X, torch.sin), np.diag([1.0, 0]), np.eye(2)[::-1] + np.diag([2, 3])), [[2 * np.cos(1), np.sin(1)], [np.sin(1), 3]])
+    expected = np.array([[2 * np.cos(1), np.sin(1)], [np.sin(1), 3]])
+    for Q, P in ((np.eye(2), np.eye(2)), (isometry((2, 2)), isometry((2, 2)).T)):       # a zero, and one to round-off
+        found = pulled(lambda X: svfun(X, torch.sin), Q @ np.diag([1.0, 0]) @ P, Q @ (np.eye(2)[::-1] + np.diag([2, 3])) @ P)
+        close(found, Q @ expected @ P)
 
 
 @torch_only

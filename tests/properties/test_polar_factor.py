@@ -147,6 +147,28 @@ def test_a_stop_by_tolerance_is_kept_and_saves_products():
     assert msign(orthogonal, method="polynomial", normalize=False, return_info=True)[1].steps <= 1
 
 
+@needs("torch")
+@pytest.mark.parametrize("method", ["polynomial", "gram"])
+def test_products_are_counted_as_they_run(method):
+    """Two more are for the size before the first step and for the report after the last."""
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+    products = []
+
+    class Counted(TorchDispatchMode):
+        def __torch_dispatch__(self, f, types, args=(), kwargs=None):
+            if f.overloadpacket.__name__ in ("mm", "bmm", "addmm", "baddbmm"):
+                products.append(f)
+            return f(*args, **(kwargs or {}))
+
+    A = torch.tensor(gaussian(4, 30))
+    for steps in range(1, 9):
+        products.clear()
+        with Counted():
+            info = msign(A, schedule=steps, method=method, return_info=True)[1]
+        assert len(products) == info.products + 2
+
+
 def test_the_gram_form_agrees_with_the_plain_one():
     A, _ = with_values(np.geomspace(1, 1e-2, 40), (40, 160))
     steps = optimal_msign_schedule(6, lower=1e-3)

@@ -201,12 +201,17 @@ def as_stack(A, name="A"):
     return xp, A
 
 
+def check_library(G, name, A, other):
+    """Refuse an array G of another library than that of A."""
+    if array_namespace(G) is not array_namespace(A):
+        raise TypeError(f"{name} is a {type(G).__name__} and {other} is a {type(A).__name__}; "
+                        "both must belong to one array library")
+
+
 def matching(G, name, A, other="A"):
     """G as finite floats of the library and the shape of A, in the dtype that both share."""
     xp, G = as_floats(G, name)
-    if array_namespace(A) is not xp:
-        raise TypeError(f"{name} is a {type(G).__name__} and {other} is a {type(A).__name__}; "
-                        "both must belong to one array library")
+    check_library(G, name, A, other)
     if G.shape != A.shape:
         raise ValueError(f"{name} has shape {tuple(G.shape)}; "
                          f"allowed is the shape of {other}, {tuple(A.shape)}")

@@ -70,6 +70,9 @@ def as_matrix(
 def as_stack(A: Any, name: Any = 'A') -> Any: ...
 
 
+def check_library(G: Any, name: Any, A: Any, other: Any) -> Any: ...
+
+
 def matching(G: Any, name: Any, A: Any, other: Any = 'A') -> Any: ...
 
 

@@ -17,6 +17,7 @@ from lowrank.arrays import (
     array_namespace,
     as_floats,
     check_finite,
+    check_library,
     check_shape,
     compiling,
     constant,
@@ -280,9 +281,8 @@ def _broadcast(**shapes):
 def _taken(x, name, other=None, others="Q"):
     """x as finite real floats (..., n, m) of the library of `other`, and its dtype as given."""
     xp, X = as_floats(x, name)
-    if other is not None and array_namespace(other) is not xp:
-        raise TypeError(f"{name} is a {type(X).__name__} and {others} is a "
-                        f"{type(other).__name__}; both must belong to one array library")
+    if other is not None:
+        check_library(X, name, other, others)
     check_shape(X.shape, name, stacked=True, empty=True)
     if not xp.isdtype(X.dtype, "real floating"):
         raise TypeError(f"{name} has dtype {X.dtype}; allowed are real numbers")

@@ -16,6 +16,7 @@ from lowrank.arrays import (
     adjoint,
     array_namespace,
     as_stack,
+    check_library,
     check_parameter,
     constant,
     cut_off,
@@ -51,10 +52,8 @@ __all__ = [
 def _factors(A, B):
     """(xp, A, B) with finite entries, one library and dtype, and shapes that multiply."""
     xp, A = as_stack(A, "A")
-    other, B = as_stack(B, "B")
-    if other is not xp:
-        raise TypeError(f"B is a {type(B).__name__} and A is a {type(A).__name__}; "
-                        "both must belong to one array library")
+    B = as_stack(B, "B")[1]
+    check_library(B, "B", A, "A")
     (m, r), shape = A.shape[-2:], tuple(A.shape[:-2])
     if not m * r or B.shape[-1] < 1 or tuple(B.shape[:-1]) != (*shape, r):
         raise ValueError(f"A has shape {tuple(A.shape)} and B has shape {tuple(B.shape)}; "

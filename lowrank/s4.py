@@ -18,6 +18,7 @@ from lowrank.arrays import (
     array_namespace,
     as_floats,
     check_finite,
+    check_library,
     check_parameter,
     constant,
     device,
@@ -57,10 +58,8 @@ def _joined(finite=True, **given):
     """
     found = {name: as_floats(x, name) for name, x in given.items()}
     (first, (xp, y)), *others = found.items()
-    for name, (space, x) in others:
-        if space is not xp:
-            raise TypeError(f"{name} is a {type(x).__name__} and {first} is a {type(y).__name__};"
-                            " both must belong to one array library")
+    for name, (_, x) in others:
+        check_library(x, name, y, first)
     arrays = [x for _, x in found.values()]
     for name, x in zip(given, arrays) if finite else ():
         check_finite(x, name)
@@ -249,10 +248,8 @@ def _as_step_size(xp, dt, x):
         raise TypeError(f"dt is a {type(dt).__name__} and Lam is a {type(x).__name__}; "
                         "both must belong to one array library")
     if getattr(dt, "ndim", 0) or isinstance(dt, list | tuple):
-        space, dt = as_floats(dt, "dt")
-        if space is not xp:
-            raise TypeError(f"dt is a {type(dt).__name__} and Lam is a {type(x).__name__}; "
-                            "both must belong to one array library")
+        dt = as_floats(dt, "dt")[1]
+        check_library(dt, "dt", x, "Lam")
         check_finite(dt, "dt")
         if _is_complex(dt):
             raise TypeError(f"dt has dtype {dt.dtype}; allowed is {allowed}")
@@ -371,10 +368,8 @@ def s4_step(x, u, Lam, P, Q, B, dt):
     """
     xp, dtype, dt, (Lam, P, Q, B, x) = _system(dt, Lam=Lam, P=P, Q=Q, B=B, x=x)
     if is_array(u) and not is_numpy_array(u) or np.ndim(u):
-        space, u = as_floats(u, "u")
-        if space is not xp:
-            raise TypeError(f"u is a {type(u).__name__} and Lam is a {type(Lam).__name__}; "
-                            "both must belong to one array library")
+        u = as_floats(u, "u")[1]
+        check_library(u, "u", Lam, "Lam")
         check_finite(u, "u")
         _check_broadcast(u=u.shape, x=x.shape[:-1], Lam=Lam.shape[:-1])
         u = u[..., None]

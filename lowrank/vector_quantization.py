@@ -16,6 +16,7 @@ from lowrank.arrays import (
     array_namespace,
     as_floats,
     check_finite,
+    check_library,
     check_parameter,
     compiling,
     constant,
@@ -148,10 +149,8 @@ def _together(**given):
     """(xp, arrays): finite real floats of one library and dtype, of 32 bits or more."""
     found = {name: as_floats(v, name) for name, v in given.items()}
     (first, (xp, x)), *_ = found.items()
-    for name, (other, v) in found.items():
-        if other is not xp:
-            raise TypeError(f"{name} is a {type(v).__name__} and {first} is a "
-                            f"{type(x).__name__}; both must belong to one array library")
+    for name, (_, v) in found.items():
+        check_library(v, name, x, first)
         if not xp.isdtype(v.dtype, "real floating"):
             raise TypeError(f"{name} has dtype {v.dtype}; allowed are real numbers")
         check_finite(v, name)
@@ -443,20 +442,17 @@ def pass_through(z, q, *, method="rotation"):
 def _as_indices(indices, shape, K, xp, other):
     """Indices from 0 to K - 1 of a shape, in the library of `other`."""
     i = indices if is_array(indices) else np.asarray(indices)
-    of = array_namespace(i)
-    if of is not xp:
-        raise TypeError(f"indices is a {type(i).__name__} and Z is a {type(other).__name__}; "
-                        "both must belong to one array library")
+    check_library(i, "indices", other, "Z")
     allowed = f"integers from 0 to {K - 1}"
-    if not of.isdtype(i.dtype, "integral"):
+    if not xp.isdtype(i.dtype, "integral"):
         raise TypeError(f"indices has dtype {i.dtype}; allowed are {allowed}")
     if tuple(i.shape) != tuple(shape):
         raise ValueError(f"indices has shape {tuple(i.shape)}; allowed is {tuple(shape)}, an "
                          "index for each vector")
-    if not may_hold(of.all((i >= 0) & (i < K))):
-        raise ValueError(f"indices has entries from {int(of.min(i))} to {int(of.max(i))}; "
+    if not may_hold(xp.all((i >= 0) & (i < K))):
+        raise ValueError(f"indices has entries from {int(xp.min(i))} to {int(xp.max(i))}; "
                          f"allowed are {allowed}")
-    return of.reshape(i, (-1,))
+    return xp.reshape(i, (-1,))
 
 
 # %% book/rotations/vector_quantization.ipynb: vq_gradient

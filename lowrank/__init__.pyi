@@ -16,6 +16,7 @@ from lowrank import (
     equioscillation as equioscillation,
     error_estimates as error_estimates,
     estimators as estimators,
+    gaussians as gaussians,
     hippo as hippo,
     interpolative as interpolative,
     landmark_attention as landmark_attention,
@@ -100,6 +101,18 @@ from lowrank.estimators import (
     ColumnSelector as ColumnSelector,
     LowRankSVD as LowRankSVD,
     RPCholeskyFeatures as RPCholeskyFeatures,
+)
+from lowrank.gaussians import (
+    Barycenter as Barycenter,
+    GaussianMap as GaussianMap,
+    frechet_distance as frechet_distance,
+    gaussian_barycenter as gaussian_barycenter,
+    gaussian_bhattacharyya as gaussian_bhattacharyya,
+    gaussian_fisher as gaussian_fisher,
+    gaussian_kl as gaussian_kl,
+    gaussian_map as gaussian_map,
+    gaussian_w2 as gaussian_w2,
+    gaussian_w2_grad as gaussian_w2_grad,
 )
 from lowrank.hippo import (
     discretize as discretize,
@@ -440,4 +453,14 @@ __all__ = [
     "mla_attention",
     "mla_cache",
     "mla_decode",
+    "gaussian_w2",
+    "gaussian_w2_grad",
+    "GaussianMap",
+    "gaussian_map",
+    "gaussian_kl",
+    "gaussian_bhattacharyya",
+    "gaussian_fisher",
+    "Barycenter",
+    "gaussian_barycenter",
+    "frechet_distance",
 ]

@@ -164,7 +164,7 @@ def curvature_from_gradients(G, *, centered=False, diagonal=False):
     >>> G = np.array([[1.0, 2.0], [3.0, -1.0], [0.0, 1.0]])
     >>> curvature_from_gradients(G).round(6)
     array([[ 1.822829, -0.103094],
-           [-0.103094,  1.41045 ]])
+           [-0.103094,  1.410451]])
     >>> curvature_from_gradients(G, diagonal=True).round(6)
     array([1.825742, 1.414214])
     """
@@ -337,7 +337,12 @@ def _in_front(G):
     """(..., m, N, n) and (..., n, N, m) of (..., N, m, n): the gradients side by side."""
     xp, lead = array_namespace(G), tuple(range(G.ndim - 3))
     N, m, n = (G.ndim - k for k in (3, 2, 1))
-    return xp.permute_dims(G, (*lead, m, N, n)), xp.permute_dims(G, (*lead, n, N, m))
+
+    def turned(*order):
+        """A copy in that order, so that every reshape below is free."""
+        X = xp.permute_dims(G, (*lead, *order))
+        return xp.reshape(xp.reshape(X, (*X.shape[:-2], X.shape[-2] * X.shape[-1])), X.shape)
+    return turned(m, N, n), turned(n, N, m)
 
 
 def _through(A, Z):
@@ -437,8 +442,9 @@ def nearest_kronecker(G, *, steps=None, divergence="frobenius"):
 
     Notes
     -----
-    2 N m n (m + n) multiplications for a map, O(m^2 + n^2) numbers besides copies of G; the
-    error in the Frobenius norm takes N^2 m n more, or N (m n)^2 if that is less.
+    N m n (m + n) multiplications for a map, O(m^2 + n^2) numbers besides copies of G; the
+    error in the Frobenius norm takes N^2 m n more, or N (m n)^2 if that is less. Where m n is
+    a few hundred and N as large, forming C and rearranging it is faster.
     One step with "frobenius" has L = E G G^T up to scale, that of Shampoo, and the R that is
     best for it. Where the two largest singular values agree the pair depends on the start.
     With "kl" there may be no minimum for few gradients, N not above m / n + n / m: then

@@ -308,3 +308,12 @@ def use_rope_tie() -> None:
     left, right = gaps
     assert np.allclose(gaps.left, right) and left.shape == gaps.right.shape == (1, 2)
     lowrank.rope_tie_positions([np.int64(2), [1, 2, 2]])
+
+
+def use_curvature() -> None:
+    R = lowrank.curvature_from_gradients(A, centered=True, diagonal=False)
+    x = lowrank.whiten_gradient(A, R[0], eps=0.1)
+    x = lowrank.whiten_gradient(rows_of_numbers, [1.0, 2.0], rtol=None)
+    found: lowrank.Kronecker = lowrank.nearest_kronecker(np.ones((4, 2, 3)), steps=count, divergence="kl")
+    L, _, error, steps, converged = lowrank.nearest_kronecker(np.ones((4, 2, 3)))
+    assert x.ndim == 1 and found.R.shape == (3, 3) and L.shape == (2, 2) and error <= 1 and steps >= 1 and converged

@@ -314,6 +314,6 @@ def use_curvature() -> None:
     R = lowrank.curvature_from_gradients(A, centered=True, diagonal=False)
     x = lowrank.whiten_gradient(A, R[0], eps=0.1)
     x = lowrank.whiten_gradient(rows_of_numbers, [1.0, 2.0], rtol=None)
-    found: lowrank.Kronecker = lowrank.nearest_kronecker(np.ones((4, 2, 3)), steps=count, divergence="kl")
+    found: lowrank.Kronecker = lowrank.nearest_kronecker(np.eye(6).reshape(6, 2, 3), steps=count, divergence="kl")
     L, _, error, steps, converged = lowrank.nearest_kronecker(np.ones((4, 2, 3)))
     assert x.ndim == 1 and found.R.shape == (3, 3) and L.shape == (2, 2) and error <= 1 and steps >= 1 and converged

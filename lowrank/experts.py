@@ -48,13 +48,15 @@ def _checked(scores, k, masked=True):
 
 def _real_vector(x, name, n):
     """x as float64 of shape (n,)."""
-    x = as_floats(x, name)[1]
-    if np.shape(x) != (n,) or not isinstance(x, np.ndarray) or x.dtype.kind != "f":
-        raise ValueError(f"{name} has shape {np.shape(x)} and dtype {x.dtype}; allowed are n = "
-                         f"{n} real numbers")
-    if not np.all(np.isfinite(x)):
+    xp, v = as_floats(x, name)
+    if xp is not NUMPY:
+        raise TypeError(f"{name} is a {type(x).__name__}; allowed is an array of NumPy")
+    if v.shape != (n,) or v.dtype.kind != "f":
+        raise ValueError(f"{name} has shape {v.shape} and dtype {v.dtype}; allowed are n = {n} "
+                         "real numbers")
+    if not np.all(np.isfinite(v)):
         raise ValueError(f"{name} has NaN or Inf; allowed are finite numbers")
-    return x.astype(np.float64)
+    return v.astype(np.float64)
 
 
 def _checked_bias(bias, n):
@@ -281,8 +283,8 @@ def loss_free_bias(scores, k, steps, rate=None, *, bias=None, target=None, rule=
     S, k = _checked(scores, k, masked=False)
     n, steps = S.shape[-1], check_count(steps, "steps", 0)
     if (rate is None) != (rule == "quantile"):
-        raise ValueError(f"rate is {rate!r}; allowed is {'a number above 0' if rate is None else 'None'}"
-                         f" with rule={rule!r}")
+        allowed = "a number above 0" if rate is None else "None"
+        raise ValueError(f"rate is {rate!r}; allowed is {allowed} with rule={rule!r}")
     if rate is not None:
         rate = check_number(rate, "rate", "a finite number above 0", lambda r: 0 < r < np.inf)
     S, b = S.reshape(-1, n).astype(np.float64), _checked_bias(bias, n)

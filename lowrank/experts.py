@@ -202,18 +202,16 @@ def expert_load(scores, k, *, bias=None, target=None):
 
 
 # %% book/companions/experts.ipynb: _sweep
-def _sweep(S, b, k, m):
-    """Biases after one sweep; m are the numbers of tokens that experts should have."""
+def _sweep(S, columns, b, k, m):
+    """Biases after one sweep; `columns` is S^T, m how many tokens each expert should have."""
     N, n = S.shape
+    rows = np.sort(S + b, axis=1)
+    R = np.sort(columns - (rows[:, n - k] / 2 + rows[:, n - k - 1] / 2), axis=1)
     whole = (np.abs(m - np.round(m)) < 1e-9 * N) & (m > 0.5)
-    pair = np.partition(S + b, [n - k - 1, n - k], axis=1)[:, n - k - 1:n - k + 1]
-    R = S.T - (pair[:, 0] / 2 + pair[:, 1] / 2)
-    last = np.where(whole, np.round(m), np.floor(m) + 1).astype(int)     # of those above
-    below = np.where(whole, last, last - 1)
-    R = np.partition(R, np.unique(N - np.append(last, below[below < N] + 1)), axis=1)
-    rows, lowest = np.arange(n), 2 * R.min(axis=1) - R.max(axis=1)        # all tokens: far below
-    lower = np.where(below < N, R[rows, np.maximum(N - 1 - below, 0)], lowest)
-    return -(R[rows, N - last] / 2 + lower / 2)
+    upper = N - np.where(whole, np.round(m), np.floor(m) + 1).astype(int)
+    lower = upper - whole                                     # else both ends are one
+    below = np.where(lower >= 0, R[np.arange(n), lower], 2 * R[:, 0] - R[:, -1])
+    return -(R[np.arange(n), upper] / 2 + below / 2)
 
 
 def _step(excess, rule):
@@ -266,8 +264,8 @@ def loss_free_bias(scores, k, steps, rate=None, *, bias=None, target=None, rule=
     All rules go down on D(b), the mean of the k largest of s + b minus k <Q, b>, whose minimum
     is the best mean score with loads Q (:prf:ref:`balance-dual`). How near "gradient" comes
     says :prf:ref:`experts-descent`; "sign" ends within about a rate of it. "quantile" never
-    increases D and needs a few sweeps (:prf:ref:`experts-sweeps`), each with two selections in
-    a table of scores. With ties, as of equal tokens, no bias may balance: then the choice among
+    increases D and needs a few sweeps (:prf:ref:`experts-sweeps`), each with two sorts of the
+    table of scores. With ties, as of equal tokens, no bias may balance: then the choice among
     equals, not the bias, decides. Derived in :ref:`experts-dual` to :ref:`experts-quantile`.
 
     Examples
@@ -290,10 +288,10 @@ def loss_free_bias(scores, k, steps, rate=None, *, bias=None, target=None, rule=
     S, b = S.reshape(-1, n).astype(np.float64), _checked_bias(bias, n)
     if not len(S):
         raise ValueError(f"scores has shape {np.shape(scores)}; allowed is one token or more")
-    Q = _checked_target(target, n, k)
+    Q, columns = _checked_target(target, n, k), np.ascontiguousarray(S.T)
     for _ in range(steps if k < n else 0):                    # all experts: nothing to choose
         if rule == "quantile":
-            b = _sweep(S, b, k, len(S) * k * Q)
+            b = _sweep(S, columns, b, k, len(S) * k * Q)
         else:
             b = b - rate * _step(_load(S + b, k) - Q, rule)
     return b - b.mean()

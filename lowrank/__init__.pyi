@@ -17,6 +17,7 @@ from lowrank import (
     equioscillation as equioscillation,
     error_estimates as error_estimates,
     estimators as estimators,
+    experts as experts,
     hippo as hippo,
     interpolative as interpolative,
     landmark_attention as landmark_attention,
@@ -107,6 +108,14 @@ from lowrank.estimators import (
     ColumnSelector as ColumnSelector,
     LowRankSVD as LowRankSVD,
     RPCholeskyFeatures as RPCholeskyFeatures,
+)
+from lowrank.experts import (
+    ExpertLoad as ExpertLoad,
+    SharedExpertScale as SharedExpertScale,
+    expert_load as expert_load,
+    loss_free_bias as loss_free_bias,
+    route as route,
+    shared_expert_scale as shared_expert_scale,
 )
 from lowrank.hippo import (
     discretize as discretize,
@@ -451,4 +460,10 @@ __all__ = [
     "whiten_gradient",
     "Kronecker",
     "nearest_kronecker",
+    "route",
+    "ExpertLoad",
+    "expert_load",
+    "loss_free_bias",
+    "SharedExpertScale",
+    "shared_expert_scale",
 ]

@@ -11,11 +11,13 @@ from lowrank import (
     choosing_rank as choosing_rank,
     clipping as clipping,
     column_row as column_row,
+    curvature as curvature,
     derivatives as derivatives,
     embeddings as embeddings,
     equioscillation as equioscillation,
     error_estimates as error_estimates,
     estimators as estimators,
+    experts as experts,
     gaussians as gaussians,
     hippo as hippo,
     interpolative as interpolative,
@@ -77,6 +79,12 @@ from lowrank.column_row import (
     cr_multiply as cr_multiply,
     cr_weights as cr_weights,
 )
+from lowrank.curvature import (
+    Kronecker as Kronecker,
+    curvature_from_gradients as curvature_from_gradients,
+    nearest_kronecker as nearest_kronecker,
+    whiten_gradient as whiten_gradient,
+)
 from lowrank.embeddings import (
     Embedding as Embedding,
     SketchedSolution as SketchedSolution,
@@ -101,6 +109,14 @@ from lowrank.estimators import (
     ColumnSelector as ColumnSelector,
     LowRankSVD as LowRankSVD,
     RPCholeskyFeatures as RPCholeskyFeatures,
+)
+from lowrank.experts import (
+    ExpertLoad as ExpertLoad,
+    SharedExpertScale as SharedExpertScale,
+    expert_load as expert_load,
+    loss_free_bias as loss_free_bias,
+    route as route,
+    shared_expert_scale as shared_expert_scale,
 )
 from lowrank.gaussians import (
     Barycenter as Barycenter,
@@ -463,4 +479,14 @@ __all__ = [
     "Barycenter",
     "gaussian_barycenter",
     "frechet_distance",
+    "curvature_from_gradients",
+    "whiten_gradient",
+    "Kronecker",
+    "nearest_kronecker",
+    "route",
+    "ExpertLoad",
+    "expert_load",
+    "loss_free_bias",
+    "SharedExpertScale",
+    "shared_expert_scale",
 ]

@@ -159,6 +159,12 @@ def calls(A, rng=0):
         "mla_attention": lambda: lr.mla_attention(A, np.ones((2, n, 2)), S / top, *np.ones((2, 1, n, 3))[..., :2]),
         "mla_cache": lambda: lr.mla_cache(A, S / top),
         "mla_decode": lambda: lr.mla_decode(A[:4], G, *np.ones((2, 2, n, n)) / n),
+        "route": lambda: lr.route(A, 2, bias=x),
+        "expert_load": lambda: lr.expert_load(A, 2, bias=x),
+        "loss_free_bias": lambda: lr.loss_free_bias(A, 2, 3, 0.1, bias=x),
+        "loss_free_bias rms": lambda: lr.loss_free_bias(A, 2, 3, 0.1, rule="rms"),
+        "loss_free_bias quantile": lambda: lr.loss_free_bias(A, 2, 3, rule="quantile"),
+        "shared_expert_scale": lambda: lr.shared_expert_scale(n, 3, 1, samples=10, rng=rng),
         "attention_slogdet": lambda: lr.attention_slogdet(A, G, causal=True),
         "nystrom_attention": lambda: lr.nystrom_attention(A, G, A, 3),
         "nystrom_attention fitted": lambda: lr.nystrom_attention(A, G, A, 3, core="fitted", rng=rng),
@@ -175,6 +181,12 @@ def calls(A, rng=0):
         "lora_pro_gradients symmetric": lambda: lr.lora_pro_gradients(A[:, :2], A[:2], G[:, :2], G[:2], "symmetric"),
         "lora_muon_gradients": lambda: lr.lora_muon_gradients(A[:, :2], A[:2], G[:, :2], G[:2]),
         "lora_retract": lambda: lr.lora_retract(A[:, :2], A[:2], G[:, :2], G[:2], 0.1),
+        "curvature_from_gradients": lambda: lr.curvature_from_gradients(A, centered=True),
+        "curvature_from_gradients diagonal": lambda: lr.curvature_from_gradients(A, diagonal=True),
+        "whiten_gradient": lambda: lr.whiten_gradient(A, x),
+        "whiten_gradient eps": lambda: lr.whiten_gradient(A, G, eps=0.1),
+        "nearest_kronecker": lambda: lr.nearest_kronecker(A[:12].reshape(12, 2, -1)),
+        "nearest_kronecker kl": lambda: lr.nearest_kronecker(A[:12].reshape(12, 2, -1), divergence="kl"),
     }
 
 

@@ -286,6 +286,17 @@ def use_rope() -> None:
     assert lowrank.rope_permutation(8, to="interleaved").shape == (8,)
 
 
+def use_experts() -> None:
+    indices, weights = lowrank.route(rows_of_numbers, np.int64(1), bias=None)
+    found: lowrank.ExpertLoad = lowrank.expert_load(A, 2, bias=np.zeros(8), target=[0.125] * 8)
+    load, violation = found
+    assert indices.shape == weights.shape and load.shape == (8,) and violation == found.max_violation
+    b = lowrank.loss_free_bias(A, 2, count, zero_d, bias=None, target=None, rule="rms")
+    b = lowrank.loss_free_bias(A, k=2, steps=3, bias=b, rule="quantile")
+    scale: lowrank.SharedExpertScale = lowrank.shared_expert_scale(9, 4, 1, "sigmoid", renorm=True, samples=100, rng=0)
+    assert b.shape == (8,) and scale.scale > scale.standard_error >= 0
+
+
 def use_latent_attention() -> None:
     numbers: int = lowrank.kv_cache_per_token("gqa", heads=np.int64(64), groups=8, key_dim=128, value_dim=None, layers=2)
     assert numbers > lowrank.kv_cache_per_token("mla", rank=512, rope_dim=64) == 576
@@ -308,3 +319,12 @@ def use_rope_tie() -> None:
     left, right = gaps
     assert np.allclose(gaps.left, right) and left.shape == gaps.right.shape == (1, 2)
     lowrank.rope_tie_positions([np.int64(2), [1, 2, 2]])
+
+
+def use_curvature() -> None:
+    R = lowrank.curvature_from_gradients(A, centered=True, diagonal=False)
+    x = lowrank.whiten_gradient(A, R[0], eps=0.1)
+    x = lowrank.whiten_gradient(rows_of_numbers, [1.0, 2.0], rtol=None)
+    found: lowrank.Kronecker = lowrank.nearest_kronecker(np.eye(6).reshape(6, 2, 3), steps=count, divergence="kl")
+    L, _, error, steps, converged = lowrank.nearest_kronecker(np.ones((4, 2, 3)))
+    assert x.ndim == 1 and found.R.shape == (3, 3) and L.shape == (2, 2) and error <= 1 and steps >= 1 and converged

@@ -33,7 +33,7 @@ from lowrank.arrays import (
     thin_svd,
 )
 from lowrank.derivatives import Rule, attached, converted, summed
-from lowrank.polar_factor import identity_like, msign
+from lowrank.polar_factor import decomposed, identity_like, msign
 
 __all__ = [
     "gaussian_w2",
@@ -463,9 +463,9 @@ def gaussian_w2(m1, S1, m2, S2, *, factors=False, noise=None):
         X X^T and Y Y^T. The numbers r of columns may differ. Leading axes broadcast.
     factors : bool, default False
         Whether factors are given. Then nothing of size (d, d) is made.
-    noise : pair (a, b), optional
-        With ``factors``: the covariances are X X^T + a I and Y Y^T + b I. Numbers >= 0, or
-        arrays of shape (...).
+    noise : sequence of float, optional
+        With ``factors``, a pair (a, b): the covariances are X X^T + a I and Y Y^T + b I. Numbers
+        >= 0, or arrays of shape (...).
 
     Returns
     -------
@@ -574,6 +574,13 @@ def _completed(X, Y):
     return U @ V.mT + (U_2[..., :k] * both) @ V_2[..., :k].mT
 
 
+# %% book/covariances/gaussians.ipynb: _pinv
+def _pinv(X):
+    """X^+, to be differentiated."""
+    U, s, Vh = decomposed(X)
+    return (Vh.mT * _inverse(s)[..., None, :]) @ U.mT
+
+
 def _misses(X, Y):
     """Whether Y^T X is seen to have a smaller rank than Y might have."""
     xp, s = array_namespace(X), singular_values(Y.mT @ X)
@@ -645,11 +652,11 @@ def gaussian_map(m1, S1, m2, S2, *, factors=False):
         _root(constant(X / c), "S1"), _root(constant(Y / c), "S2"))
     Q = _completed(*fixed) if not compiling() and _misses(*fixed) else None
     if factors:
-        A = Y @ (msign(Y.mT @ X, method="svd") if Q is None else Q), xp.linalg.pinv(X)
+        A = Y @ (msign(Y.mT @ X, method="svd") if Q is None else Q), _pinv(X)
         image = A[0] @ (A[1] @ m1)
     else:
         A = (attached(_MAP, X / c, Y / c)[0] if Q is None
-             else fixed[1] @ Q @ xp.linalg.pinv(fixed[0]))
+             else fixed[1] @ Q @ _pinv(fixed[0]))
         image = A @ m1
     back = lambda x: xp.astype(x, dtype, copy=False)
     A = (back(c * A[0]), back(A[1] / c)) if factors else back(A)
@@ -659,10 +666,11 @@ def gaussian_map(m1, S1, m2, S2, *, factors=False):
 # %% book/covariances/gaussians.ipynb: _reduced
 def _reduced(delta, X, Y, a, b):
     """(D, S1, S2, Delta) inside of what matters, and how many directions are left."""
-    B, d = _basis(delta, X, Y), X.shape[-2]
+    B, d, twins = _basis(delta, X, Y), X.shape[-2], X.shape[-1] == Y.shape[-1]
+    minus = _inside(B, X - Y)[0] if twins else None             # the difference first
     X, Y, delta = _inside(B, X, Y, delta)
     I, S1, S2 = identity_like(X, X.shape[-2]), X @ X.mT, Y @ Y.mT
-    D = _symmetric((X - Y) @ (X + Y).mT) if X.shape[-1] == Y.shape[-1] else S1 - S2
+    D = _symmetric(minus @ (X + Y).mT) if twins else S1 - S2
     return (D + (a - b) * I, S1 + a * I, S2 + b * I, delta), d - X.shape[-2]
 
 
@@ -880,7 +888,7 @@ class Barycenter(namedtuple("Barycenter", "m X cost steps converged")):
     m : numpy.ndarray, shape (d,)
         Its mean.
     X : numpy.ndarray, shape (d, r)
-        A factor of its covariance, r = min(d, the sum of all columns).
+        A factor of its covariance, r = min(d, k times the most columns of a factor).
     cost : float
         The weighted mean of the squared distances.
     steps : int

@@ -52,6 +52,7 @@ SAMPLES = {
     "CodebookUsage": lambda: lowrank.codebook_usage([0, 2, 2], 4),
     "AttentionError": lambda: lowrank.attention_error(A, A, A, A, rng=0),
     "PositionGaps": lambda: lowrank.position_gaps(lowrank.rope_tie_positions([1, (2, 3), 1]), [1, (2, 3), 1]),
+    "SimpleNoiseScale": lambda: lowrank.simple_noise_scale(A),
     "MuonUpdate": lambda: lowrank.muon_update(A),
     "MuonState": lambda: lowrank.Muon().init([A, A[0]]),
     "Muon": lambda: lowrank.Muon(0.3, kinds=["adamw"], scale=2.0),

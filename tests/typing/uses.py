@@ -308,3 +308,16 @@ def use_rope_tie() -> None:
     left, right = gaps
     assert np.allclose(gaps.left, right) and left.shape == gaps.right.shape == (1, 2)
     lowrank.rope_tie_positions([np.int64(2), [1, 2, 2]])
+
+
+def use_batch_size() -> None:
+    g, sigma, H = np.ones(8), np.full(8, 2.0), np.eye(8)
+    scale = lowrank.noise_scale(g, 4 * H, H)
+    steps = lowrank.optimal_lr_sgd(g, 4 * H, H, [1, count])
+    lowrank.optimal_lr_sign(g, sigma, H, np.int64(4))
+    lowrank.optimal_lr_sign(g, 4 * H, H, zero_d)
+    u = lowrank.sign_update_mean(g, 2.0, B=count)
+    found: lowrank.SimpleNoiseScale = lowrank.simple_noise_scale(A)
+    B_simple, g2, trace = found
+    assert found.trace == trace and scale == 4 and len(steps) == 2
+    assert lowrank.sign_update_second(g, 4 * H, 3).shape == (8, 8) and u.shape == (8,)

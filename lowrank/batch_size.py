@@ -580,9 +580,9 @@ def optimal_lr_sign(g, sigma, H, B):
     >>> from lowrank import optimal_lr_sign
     >>> g, sigma, H = np.array([1.0, 0.5]), np.array([1.0, 2.0]), np.array([[2.0, 1], [1, 1]])
     >>> optimal_lr_sign(g, sigma, H, [1, 64]).round(4)
-    array([0.2506, 0.3049])
+    array([0.239 , 0.3009])
     >>> optimal_lr_sign(g, np.array([[1.0, 1.8], [1.8, 4.0]]), H, [1, 64]).round(4)
-    array([0.2005, 0.2998])
+    array([0.195 , 0.3009])
     """
     xp, dtype, g, sigma, H, B = as_reals(g=g, sigma=sigma, H=H, B=B)
     row, c = _unit(g[..., None, :]) if g.ndim else (g, g)

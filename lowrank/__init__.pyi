@@ -17,6 +17,7 @@ from lowrank import (
     equioscillation as equioscillation,
     error_estimates as error_estimates,
     estimators as estimators,
+    experts as experts,
     hippo as hippo,
     interpolative as interpolative,
     landmark_attention as landmark_attention,
@@ -110,6 +111,14 @@ from lowrank.estimators import (
     ColumnSelector as ColumnSelector,
     LowRankSVD as LowRankSVD,
     RPCholeskyFeatures as RPCholeskyFeatures,
+)
+from lowrank.experts import (
+    ExpertLoad as ExpertLoad,
+    SharedExpertScale as SharedExpertScale,
+    expert_load as expert_load,
+    loss_free_bias as loss_free_bias,
+    route as route,
+    shared_expert_scale as shared_expert_scale,
 )
 from lowrank.hippo import (
     discretize as discretize,
@@ -450,6 +459,12 @@ __all__ = [
     "mla_attention",
     "mla_cache",
     "mla_decode",
+    "route",
+    "ExpertLoad",
+    "expert_load",
+    "loss_free_bias",
+    "SharedExpertScale",
+    "shared_expert_scale",
     "noise_scale",
     "optimal_lr_sgd",
     "SimpleNoiseScale",

@@ -286,6 +286,17 @@ def use_rope() -> None:
     assert lowrank.rope_permutation(8, to="interleaved").shape == (8,)
 
 
+def use_experts() -> None:
+    indices, weights = lowrank.route(rows_of_numbers, np.int64(1), bias=None)
+    found: lowrank.ExpertLoad = lowrank.expert_load(A, 2, bias=np.zeros(8), target=[0.125] * 8)
+    load, violation = found
+    assert indices.shape == weights.shape and load.shape == (8,) and violation == found.max_violation
+    b = lowrank.loss_free_bias(A, 2, count, zero_d, bias=None, target=None, rule="rms")
+    b = lowrank.loss_free_bias(A, k=2, steps=3, bias=b, rule="quantile")
+    scale: lowrank.SharedExpertScale = lowrank.shared_expert_scale(9, 4, 1, "sigmoid", renorm=True, samples=100, rng=0)
+    assert b.shape == (8,) and scale.scale > scale.standard_error >= 0
+
+
 def use_latent_attention() -> None:
     numbers: int = lowrank.kv_cache_per_token("gqa", heads=np.int64(64), groups=8, key_dim=128, value_dim=None, layers=2)
     assert numbers > lowrank.kv_cache_per_token("mla", rank=512, rope_dim=64) == 576

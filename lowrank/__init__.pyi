@@ -12,6 +12,7 @@ from lowrank import (
     choosing_rank as choosing_rank,
     clipping as clipping,
     column_row as column_row,
+    curvature as curvature,
     derivatives as derivatives,
     embeddings as embeddings,
     equioscillation as equioscillation,
@@ -86,6 +87,12 @@ from lowrank.column_row import (
     CRInfo as CRInfo,
     cr_multiply as cr_multiply,
     cr_weights as cr_weights,
+)
+from lowrank.curvature import (
+    Kronecker as Kronecker,
+    curvature_from_gradients as curvature_from_gradients,
+    nearest_kronecker as nearest_kronecker,
+    whiten_gradient as whiten_gradient,
 )
 from lowrank.embeddings import (
     Embedding as Embedding,
@@ -459,6 +466,10 @@ __all__ = [
     "mla_attention",
     "mla_cache",
     "mla_decode",
+    "curvature_from_gradients",
+    "whiten_gradient",
+    "Kronecker",
+    "nearest_kronecker",
     "route",
     "ExpertLoad",
     "expert_load",

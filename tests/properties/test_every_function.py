@@ -188,6 +188,12 @@ def calls(A, rng=0):
         "lora_pro_gradients symmetric": lambda: lr.lora_pro_gradients(A[:, :2], A[:2], G[:, :2], G[:2], "symmetric"),
         "lora_muon_gradients": lambda: lr.lora_muon_gradients(A[:, :2], A[:2], G[:, :2], G[:2]),
         "lora_retract": lambda: lr.lora_retract(A[:, :2], A[:2], G[:, :2], G[:2], 0.1),
+        "curvature_from_gradients": lambda: lr.curvature_from_gradients(A, centered=True),
+        "curvature_from_gradients diagonal": lambda: lr.curvature_from_gradients(A, diagonal=True),
+        "whiten_gradient": lambda: lr.whiten_gradient(A, x),
+        "whiten_gradient eps": lambda: lr.whiten_gradient(A, G, eps=0.1),
+        "nearest_kronecker": lambda: lr.nearest_kronecker(A[:12].reshape(12, 2, -1)),
+        "nearest_kronecker kl": lambda: lr.nearest_kronecker(A[:12].reshape(12, 2, -1), divergence="kl"),
     }
 
 

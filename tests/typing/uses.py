@@ -332,3 +332,10 @@ def use_batch_size() -> None:
     B_simple, g2, trace = found
     assert found.trace == trace and scale == 4 and len(steps) == 2
     assert lowrank.sign_update_second(g, 4 * H, 3).shape == (8, 8) and u.shape == (8,)
+def use_curvature() -> None:
+    R = lowrank.curvature_from_gradients(A, centered=True, diagonal=False)
+    x = lowrank.whiten_gradient(A, R[0], eps=0.1)
+    x = lowrank.whiten_gradient(rows_of_numbers, [1.0, 2.0], rtol=None)
+    found: lowrank.Kronecker = lowrank.nearest_kronecker(np.eye(6).reshape(6, 2, 3), steps=count, divergence="kl")
+    L, _, error, steps, converged = lowrank.nearest_kronecker(np.ones((4, 2, 3)))
+    assert x.ndim == 1 and found.R.shape == (3, 3) and L.shape == (2, 2) and error <= 1 and steps >= 1 and converged

@@ -8,6 +8,7 @@ from lowrank import (
     arrays as arrays,
     attention_rank as attention_rank,
     autograd as autograd,
+    batch_size as batch_size,
     choosing_rank as choosing_rank,
     clipping as clipping,
     column_row as column_row,
@@ -57,6 +58,15 @@ from lowrank.attention_rank import (
     effective_rank as effective_rank,
     numerical_rank as numerical_rank,
     rank_collapse as rank_collapse,
+)
+from lowrank.batch_size import (
+    SimpleNoiseScale as SimpleNoiseScale,
+    noise_scale as noise_scale,
+    optimal_lr_sgd as optimal_lr_sgd,
+    optimal_lr_sign as optimal_lr_sign,
+    sign_update_mean as sign_update_mean,
+    sign_update_second as sign_update_second,
+    simple_noise_scale as simple_noise_scale,
 )
 from lowrank.choosing_rank import (
     RankChoice as RankChoice,
@@ -489,4 +499,11 @@ __all__ = [
     "loss_free_bias",
     "SharedExpertScale",
     "shared_expert_scale",
+    "noise_scale",
+    "optimal_lr_sgd",
+    "SimpleNoiseScale",
+    "simple_noise_scale",
+    "sign_update_mean",
+    "sign_update_second",
+    "optimal_lr_sign",
 ]

@@ -338,6 +338,17 @@ def use_gaussians() -> None:
     assert lowrank.frechet_distance(A, A[:4], ddof=0) == distance and bias > 0
 
 
+def use_batch_size() -> None:
+    g, sigma, H = np.ones(8), np.full(8, 2.0), np.eye(8)
+    scale = lowrank.noise_scale(g, 4 * H, H)
+    steps = lowrank.optimal_lr_sgd(g, 4 * H, H, [1, count])
+    lowrank.optimal_lr_sign(g, sigma, H, np.int64(4))
+    lowrank.optimal_lr_sign(g, 4 * H, H, zero_d)
+    u = lowrank.sign_update_mean(g, 2.0, B=count)
+    found: lowrank.SimpleNoiseScale = lowrank.simple_noise_scale(A)
+    B_simple, g2, trace = found
+    assert found.trace == trace and scale == 4 and len(steps) == 2
+    assert lowrank.sign_update_second(g, 4 * H, 3).shape == (8, 8) and u.shape == (8,)
 def use_curvature() -> None:
     R = lowrank.curvature_from_gradients(A, centered=True, diagonal=False)
     x = lowrank.whiten_gradient(A, R[0], eps=0.1)

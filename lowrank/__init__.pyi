@@ -25,6 +25,7 @@ from lowrank import (
     linear_map as linear_map,
     linear_transformer as linear_transformer,
     lora as lora,
+    mean_flow as mean_flow,
     monarch as monarch,
     muon as muon,
     newton_schulz as newton_schulz,
@@ -161,6 +162,10 @@ from lowrank.lora import (
     lora_scale as lora_scale,
     pissa_init as pissa_init,
     tangent_share as tangent_share,
+)
+from lowrank.mean_flow import (
+    gaussian_mean_velocity as gaussian_mean_velocity,
+    gaussian_velocity as gaussian_velocity,
 )
 from lowrank.monarch import (
     Monarch as Monarch,
@@ -460,6 +465,8 @@ __all__ = [
     "whiten_gradient",
     "Kronecker",
     "nearest_kronecker",
+    "gaussian_mean_velocity",
+    "gaussian_velocity",
     "route",
     "ExpertLoad",
     "expert_load",

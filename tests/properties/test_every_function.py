@@ -181,6 +181,8 @@ def calls(A, rng=0):
         "lora_pro_gradients symmetric": lambda: lr.lora_pro_gradients(A[:, :2], A[:2], G[:, :2], G[:2], "symmetric"),
         "lora_muon_gradients": lambda: lr.lora_muon_gradients(A[:, :2], A[:2], G[:, :2], G[:2]),
         "lora_retract": lambda: lr.lora_retract(A[:, :2], A[:2], G[:, :2], G[:2], 0.1),
+        "gaussian_velocity": lambda: lr.gaussian_velocity(small, 0.5, small[0], S / top, factors=True),
+        "gaussian_mean_velocity": lambda: lr.gaussian_mean_velocity(A, 0.25, 0.5, x, S),
         "curvature_from_gradients": lambda: lr.curvature_from_gradients(A, centered=True),
         "curvature_from_gradients diagonal": lambda: lr.curvature_from_gradients(A, diagonal=True),
         "whiten_gradient": lambda: lr.whiten_gradient(A, x),

@@ -1,5 +1,6 @@
 """Companions: what is timed, on which inputs, against whom or against which plain baseline."""
 
+import math
 from functools import cache
 from importlib import import_module as use
 
@@ -63,6 +64,69 @@ BALANCE = [
 ]
 
 
+# --- sign_update_second: correlations of a gradient with so many entries ("rank"), drawn, or of pairs that are nearly the same entry twice
+
+@cache
+def gradient_law(name, d):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((d, d // 3))
+    if name == "twins":
+        X = np.repeat(X[::2], 2, axis=0) + 1e-3 * rng.standard_normal((d, d // 3))
+    return rng.standard_normal(d), X @ X.T / (d // 3), 4.0
+
+
+def standardised(g, Sigma, B):
+    """a and b for all pairs, and their correlations."""
+    spread = np.sqrt(np.diag(Sigma))
+    a = g * B**0.5 / spread
+    return np.broadcast_to(a[:, None], Sigma.shape), np.broadcast_to(a, Sigma.shape), Sigma / np.outer(spread, spread)
+
+
+def by_owen(g, Sigma, B, seed=0):
+    """SciPy's function of Owen, for all pairs at once."""
+    ndtr, owens_t = use("scipy.special").ndtr, use("scipy.special").owens_t
+    a, b, r = standardised(g, Sigma, B)
+    s = np.sqrt(np.maximum((1 - r) * (1 + r), 1e-300))
+    P = (ndtr(a) + ndtr(b)) / 2 - owens_t(a, (b - r * a) / (a * s)) - owens_t(b, (a - r * b) / (b * s)) - np.where(a * b > 0, 0, 0.5)
+    M = 4 * P - 2 * ndtr(a) - 2 * ndtr(b) + 1
+    M[np.diag_indices(len(g))] = 1
+    return M
+
+
+def by_normal_law(g, Sigma, B, seed):
+    """SciPy's bivariate normal law, one pair after the other."""
+    normal = use("scipy.stats").multivariate_normal
+    a, _, r = standardised(g, Sigma, B)
+    a, M = a[:, 0], np.eye(len(g))
+    below = normal.cdf(a[:, None])
+    for i in range(len(g)):
+        for j in range(i):
+            P = normal.cdf(a[[i, j]], cov=[[1, r[i, j]], [r[i, j], 1]])
+            M[i, j] = M[j, i] = 4 * P - 2 * below[i] - 2 * below[j] + 1
+    return M
+
+
+def by_draws(g, Sigma, B, seed):
+    """Ten thousand batches."""
+    signs = np.sign(np.random.default_rng(seed).multivariate_normal(g, Sigma / B, size=10_000))
+    return signs.T @ signs / 10_000
+
+
+SIGNS = [
+    Case(
+        "sign_update_second",
+        [("drawn", 24), ("twins", 24), ("drawn", 300)],
+        ours=lambda g, Sigma, B, seed: lowrank.sign_update_second(g, Sigma, B),
+        peers={"Owen's T": by_owen, "draws": by_draws, "normal law": lambda g, *rest: by_normal_law(g, *rest) if len(g) < 100 else None},
+        measures={"error": lambda name, d, M: math.nan if M is None else np.abs(M - by_owen(*gradient_law(name, d))).max()},
+        aim="errors below 1e-10, a tenth of the time of SciPy's bivariate law pair by pair",
+        targets=lambda name, d: [Target("error", 1e-10), *(within(0.1, "normal law") if d < 100 else [])],
+        given=gradient_law,
+    ),
+]
+
+
 CASES = [
     *BALANCE,
+    *SIGNS,
 ]

@@ -198,6 +198,7 @@ def _whitened(y, Vh, w, outside):
     return result if Vh.shape[-2] == Vh.shape[-1] else result + (y - x @ Vh) * outside
 
 
+# %% book/covariances/curvature.ipynb: _by_reflections
 def _by_reflections(rtol, X, y, e):
     """The same for one wide matrix of NumPy, whose right vectors are not made either."""
     N = X.shape[-2]

@@ -270,7 +270,7 @@ def optimal_lr_softsign(g, sigma, H, B, eps):
     >>> from lowrank import optimal_lr_softsign
     >>> g, sigma, H = np.array([1.0, 0.5]), np.array([1.0, 2.0]), np.array([[2.0, 1], [1, 1]])
     >>> optimal_lr_softsign(g, sigma, H, 8, [0, 0.1, 1]).round(4)
-    array([0.2764, 0.2835, 0.5129])
+    array([0.3111, 0.3234, 0.4929])
     """
     xp, dtype, g, sigma, H, B, eps = as_reals(g=g, sigma=sigma, H=H, B=B, eps=eps)
     _check_signs(sigma, B, eps)

@@ -51,6 +51,8 @@ SAMPLES = {
     "NystromFactors": lambda: lowrank.nystrom_attention(A, A, A, 2, return_factors=True)[1],
     "CodebookUsage": lambda: lowrank.codebook_usage([0, 2, 2], 4),
     "AttentionError": lambda: lowrank.attention_error(A, A, A, A, rng=0),
+    "GaussianMap": lambda: lowrank.gaussian_map([0.0], [[1.0]], [1.0], [[2.0]]),
+    "Barycenter": lambda: lowrank.gaussian_barycenter([[0.0], [1.0]], [[[1.0]], [[2.0]]]),
     "Kronecker": lambda: lowrank.nearest_kronecker(A.reshape(6, 2, 2)),
     "PositionGaps": lambda: lowrank.position_gaps(lowrank.rope_tie_positions([1, (2, 3), 1]), [1, (2, 3), 1]),
     "SimpleNoiseScale": lambda: lowrank.simple_noise_scale(A),

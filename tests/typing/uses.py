@@ -321,6 +321,23 @@ def use_rope_tie() -> None:
     lowrank.rope_tie_positions([np.int64(2), [1, 2, 2]])
 
 
+def use_gaussians() -> None:
+    m, S, thin = np.zeros(12), np.eye(12), A[:, :3]
+    for f in (lowrank.gaussian_w2, lowrank.gaussian_kl, lowrank.gaussian_bhattacharyya, lowrank.gaussian_fisher):
+        assert f(m, S, m, 2 * S, factors=False).shape == f(m, thin, m, A, factors=True, noise=(1, zero_d)).shape == ()
+    lowrank.gaussian_w2([0.0, 0.0], rows_of_numbers, [1, 0], rows_of_numbers)
+    dm, dX = lowrank.gaussian_w2_grad(m, thin, m, A, factors=True)
+    moved: lowrank.GaussianMap = lowrank.gaussian_map(m, S, m, 2 * S)
+    matrix, b, cost = moved
+    assert dm.shape == b.shape and dX.shape == thin.shape and cost == moved.cost and np.array_equal(moved.A, matrix)
+    (left, right), *_ = lowrank.gaussian_map(m, A, m, thin, factors=True)
+    found: lowrank.Barycenter = lowrank.gaussian_barycenter([m, m], [thin, A], weights=[1, 2], tol=1e-3, steps=count)
+    assert found.X.shape == (12, 12) and found.cost > 0 and found.steps <= 3 and found.converged in (True, False) and len(found.m) == 12
+    assert (left @ right).shape == (12, 12)
+    distance, bias = lowrank.frechet_distance(A, A[:4], ddof=0, return_bias=True)
+    assert lowrank.frechet_distance(A, A[:4], ddof=0) == distance and bias > 0
+
+
 def use_batch_size() -> None:
     g, sigma, H = np.ones(8), np.full(8, 2.0), np.eye(8)
     scale = lowrank.noise_scale(g, 4 * H, H)

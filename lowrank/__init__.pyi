@@ -15,6 +15,7 @@ from lowrank import (
     curvature as curvature,
     derivatives as derivatives,
     embeddings as embeddings,
+    epsilon as epsilon,
     equioscillation as equioscillation,
     error_estimates as error_estimates,
     estimators as estimators,
@@ -103,6 +104,11 @@ from lowrank.embeddings import (
     leverage_scores as leverage_scores,
     sketched_lstsq as sketched_lstsq,
     subspace_embedding as subspace_embedding,
+)
+from lowrank.epsilon import (
+    optimal_lr_softsign as optimal_lr_softsign,
+    softsign_mean as softsign_mean,
+    softsign_second as softsign_second,
 )
 from lowrank.equioscillation import (
     Alternation as Alternation,
@@ -513,4 +519,7 @@ __all__ = [
     "sign_update_mean",
     "sign_update_second",
     "optimal_lr_sign",
+    "softsign_mean",
+    "softsign_second",
+    "optimal_lr_softsign",
 ]

@@ -349,6 +349,8 @@ def use_batch_size() -> None:
     B_simple, g2, trace = found
     assert found.trace == trace and scale == 4 and len(steps) == 2
     assert lowrank.sign_update_second(g, 4 * H, 3).shape == (8, 8) and u.shape == (8,)
+    mean, second = lowrank.softsign_mean(g, 2.0, B=count, eps=zero_d), lowrank.softsign_second(g, sigma, 1, 0.5)
+    assert mean.shape == second.shape and lowrank.optimal_lr_softsign(g, sigma, H, [1, 2], eps=0.1).shape == (2,)
 def use_curvature() -> None:
     R = lowrank.curvature_from_gradients(A, centered=True, diagonal=False)
     x = lowrank.whiten_gradient(A, R[0], eps=0.1)

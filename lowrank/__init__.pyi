@@ -21,6 +21,7 @@ from lowrank import (
     experts as experts,
     gaussians as gaussians,
     hippo as hippo,
+    identity_distillation as identity_distillation,
     interpolative as interpolative,
     landmark_attention as landmark_attention,
     latent_attention as latent_attention,
@@ -151,6 +152,10 @@ from lowrank.hippo import (
     legs_solve as legs_solve,
     legs_stream as legs_stream,
     legs_update as legs_update,
+)
+from lowrank.identity_distillation import (
+    IdentityLosses as IdentityLosses,
+    identity_distillation_losses as identity_distillation_losses,
 )
 from lowrank.interpolative import (
     InterpolativeDecomposition as InterpolativeDecomposition,
@@ -493,6 +498,8 @@ __all__ = [
     "whiten_gradient",
     "Kronecker",
     "nearest_kronecker",
+    "IdentityLosses",
+    "identity_distillation_losses",
     "route",
     "ExpertLoad",
     "expert_load",

@@ -159,6 +159,7 @@ def calls(A, rng=0):
         "mla_attention": lambda: lr.mla_attention(A, np.ones((2, n, 2)), S / top, *np.ones((2, 1, n, 3))[..., :2]),
         "mla_cache": lambda: lr.mla_cache(A, S / top),
         "mla_decode": lambda: lr.mla_decode(A[:4], G, *np.ones((2, 2, n, n)) / n),
+        "identity_distillation_losses": lambda: lr.identity_distillation_losses(A, G, A[::-1], lambda x: x / 2),
         "route": lambda: lr.route(A, 2, bias=x),
         "expert_load": lambda: lr.expert_load(A, 2, bias=x),
         "loss_free_bias": lambda: lr.loss_free_bias(A, 2, 3, 0.1, bias=x),

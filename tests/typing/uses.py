@@ -286,6 +286,12 @@ def use_rope() -> None:
     assert lowrank.rope_permutation(8, to="interleaved").shape == (8,)
 
 
+def use_identity_distillation() -> None:
+    losses: lowrank.IdentityLosses = lowrank.identity_distillation_losses(A, A, A / 2, lambda x: x, axis=(0, 1))
+    L1, L2 = lowrank.identity_distillation_losses(rows_of_numbers, rows_of_numbers, rows_of_numbers, rows_of_numbers, axis=-1)
+    assert losses.L1 >= 0 and L1 == L2
+
+
 def use_experts() -> None:
     indices, weights = lowrank.route(rows_of_numbers, np.int64(1), bias=None)
     found: lowrank.ExpertLoad = lowrank.expert_load(A, 2, bias=np.zeros(8), target=[0.125] * 8)

@@ -15,6 +15,7 @@ from lowrank import (
     curvature as curvature,
     derivatives as derivatives,
     embeddings as embeddings,
+    epsilon as epsilon,
     equioscillation as equioscillation,
     error_estimates as error_estimates,
     estimators as estimators,
@@ -28,6 +29,7 @@ from lowrank import (
     linear_map as linear_map,
     linear_transformer as linear_transformer,
     lora as lora,
+    mean_flow as mean_flow,
     monarch as monarch,
     muon as muon,
     newton_schulz as newton_schulz,
@@ -103,6 +105,11 @@ from lowrank.embeddings import (
     leverage_scores as leverage_scores,
     sketched_lstsq as sketched_lstsq,
     subspace_embedding as subspace_embedding,
+)
+from lowrank.epsilon import (
+    optimal_lr_softsign as optimal_lr_softsign,
+    softsign_mean as softsign_mean,
+    softsign_second as softsign_second,
 )
 from lowrank.equioscillation import (
     Alternation as Alternation,
@@ -189,6 +196,10 @@ from lowrank.lora import (
     lora_scale as lora_scale,
     pissa_init as pissa_init,
     tangent_share as tangent_share,
+)
+from lowrank.mean_flow import (
+    gaussian_mean_velocity as gaussian_mean_velocity,
+    gaussian_velocity as gaussian_velocity,
 )
 from lowrank.monarch import (
     Monarch as Monarch,
@@ -498,6 +509,8 @@ __all__ = [
     "whiten_gradient",
     "Kronecker",
     "nearest_kronecker",
+    "gaussian_mean_velocity",
+    "gaussian_velocity",
     "IdentityLosses",
     "identity_distillation_losses",
     "route",
@@ -513,4 +526,7 @@ __all__ = [
     "sign_update_mean",
     "sign_update_second",
     "optimal_lr_sign",
+    "softsign_mean",
+    "softsign_second",
+    "optimal_lr_softsign",
 ]

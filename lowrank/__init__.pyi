@@ -22,6 +22,7 @@ from lowrank import (
     experts as experts,
     gaussians as gaussians,
     hippo as hippo,
+    inequality as inequality,
     interpolative as interpolative,
     landmark_attention as landmark_attention,
     latent_attention as latent_attention,
@@ -157,6 +158,10 @@ from lowrank.hippo import (
     legs_solve as legs_solve,
     legs_stream as legs_stream,
     legs_update as legs_update,
+)
+from lowrank.inequality import (
+    GeometricPoisson as GeometricPoisson,
+    geometric_vs_poisson as geometric_vs_poisson,
 )
 from lowrank.interpolative import (
     InterpolativeDecomposition as InterpolativeDecomposition,
@@ -515,4 +520,6 @@ __all__ = [
     "softsign_mean",
     "softsign_second",
     "optimal_lr_softsign",
+    "GeometricPoisson",
+    "geometric_vs_poisson",
 ]

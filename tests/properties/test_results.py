@@ -55,6 +55,7 @@ SAMPLES = {
     "Barycenter": lambda: lowrank.gaussian_barycenter([[0.0], [1.0]], [[[1.0]], [[2.0]]]),
     "Kronecker": lambda: lowrank.nearest_kronecker(A.reshape(6, 2, 2)),
     "PositionGaps": lambda: lowrank.position_gaps(lowrank.rope_tie_positions([1, (2, 3), 1]), [1, (2, 3), 1]),
+    "GeometricPoisson": lambda: lowrank.geometric_vs_poisson([0.1, 0.5], 3),
     "SimpleNoiseScale": lambda: lowrank.simple_noise_scale(A),
     "MuonUpdate": lambda: lowrank.muon_update(A),
     "MuonState": lambda: lowrank.Muon().init([A, A[0]]),

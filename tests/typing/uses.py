@@ -358,3 +358,9 @@ def use_curvature() -> None:
     found: lowrank.Kronecker = lowrank.nearest_kronecker(np.eye(6).reshape(6, 2, 3), steps=count, divergence="kl")
     L, _, error, steps, converged = lowrank.nearest_kronecker(np.ones((4, 2, 3)))
     assert x.ndim == 1 and found.R.shape == (3, 3) and L.shape == (2, 2) and error <= 1 and steps >= 1 and converged
+
+
+def use_inequality() -> None:
+    sums: lowrank.GeometricPoisson = lowrank.geometric_vs_poisson([0.1, 0.5], j=count)
+    geometric, poisson = sums
+    assert np.all(sums.gap > 0) and np.all(geometric <= sums.poisson)

@@ -22,6 +22,7 @@ from lowrank import (
     experts as experts,
     gaussians as gaussians,
     hippo as hippo,
+    identity_distillation as identity_distillation,
     inequality as inequality,
     interpolative as interpolative,
     landmark_attention as landmark_attention,
@@ -29,6 +30,7 @@ from lowrank import (
     linear_map as linear_map,
     linear_transformer as linear_transformer,
     lora as lora,
+    mean_flow as mean_flow,
     monarch as monarch,
     muon as muon,
     newton_schulz as newton_schulz,
@@ -159,6 +161,10 @@ from lowrank.hippo import (
     legs_stream as legs_stream,
     legs_update as legs_update,
 )
+from lowrank.identity_distillation import (
+    IdentityLosses as IdentityLosses,
+    identity_distillation_losses as identity_distillation_losses,
+)
 from lowrank.inequality import (
     GeometricPoisson as GeometricPoisson,
     geometric_vs_poisson as geometric_vs_poisson,
@@ -195,6 +201,10 @@ from lowrank.lora import (
     lora_scale as lora_scale,
     pissa_init as pissa_init,
     tangent_share as tangent_share,
+)
+from lowrank.mean_flow import (
+    gaussian_mean_velocity as gaussian_mean_velocity,
+    gaussian_velocity as gaussian_velocity,
 )
 from lowrank.monarch import (
     Monarch as Monarch,
@@ -504,6 +514,10 @@ __all__ = [
     "whiten_gradient",
     "Kronecker",
     "nearest_kronecker",
+    "gaussian_mean_velocity",
+    "gaussian_velocity",
+    "IdentityLosses",
+    "identity_distillation_losses",
     "route",
     "ExpertLoad",
     "expert_load",

@@ -23,6 +23,7 @@ from lowrank import (
     gaussians as gaussians,
     hippo as hippo,
     identity_distillation as identity_distillation,
+    inequality as inequality,
     interpolative as interpolative,
     landmark_attention as landmark_attention,
     latent_attention as latent_attention,
@@ -163,6 +164,10 @@ from lowrank.hippo import (
 from lowrank.identity_distillation import (
     IdentityLosses as IdentityLosses,
     identity_distillation_losses as identity_distillation_losses,
+)
+from lowrank.inequality import (
+    GeometricPoisson as GeometricPoisson,
+    geometric_vs_poisson as geometric_vs_poisson,
 )
 from lowrank.interpolative import (
     InterpolativeDecomposition as InterpolativeDecomposition,
@@ -529,4 +534,6 @@ __all__ = [
     "softsign_mean",
     "softsign_second",
     "optimal_lr_softsign",
+    "GeometricPoisson",
+    "geometric_vs_poisson",
 ]

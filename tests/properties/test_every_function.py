@@ -174,6 +174,7 @@ def calls(A, rng=0):
         "softsign_mean": lambda: lr.softsign_mean(A, abs(G), 4, top / 3),
         "softsign_second": lambda: lr.softsign_second(A, abs(G), 4, top / 3),
         "optimal_lr_softsign": lambda: lr.optimal_lr_softsign(x, abs(A[1]), np.eye(n, dtype=A.dtype), 4, top / 3),
+        "geometric_vs_poisson": lambda: lr.geometric_vs_poisson(abs(small), 3),
         "sign_update_mean": lambda: lr.sign_update_mean(A, abs(G), 4),
         "sign_update_second": lambda: lr.sign_update_second(x, S, 4),
         "attention_slogdet": lambda: lr.attention_slogdet(A, G, causal=True),

@@ -366,6 +366,10 @@ def use_curvature() -> None:
     assert x.ndim == 1 and found.R.shape == (3, 3) and L.shape == (2, 2) and error <= 1 and steps >= 1 and converged
 
 
+def use_inequality() -> None:
+    sums: lowrank.GeometricPoisson = lowrank.geometric_vs_poisson([0.1, 0.5], j=count)
+    geometric, poisson = sums
+    assert np.all(sums.gap > 0) and np.all(geometric <= sums.poisson)
 def use_mean_flow() -> None:
     z, m, S = np.ones((3, 2)), np.zeros(2), np.eye(2)
     v = lowrank.gaussian_velocity(z, 0.5, m, S)

@@ -22,6 +22,8 @@ from lowrank import (
     experts as experts,
     gaussians as gaussians,
     hippo as hippo,
+    identity_distillation as identity_distillation,
+    inequality as inequality,
     interpolative as interpolative,
     landmark_attention as landmark_attention,
     latent_attention as latent_attention,
@@ -158,6 +160,14 @@ from lowrank.hippo import (
     legs_solve as legs_solve,
     legs_stream as legs_stream,
     legs_update as legs_update,
+)
+from lowrank.identity_distillation import (
+    IdentityLosses as IdentityLosses,
+    identity_distillation_losses as identity_distillation_losses,
+)
+from lowrank.inequality import (
+    GeometricPoisson as GeometricPoisson,
+    geometric_vs_poisson as geometric_vs_poisson,
 )
 from lowrank.interpolative import (
     InterpolativeDecomposition as InterpolativeDecomposition,
@@ -506,6 +516,8 @@ __all__ = [
     "nearest_kronecker",
     "gaussian_mean_velocity",
     "gaussian_velocity",
+    "IdentityLosses",
+    "identity_distillation_losses",
     "route",
     "ExpertLoad",
     "expert_load",
@@ -522,4 +534,6 @@ __all__ = [
     "softsign_mean",
     "softsign_second",
     "optimal_lr_softsign",
+    "GeometricPoisson",
+    "geometric_vs_poisson",
 ]

@@ -286,6 +286,12 @@ def use_rope() -> None:
     assert lowrank.rope_permutation(8, to="interleaved").shape == (8,)
 
 
+def use_identity_distillation() -> None:
+    losses: lowrank.IdentityLosses = lowrank.identity_distillation_losses(A, A, A / 2, lambda x: x, axis=(0, 1))
+    L1, L2 = lowrank.identity_distillation_losses(rows_of_numbers, rows_of_numbers, rows_of_numbers, rows_of_numbers, axis=-1)
+    assert losses.L1 >= 0 and L1 == L2
+
+
 def use_experts() -> None:
     indices, weights = lowrank.route(rows_of_numbers, np.int64(1), bias=None)
     found: lowrank.ExpertLoad = lowrank.expert_load(A, 2, bias=np.zeros(8), target=[0.125] * 8)
@@ -360,6 +366,10 @@ def use_curvature() -> None:
     assert x.ndim == 1 and found.R.shape == (3, 3) and L.shape == (2, 2) and error <= 1 and steps >= 1 and converged
 
 
+def use_inequality() -> None:
+    sums: lowrank.GeometricPoisson = lowrank.geometric_vs_poisson([0.1, 0.5], j=count)
+    geometric, poisson = sums
+    assert np.all(sums.gap > 0) and np.all(geometric <= sums.poisson)
 def use_mean_flow() -> None:
     z, m, S = np.ones((3, 2)), np.zeros(2), np.eye(2)
     v = lowrank.gaussian_velocity(z, 0.5, m, S)

@@ -15,18 +15,22 @@ from lowrank import (
     curvature as curvature,
     derivatives as derivatives,
     embeddings as embeddings,
+    epsilon as epsilon,
     equioscillation as equioscillation,
     error_estimates as error_estimates,
     estimators as estimators,
     experts as experts,
     gaussians as gaussians,
     hippo as hippo,
+    identity_distillation as identity_distillation,
+    inequality as inequality,
     interpolative as interpolative,
     landmark_attention as landmark_attention,
     latent_attention as latent_attention,
     linear_map as linear_map,
     linear_transformer as linear_transformer,
     lora as lora,
+    mean_flow as mean_flow,
     monarch as monarch,
     muon as muon,
     newton_schulz as newton_schulz,
@@ -103,6 +107,11 @@ from lowrank.embeddings import (
     sketched_lstsq as sketched_lstsq,
     subspace_embedding as subspace_embedding,
 )
+from lowrank.epsilon import (
+    optimal_lr_softsign as optimal_lr_softsign,
+    softsign_mean as softsign_mean,
+    softsign_second as softsign_second,
+)
 from lowrank.equioscillation import (
     Alternation as Alternation,
     Minimax as Minimax,
@@ -152,6 +161,14 @@ from lowrank.hippo import (
     legs_stream as legs_stream,
     legs_update as legs_update,
 )
+from lowrank.identity_distillation import (
+    IdentityLosses as IdentityLosses,
+    identity_distillation_losses as identity_distillation_losses,
+)
+from lowrank.inequality import (
+    GeometricPoisson as GeometricPoisson,
+    geometric_vs_poisson as geometric_vs_poisson,
+)
 from lowrank.interpolative import (
     InterpolativeDecomposition as InterpolativeDecomposition,
     interp_decomp as interp_decomp,
@@ -184,6 +201,10 @@ from lowrank.lora import (
     lora_scale as lora_scale,
     pissa_init as pissa_init,
     tangent_share as tangent_share,
+)
+from lowrank.mean_flow import (
+    gaussian_mean_velocity as gaussian_mean_velocity,
+    gaussian_velocity as gaussian_velocity,
 )
 from lowrank.monarch import (
     Monarch as Monarch,
@@ -493,6 +514,10 @@ __all__ = [
     "whiten_gradient",
     "Kronecker",
     "nearest_kronecker",
+    "gaussian_mean_velocity",
+    "gaussian_velocity",
+    "IdentityLosses",
+    "identity_distillation_losses",
     "route",
     "ExpertLoad",
     "expert_load",
@@ -506,4 +531,9 @@ __all__ = [
     "sign_update_mean",
     "sign_update_second",
     "optimal_lr_sign",
+    "softsign_mean",
+    "softsign_second",
+    "optimal_lr_softsign",
+    "GeometricPoisson",
+    "geometric_vs_poisson",
 ]

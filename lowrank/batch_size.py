@@ -80,8 +80,8 @@ def check_range(x, name, lowest, strict=False):
                          f"{'>' if strict else '>='} {lowest:g}")
 
 
-# %% book/companions/batch_size.ipynb: _check_sizes
-def _check_sizes(g, B, **matrices):
+# %% book/companions/batch_size.ipynb: check_sizes
+def check_sizes(g, B, **matrices):
     """Refuse what is no vector and no symmetric matrix of one size, and a batch below 0."""
     shape = tuple(g.shape)
     if not shape or not shape[-1]:
@@ -114,29 +114,30 @@ def _check_covariance(Sigma):
                          "of its two variances; allowed are correlations from -1 to 1")
 
 
-# %% book/companions/batch_size.ipynb: _unit
-def _unit(M):
+# %% book/companions/batch_size.ipynb: by_unit
+def by_unit(M):
     """M / c and c: a power of two near the largest entry of each matrix, of shape (..., 1, 1)."""
     c = power_of_two(peak_of(M))
     return M / c, c
 
 
-def _moments(g, Sigma, H, B):
-    """|g|^2, g^T H g and tr(Sigma H) / B, all in the units of g and H; and the unit of H."""
-    xp = array_namespace(g)
-    (row, c), (S, s), (K, h) = _unit(g[..., None, :]), _unit(Sigma), _unit(H)
-    noise = xp.sum(S * K, axis=(-2, -1), keepdims=True) / B[..., None, None]
-    unit = xp.clip(s / c / c, max=float(xp.finfo(c.dtype).max))
-    return row @ row.mT, row @ K @ row.mT, noise * unit, h
-
-
-def _quotient(top, below, what):
+def step_of(top, below, what):
     """top / below, of shape (...), for a positive denominator."""
     xp = array_namespace(below)
     if not may_hold(xp.all(below > 0)):
         raise ValueError(f"{what} is not positive; allowed is what curves upwards: "
                          "there is no finite best step")
     return (top / below)[..., 0, 0]
+
+
+# %% book/companions/batch_size.ipynb: _moments
+def _moments(g, Sigma, H, B):
+    """|g|^2, g^T H g and tr(Sigma H) / B, all in the units of g and H; and the unit of H."""
+    xp = array_namespace(g)
+    (row, c), (S, s), (K, h) = by_unit(g[..., None, :]), by_unit(Sigma), by_unit(H)
+    noise = xp.sum(S * K, axis=(-2, -1), keepdims=True) / B[..., None, None]
+    unit = xp.clip(s / c / c, max=float(xp.finfo(c.dtype).max))
+    return row @ row.mT, row @ K @ row.mT, noise * unit, h
 
 
 # %% book/companions/batch_size.ipynb: noise_scale
@@ -179,10 +180,10 @@ def noise_scale(g, Sigma, H):
     """
     xp, dtype, g, Sigma, H = as_reals(g=g, Sigma=Sigma, H=H)
     one = xp.ones((), dtype=g.dtype, device=device(g))
-    _check_sizes(g, one, Sigma=Sigma, H=H)
+    check_sizes(g, one, Sigma=Sigma, H=H)
     _check_covariance(Sigma)
     _, curved, noise, _ = _moments(g, Sigma, H, one)
-    return xp.astype(_quotient(noise, curved, "g^T H g"), dtype, copy=False)
+    return xp.astype(step_of(noise, curved, "g^T H g"), dtype, copy=False)
 
 
 # %% book/companions/batch_size.ipynb: optimal_lr_sgd
@@ -228,10 +229,10 @@ def optimal_lr_sgd(g, Sigma, H, B):
     array([0.5 , 0.75])
     """
     xp, dtype, g, Sigma, H, B = as_reals(g=g, Sigma=Sigma, H=H, B=B)
-    _check_sizes(g, B, Sigma=Sigma, H=H)
+    check_sizes(g, B, Sigma=Sigma, H=H)
     _check_covariance(Sigma)
     square, curved, noise, h = _moments(g, Sigma, H, B)
-    step = _quotient(square, curved + noise, "g^T H g + tr(Sigma H) / B") / h[..., 0, 0]
+    step = step_of(square, curved + noise, "g^T H g + tr(Sigma H) / B") / h[..., 0, 0]
     return xp.astype(step, dtype, copy=False)
 
 
@@ -291,7 +292,7 @@ def simple_noise_scale(G):
         raise ValueError(f"G has shape {tuple(G.shape)}; allowed is (..., n, d) with n >= 2, "
                          "d >= 1")
     n = G.shape[-2]
-    X, c = _unit(G)
+    X, c = by_unit(G)
     mean = xp.mean(X, axis=-2, keepdims=True)
     total = lambda Y: xp.sum(Y * Y, axis=(-2, -1))
     trace = total(X - mean) / (n - 1)
@@ -330,8 +331,8 @@ def _mean_sign(g, a, certain):
     return xp.where(certain, xp.sign(g), erf(a * 0.5**0.5))
 
 
-# %% book/companions/batch_size.ipynb: _check_broadcast
-def _check_broadcast(**arrays):
+# %% book/companions/batch_size.ipynb: check_broadcast
+def check_broadcast(**arrays):
     """Refuse shapes that do not broadcast."""
     try:
         np.broadcast_shapes(*(tuple(x.shape) for x in arrays.values()))
@@ -379,29 +380,30 @@ def sign_update_mean(g, sigma, B):
     xp, dtype, g, sigma, B = as_reals(g=g, sigma=sigma, B=B)
     check_range(sigma, "sigma", 0)
     check_range(B, "B", 0, strict=True)
-    _check_broadcast(g=g, sigma=sigma, B=B)
+    check_broadcast(g=g, sigma=sigma, B=B)
     return xp.astype(_mean_sign(g, *_deviations(g, sigma, B)), dtype, copy=False)
 
 
-# %% book/companions/batch_size.ipynb: _nodes
+# %% book/companions/batch_size.ipynb: gauss_rule
 @fixed
 @cache
-def _nodes():
+def gauss_rule(n):
     """Nodes and weights of Gauss for the interval from 0 to 1."""
-    x, w = np.polynomial.legendre.leggauss(20)
+    x, w = np.polynomial.legendre.leggauss(n)
     return tuple(((1 + x) / 2).tolist()), tuple((w / 2).tolist())
 
 
-def _integral(f, like):
-    """The integral from 0 to 1 of a function whose values have the shape of `like`."""
+def integrate(f, like, rule):
+    """The integral of a function whose values have the shape of `like`, by nodes and weights."""
     if is_numpy_array(like):                                     # one node after the other
-        return sum(w * f(x) for x, w in zip(*_nodes()))
+        return sum(w * f(x) for x, w in zip(*rule))
     xp = array_namespace(like)
     x, w = (xp.reshape(xp.asarray(values, dtype=like.dtype, device=device(like)),
-                       (-1, *(1,) * like.ndim)) for values in _nodes())
+                       (-1, *(1,) * like.ndim)) for values in rule)
     return xp.sum(w * f(x), axis=0)
 
 
+# %% book/companions/batch_size.ipynb: _from_zero
 def _from_zero(a, b, r):
     """2 / pi times the integral from 0 to arcsin(r)."""
     xp = array_namespace(a)
@@ -410,7 +412,7 @@ def _from_zero(a, b, r):
     def corner(x):
         s = xp.sin(angle * x)
         return xp.exp(-(a * a + b * b - 2 * a * b * s) / (2 * (1 - s) * (1 + s)))
-    return 2 / math.pi * angle * _integral(corner, a)
+    return 2 / math.pi * angle * integrate(corner, a, gauss_rule(20))
 
 
 # %% book/companions/batch_size.ipynb: _to_one
@@ -429,7 +431,7 @@ def _to_one(a, b, r):
         u = t * x
         s = xp.sqrt((1 - u) * (1 + u))
         return xp.exp(-c2 / (2 * u * u)) * (xp.exp(-ab / (1 + s)) / s - h - k * u * u)
-    total = h * first + k * second + t * _integral(rest, a)
+    total = h * first + k * second + t * integrate(rest, a, gauss_rule(20))
     return xp.where(end > 0, 2 / math.pi * total, 0.0)
 
 
@@ -475,7 +477,7 @@ _AGREEMENT = Rule(_agreement, _pull_agreement, _push_agreement)
 def _second_moment(g, Sigma, B):
     """E u u^T, and E u, for a covariance in arrays that are checked."""
     xp = array_namespace(g)
-    S, c = _unit(Sigma)
+    S, c = by_unit(Sigma)
     spread = xp.linalg.diagonal(S)
     there = spread > 0
     root = xp.where(there, xp.sqrt(xp.where(there, spread, 1.0)), 0.0)
@@ -533,7 +535,7 @@ def sign_update_second(g, Sigma, B):
            [0.7471534, 1.       ]])
     """
     xp, dtype, g, Sigma, B = as_reals(g=g, Sigma=Sigma, B=B)
-    _check_sizes(g, B, Sigma=Sigma)
+    check_sizes(g, B, Sigma=Sigma)
     _check_covariance(Sigma)
     return xp.astype(_second_moment(g, Sigma, B)[0], dtype, copy=False)
 
@@ -585,15 +587,15 @@ def optimal_lr_sign(g, sigma, H, B):
     array([0.195 , 0.3009])
     """
     xp, dtype, g, sigma, H, B = as_reals(g=g, sigma=sigma, H=H, B=B)
-    row, c = _unit(g[..., None, :]) if g.ndim else (g, g)
-    K, h = _unit(H) if H.ndim > 1 else (H, H)
+    row, c = by_unit(g[..., None, :]) if g.ndim else (g, g)
+    K, h = by_unit(H) if H.ndim > 1 else (H, H)
     if sigma.ndim == g.ndim + 1:
-        _check_sizes(g, B, Sigma=sigma, H=H)
+        check_sizes(g, B, Sigma=sigma, H=H)
         _check_covariance(sigma)
         M, u = _second_moment(g, sigma, B)
         below = xp.sum(K * M, axis=(-2, -1), keepdims=True)
     else:
-        _check_sizes(g, B, H=H)
+        check_sizes(g, B, H=H)
         check_range(sigma, "sigma", 0)
         if sigma.shape != g.shape:
             raise ValueError(f"sigma has shape {tuple(sigma.shape)}; allowed is that of g, "
@@ -603,5 +605,5 @@ def optimal_lr_sign(g, sigma, H, B):
         own = xp.sum(xp.linalg.diagonal(K) * (known - u * u), axis=-1)[..., None, None]
         below = own + u[..., None, :] @ K @ u[..., :, None]
     top = row @ u[..., :, None]
-    step = _quotient(top, below, "tr(H E u u^T)") * (c / h)[..., 0, 0]
+    step = step_of(top, below, "tr(H E u u^T)") * (c / h)[..., 0, 0]
     return xp.astype(step, dtype, copy=False)

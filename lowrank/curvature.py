@@ -11,6 +11,7 @@ import math
 from collections import namedtuple
 
 import numpy as np
+from scipy import linalg
 
 from lowrank.arguments import check_choice, check_count, check_number
 from lowrank.arrays import (
@@ -197,8 +198,25 @@ def _whitened(y, Vh, w, outside):
     return result if Vh.shape[-2] == Vh.shape[-1] else result + (y - x @ Vh) * outside
 
 
+# %% book/covariances/curvature.ipynb: _by_reflections
+def _by_reflections(rtol, X, y, e):
+    """The same for one wide matrix of NumPy, whose right vectors are not made either."""
+    N = X.shape[-2]
+    (a, tau), R = linalg.qr(X.reshape(X.shape[-2:]).T, mode="raw", check_finite=False)
+    (turn,) = linalg.get_lapack_funcs(("ormqr",), (a,))
+    turned = lambda way, Y: turn("L", way, a, tau, Y, 64 * max(Y.shape[1], 1))[0]
+    Y = turned("T", y.reshape(-1, y.shape[-1]).T)               # the first N of d coordinates
+    U, s, _ = thin_svd(R[:N])
+    _, _, w, outside = _weights(rtol, X, e.reshape(1, 1), s)
+    Y[N:] *= outside
+    Y[:N] = U @ (w[:, None] * (U.T @ Y[:N]))
+    return turned("N", Y).T.reshape(y.shape)
+
+
 def _white_value(rtol, X, y, e):
     """y (X^T X / N + eps^2)^(-1/2)."""
+    if is_numpy_array(X) and X.size == X.shape[-1] * X.shape[-2] and X.shape[-1] > X.shape[-2]:
+        return (_by_reflections(rtol, X, y, e),)
     s, Vh = _right_vectors(X)
     _, _, w, outside = _weights(rtol, X, e, s)
     return (_whitened(y, Vh, w, outside),)

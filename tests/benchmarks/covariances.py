@@ -330,4 +330,48 @@ CURVATURE = [
     ),
 ]
 
-CASES = [*GAUSSIANS, *CURVATURE]
+# --- mean_flow: the name of a cell is t - r, its "rank" the dimension
+
+POINTS, LATE = 256, 0.7
+
+
+@cache
+def flow(name, d):
+    """z, r, t, m, S of data with eigenvalues from 1e-4 to 4."""
+    draw = np.random.default_rng(2).standard_normal
+    Q = np.linalg.qr(draw((d, d)))[0]
+    S = Q * np.geomspace(1e-4, 4, d) @ Q.T
+    return draw((POINTS, d)), LATE - float(name), LATE, draw(d), (S + S.T) / 2
+
+
+@cache
+def exact_flow(name, d):
+    """The average velocity from the eigenvectors, with coefficients in extended precision."""
+    z, r, t, m, _ = flow(name, d)
+    draw = np.random.default_rng(2).standard_normal
+    Q, values = np.linalg.qr(draw((d, d)))[0], np.geomspace(1e-4, 4, d).astype(np.longdouble)
+    root = lambda t: np.sqrt((1 - np.longdouble(t))**2 * values + np.longdouble(t)**2)
+    phi = (t + np.longdouble(r) - (2 - t - np.longdouble(r)) * values) / (root(t) * (root(r) + root(t)))
+    return ((z - (1 - t) * m) @ Q * phi.astype(float)) @ Q.T - m
+
+
+def difference_of_roots(z, r, t, m, S, seed):
+    values, Q = np.linalg.eigh(S)
+    root = lambda t: np.sqrt((1 - t)**2 * values + t**2)
+    return ((z - (1 - t) * m) @ Q * ((root(t) - root(r)) / ((t - r) * root(t)))) @ Q.T - m
+
+
+MEAN_FLOW = [
+    Case(
+        "gaussian_mean_velocity",
+        [("1e-3", 256), ("1e-9", 256)],
+        ours=lambda z, r, t, m, S, seed: lowrank.gaussian_mean_velocity(z, r, t, m, S),
+        peers={"difference of roots": difference_of_roots},
+        measures={"error": lambda name, d, u: relative(u, exact_flow(name, d))},
+        aim="exact where r is near t, at the price of the same eigenvalue decomposition",
+        targets=lambda name, d: [Target("error", 1e-13)],
+        given=flow,
+    ),
+]
+
+CASES = [*GAUSSIANS, *CURVATURE, *MEAN_FLOW]

@@ -55,6 +55,9 @@ SAMPLES = {
     "Barycenter": lambda: lowrank.gaussian_barycenter([[0.0], [1.0]], [[[1.0]], [[2.0]]]),
     "Kronecker": lambda: lowrank.nearest_kronecker(A.reshape(6, 2, 2)),
     "PositionGaps": lambda: lowrank.position_gaps(lowrank.rope_tie_positions([1, (2, 3), 1]), [1, (2, 3), 1]),
+    "ExpertLoad": lambda: lowrank.expert_load(A, 2),
+    "SharedExpertScale": lambda: lowrank.shared_expert_scale(4, 3, 1, samples=10, rng=0),
+    "GeometricPoisson": lambda: lowrank.geometric_vs_poisson([0.1, 0.5], 3),
     "SimpleNoiseScale": lambda: lowrank.simple_noise_scale(A),
     "MuonUpdate": lambda: lowrank.muon_update(A),
     "MuonState": lambda: lowrank.Muon().init([A, A[0]]),
@@ -201,7 +204,7 @@ def test_nothing_can_be_set(result):
 
 
 UNPACKED = {"TruncatedSVD": "U s Vh", "InterpolativeDecomposition": "columns Z", "CUR": "columns U rows",
-            "RPCholesky": "F pivots", "Nystrom": "F", "Monarch": "L R", "CURIndex": "anchors Z left right ridge error amplification", "Muon": "lr"}
+            "RPCholesky": "F pivots", "Nystrom": "F", "Monarch": "L R", "GeometricPoisson": "geometric poisson", "CURIndex": "anchors Z left right ridge error amplification", "Muon": "lr"}
 
 
 @results()

@@ -286,6 +286,12 @@ def use_rope() -> None:
     assert lowrank.rope_permutation(8, to="interleaved").shape == (8,)
 
 
+def use_identity_distillation() -> None:
+    losses: lowrank.IdentityLosses = lowrank.identity_distillation_losses(A, A, A / 2, lambda x: x, axis=(0, 1))
+    L1, L2 = lowrank.identity_distillation_losses(rows_of_numbers, rows_of_numbers, rows_of_numbers, rows_of_numbers, axis=-1)
+    assert losses.L1 >= 0 and L1 == L2
+
+
 def use_experts() -> None:
     indices, weights = lowrank.route(rows_of_numbers, np.int64(1), bias=None)
     found: lowrank.ExpertLoad = lowrank.expert_load(A, 2, bias=np.zeros(8), target=[0.125] * 8)
@@ -349,6 +355,8 @@ def use_batch_size() -> None:
     B_simple, g2, trace = found
     assert found.trace == trace and scale == 4 and len(steps) == 2
     assert lowrank.sign_update_second(g, 4 * H, 3).shape == (8, 8) and u.shape == (8,)
+    mean, second = lowrank.softsign_mean(g, 2.0, B=count, eps=zero_d), lowrank.softsign_second(g, sigma, 1, 0.5)
+    assert mean.shape == second.shape and lowrank.optimal_lr_softsign(g, sigma, H, [1, 2], eps=0.1).shape == (2,)
 def use_curvature() -> None:
     R = lowrank.curvature_from_gradients(A, centered=True, diagonal=False)
     x = lowrank.whiten_gradient(A, R[0], eps=0.1)
@@ -356,3 +364,15 @@ def use_curvature() -> None:
     found: lowrank.Kronecker = lowrank.nearest_kronecker(np.eye(6).reshape(6, 2, 3), steps=count, divergence="kl")
     L, _, error, steps, converged = lowrank.nearest_kronecker(np.ones((4, 2, 3)))
     assert x.ndim == 1 and found.R.shape == (3, 3) and L.shape == (2, 2) and error <= 1 and steps >= 1 and converged
+
+
+def use_inequality() -> None:
+    sums: lowrank.GeometricPoisson = lowrank.geometric_vs_poisson([0.1, 0.5], j=count)
+    geometric, poisson = sums
+    assert np.all(sums.gap > 0) and np.all(geometric <= sums.poisson)
+def use_mean_flow() -> None:
+    z, m, S = np.ones((3, 2)), np.zeros(2), np.eye(2)
+    v = lowrank.gaussian_velocity(z, 0.5, m, S)
+    u = lowrank.gaussian_mean_velocity(z, np.zeros(3), np.float32(1), m, np.ones((2, 1)), factors=True)
+    lowrank.gaussian_mean_velocity([1.0, 2.0], 0, 1, [0.0, 0.0], rows_of_numbers)
+    assert v.shape == u.shape == (3, 2)

@@ -8,21 +8,29 @@ from lowrank import (
     arrays as arrays,
     attention_rank as attention_rank,
     autograd as autograd,
+    batch_size as batch_size,
     choosing_rank as choosing_rank,
     clipping as clipping,
     column_row as column_row,
+    curvature as curvature,
     derivatives as derivatives,
     embeddings as embeddings,
+    epsilon as epsilon,
     equioscillation as equioscillation,
     error_estimates as error_estimates,
     estimators as estimators,
+    experts as experts,
+    gaussians as gaussians,
     hippo as hippo,
+    identity_distillation as identity_distillation,
+    inequality as inequality,
     interpolative as interpolative,
     landmark_attention as landmark_attention,
     latent_attention as latent_attention,
     linear_map as linear_map,
     linear_transformer as linear_transformer,
     lora as lora,
+    mean_flow as mean_flow,
     monarch as monarch,
     muon as muon,
     newton_schulz as newton_schulz,
@@ -55,6 +63,15 @@ from lowrank.attention_rank import (
     numerical_rank as numerical_rank,
     rank_collapse as rank_collapse,
 )
+from lowrank.batch_size import (
+    SimpleNoiseScale as SimpleNoiseScale,
+    noise_scale as noise_scale,
+    optimal_lr_sgd as optimal_lr_sgd,
+    optimal_lr_sign as optimal_lr_sign,
+    sign_update_mean as sign_update_mean,
+    sign_update_second as sign_update_second,
+    simple_noise_scale as simple_noise_scale,
+)
 from lowrank.choosing_rank import (
     RankChoice as RankChoice,
     SignalRank as SignalRank,
@@ -76,6 +93,12 @@ from lowrank.column_row import (
     cr_multiply as cr_multiply,
     cr_weights as cr_weights,
 )
+from lowrank.curvature import (
+    Kronecker as Kronecker,
+    curvature_from_gradients as curvature_from_gradients,
+    nearest_kronecker as nearest_kronecker,
+    whiten_gradient as whiten_gradient,
+)
 from lowrank.embeddings import (
     Embedding as Embedding,
     SketchedSolution as SketchedSolution,
@@ -83,6 +106,11 @@ from lowrank.embeddings import (
     leverage_scores as leverage_scores,
     sketched_lstsq as sketched_lstsq,
     subspace_embedding as subspace_embedding,
+)
+from lowrank.epsilon import (
+    optimal_lr_softsign as optimal_lr_softsign,
+    softsign_mean as softsign_mean,
+    softsign_second as softsign_second,
 )
 from lowrank.equioscillation import (
     Alternation as Alternation,
@@ -101,6 +129,26 @@ from lowrank.estimators import (
     LowRankSVD as LowRankSVD,
     RPCholeskyFeatures as RPCholeskyFeatures,
 )
+from lowrank.experts import (
+    ExpertLoad as ExpertLoad,
+    SharedExpertScale as SharedExpertScale,
+    expert_load as expert_load,
+    loss_free_bias as loss_free_bias,
+    route as route,
+    shared_expert_scale as shared_expert_scale,
+)
+from lowrank.gaussians import (
+    Barycenter as Barycenter,
+    GaussianMap as GaussianMap,
+    frechet_distance as frechet_distance,
+    gaussian_barycenter as gaussian_barycenter,
+    gaussian_bhattacharyya as gaussian_bhattacharyya,
+    gaussian_fisher as gaussian_fisher,
+    gaussian_kl as gaussian_kl,
+    gaussian_map as gaussian_map,
+    gaussian_w2 as gaussian_w2,
+    gaussian_w2_grad as gaussian_w2_grad,
+)
 from lowrank.hippo import (
     discretize as discretize,
     hippo_fourier as hippo_fourier,
@@ -112,6 +160,14 @@ from lowrank.hippo import (
     legs_solve as legs_solve,
     legs_stream as legs_stream,
     legs_update as legs_update,
+)
+from lowrank.identity_distillation import (
+    IdentityLosses as IdentityLosses,
+    identity_distillation_losses as identity_distillation_losses,
+)
+from lowrank.inequality import (
+    GeometricPoisson as GeometricPoisson,
+    geometric_vs_poisson as geometric_vs_poisson,
 )
 from lowrank.interpolative import (
     InterpolativeDecomposition as InterpolativeDecomposition,
@@ -145,6 +201,10 @@ from lowrank.lora import (
     lora_scale as lora_scale,
     pissa_init as pissa_init,
     tangent_share as tangent_share,
+)
+from lowrank.mean_flow import (
+    gaussian_mean_velocity as gaussian_mean_velocity,
+    gaussian_velocity as gaussian_velocity,
 )
 from lowrank.monarch import (
     Monarch as Monarch,
@@ -440,4 +500,40 @@ __all__ = [
     "mla_attention",
     "mla_cache",
     "mla_decode",
+    "gaussian_w2",
+    "gaussian_w2_grad",
+    "GaussianMap",
+    "gaussian_map",
+    "gaussian_kl",
+    "gaussian_bhattacharyya",
+    "gaussian_fisher",
+    "Barycenter",
+    "gaussian_barycenter",
+    "frechet_distance",
+    "curvature_from_gradients",
+    "whiten_gradient",
+    "Kronecker",
+    "nearest_kronecker",
+    "gaussian_mean_velocity",
+    "gaussian_velocity",
+    "IdentityLosses",
+    "identity_distillation_losses",
+    "route",
+    "ExpertLoad",
+    "expert_load",
+    "loss_free_bias",
+    "SharedExpertScale",
+    "shared_expert_scale",
+    "noise_scale",
+    "optimal_lr_sgd",
+    "SimpleNoiseScale",
+    "simple_noise_scale",
+    "sign_update_mean",
+    "sign_update_second",
+    "optimal_lr_sign",
+    "softsign_mean",
+    "softsign_second",
+    "optimal_lr_softsign",
+    "GeometricPoisson",
+    "geometric_vs_poisson",
 ]

@@ -32,6 +32,8 @@ import scipy
 from matrices import CACHE
 
 import adapters
+import companions
+import covariances
 import low_rank
 import lowrank
 import matrix_sign
@@ -40,7 +42,7 @@ import smooth_topk
 import structure
 from low_rank import LONG, MEMORY
 
-CASES = [*low_rank.CASES, *matrix_sign.CASES, *smooth_topk.CASES, *structure.CASES, *rotations.CASES, *adapters.CASES, *optimizers.CASES]
+CASES = [*low_rank.CASES, *matrix_sign.CASES, *smooth_topk.CASES, *structure.CASES, *rotations.CASES, *adapters.CASES, *covariances.CASES, *companions.CASES, *optimizers.CASES]
 OURS = "lowrank"
 TURNS, MORE = 5, 25            # turns for every method; quick ones go on to MORE
 BRIEF, LONGEST = 0.3, 5.0      # ... while they took less than BRIEF seconds; none is started again after LONGEST

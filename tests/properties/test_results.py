@@ -51,7 +51,14 @@ SAMPLES = {
     "NystromFactors": lambda: lowrank.nystrom_attention(A, A, A, 2, return_factors=True)[1],
     "CodebookUsage": lambda: lowrank.codebook_usage([0, 2, 2], 4),
     "AttentionError": lambda: lowrank.attention_error(A, A, A, A, rng=0),
+    "GaussianMap": lambda: lowrank.gaussian_map([0.0], [[1.0]], [1.0], [[2.0]]),
+    "Barycenter": lambda: lowrank.gaussian_barycenter([[0.0], [1.0]], [[[1.0]], [[2.0]]]),
+    "Kronecker": lambda: lowrank.nearest_kronecker(A.reshape(6, 2, 2)),
     "PositionGaps": lambda: lowrank.position_gaps(lowrank.rope_tie_positions([1, (2, 3), 1]), [1, (2, 3), 1]),
+    "ExpertLoad": lambda: lowrank.expert_load(A, 2),
+    "SharedExpertScale": lambda: lowrank.shared_expert_scale(4, 3, 1, samples=10, rng=0),
+    "GeometricPoisson": lambda: lowrank.geometric_vs_poisson([0.1, 0.5], 3),
+    "SimpleNoiseScale": lambda: lowrank.simple_noise_scale(A),
     "MuonUpdate": lambda: lowrank.muon_update(A),
     "MuonState": lambda: lowrank.Muon().init([A, A[0]]),
     "Muon": lambda: lowrank.Muon(0.3, kinds=["adamw"], scale=2.0),
@@ -197,7 +204,7 @@ def test_nothing_can_be_set(result):
 
 
 UNPACKED = {"TruncatedSVD": "U s Vh", "InterpolativeDecomposition": "columns Z", "CUR": "columns U rows",
-            "RPCholesky": "F pivots", "Nystrom": "F", "Monarch": "L R", "CURIndex": "anchors Z left right ridge error amplification", "Muon": "lr"}
+            "RPCholesky": "F pivots", "Nystrom": "F", "Monarch": "L R", "GeometricPoisson": "geometric poisson", "CURIndex": "anchors Z left right ridge error amplification", "Muon": "lr"}
 
 
 @results()

@@ -286,6 +286,23 @@ def use_rope() -> None:
     assert lowrank.rope_permutation(8, to="interleaved").shape == (8,)
 
 
+def use_identity_distillation() -> None:
+    losses: lowrank.IdentityLosses = lowrank.identity_distillation_losses(A, A, A / 2, lambda x: x, axis=(0, 1))
+    L1, L2 = lowrank.identity_distillation_losses(rows_of_numbers, rows_of_numbers, rows_of_numbers, rows_of_numbers, axis=-1)
+    assert losses.L1 >= 0 and L1 == L2
+
+
+def use_experts() -> None:
+    indices, weights = lowrank.route(rows_of_numbers, np.int64(1), bias=None)
+    found: lowrank.ExpertLoad = lowrank.expert_load(A, 2, bias=np.zeros(8), target=[0.125] * 8)
+    load, violation = found
+    assert indices.shape == weights.shape and load.shape == (8,) and violation == found.max_violation
+    b = lowrank.loss_free_bias(A, 2, count, zero_d, bias=None, target=None, rule="rms")
+    b = lowrank.loss_free_bias(A, k=2, steps=3, bias=b, rule="quantile")
+    scale: lowrank.SharedExpertScale = lowrank.shared_expert_scale(9, 4, 1, "sigmoid", renorm=True, samples=100, rng=0)
+    assert b.shape == (8,) and scale.scale > scale.standard_error >= 0
+
+
 def use_latent_attention() -> None:
     numbers: int = lowrank.kv_cache_per_token("gqa", heads=np.int64(64), groups=8, key_dim=128, value_dim=None, layers=2)
     assert numbers > lowrank.kv_cache_per_token("mla", rank=512, rope_dim=64) == 576
@@ -308,3 +325,54 @@ def use_rope_tie() -> None:
     left, right = gaps
     assert np.allclose(gaps.left, right) and left.shape == gaps.right.shape == (1, 2)
     lowrank.rope_tie_positions([np.int64(2), [1, 2, 2]])
+
+
+def use_gaussians() -> None:
+    m, S, thin = np.zeros(12), np.eye(12), A[:, :3]
+    for f in (lowrank.gaussian_w2, lowrank.gaussian_kl, lowrank.gaussian_bhattacharyya, lowrank.gaussian_fisher):
+        assert f(m, S, m, 2 * S, factors=False).shape == f(m, thin, m, A, factors=True, noise=(1, zero_d)).shape == ()
+    lowrank.gaussian_w2([0.0, 0.0], rows_of_numbers, [1, 0], rows_of_numbers)
+    dm, dX = lowrank.gaussian_w2_grad(m, thin, m, A, factors=True)
+    moved: lowrank.GaussianMap = lowrank.gaussian_map(m, S, m, 2 * S)
+    matrix, b, cost = moved
+    assert dm.shape == b.shape and dX.shape == thin.shape and cost == moved.cost and np.array_equal(moved.A, matrix)
+    (left, right), *_ = lowrank.gaussian_map(m, A, m, thin, factors=True)
+    found: lowrank.Barycenter = lowrank.gaussian_barycenter([m, m], [thin, A], weights=[1, 2], tol=1e-3, steps=count)
+    assert found.X.shape == (12, 12) and found.cost > 0 and found.steps <= 3 and found.converged in (True, False) and len(found.m) == 12
+    assert (left @ right).shape == (12, 12)
+    distance, bias = lowrank.frechet_distance(A, A[:4], ddof=0, return_bias=True)
+    assert lowrank.frechet_distance(A, A[:4], ddof=0) == distance and bias > 0
+
+
+def use_batch_size() -> None:
+    g, sigma, H = np.ones(8), np.full(8, 2.0), np.eye(8)
+    scale = lowrank.noise_scale(g, 4 * H, H)
+    steps = lowrank.optimal_lr_sgd(g, 4 * H, H, [1, count])
+    lowrank.optimal_lr_sign(g, sigma, H, np.int64(4))
+    lowrank.optimal_lr_sign(g, 4 * H, H, zero_d)
+    u = lowrank.sign_update_mean(g, 2.0, B=count)
+    found: lowrank.SimpleNoiseScale = lowrank.simple_noise_scale(A)
+    B_simple, g2, trace = found
+    assert found.trace == trace and scale == 4 and len(steps) == 2
+    assert lowrank.sign_update_second(g, 4 * H, 3).shape == (8, 8) and u.shape == (8,)
+    mean, second = lowrank.softsign_mean(g, 2.0, B=count, eps=zero_d), lowrank.softsign_second(g, sigma, 1, 0.5)
+    assert mean.shape == second.shape and lowrank.optimal_lr_softsign(g, sigma, H, [1, 2], eps=0.1).shape == (2,)
+def use_curvature() -> None:
+    R = lowrank.curvature_from_gradients(A, centered=True, diagonal=False)
+    x = lowrank.whiten_gradient(A, R[0], eps=0.1)
+    x = lowrank.whiten_gradient(rows_of_numbers, [1.0, 2.0], rtol=None)
+    found: lowrank.Kronecker = lowrank.nearest_kronecker(np.eye(6).reshape(6, 2, 3), steps=count, divergence="kl")
+    L, _, error, steps, converged = lowrank.nearest_kronecker(np.ones((4, 2, 3)))
+    assert x.ndim == 1 and found.R.shape == (3, 3) and L.shape == (2, 2) and error <= 1 and steps >= 1 and converged
+
+
+def use_inequality() -> None:
+    sums: lowrank.GeometricPoisson = lowrank.geometric_vs_poisson([0.1, 0.5], j=count)
+    geometric, poisson = sums
+    assert np.all(sums.gap > 0) and np.all(geometric <= sums.poisson)
+def use_mean_flow() -> None:
+    z, m, S = np.ones((3, 2)), np.zeros(2), np.eye(2)
+    v = lowrank.gaussian_velocity(z, 0.5, m, S)
+    u = lowrank.gaussian_mean_velocity(z, np.zeros(3), np.float32(1), m, np.ones((2, 1)), factors=True)
+    lowrank.gaussian_mean_velocity([1.0, 2.0], 0, 1, [0.0, 0.0], rows_of_numbers)
+    assert v.shape == u.shape == (3, 2)

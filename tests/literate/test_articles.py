@@ -36,6 +36,11 @@ def test_every_article_is_on_the_page_once_and_nothing_else_is():
     assert sorted(key for _, row in ROWS for key in cited(cells(row)[0])) == sorted(ARTICLES)
 
 
+def test_no_two_articles_look_alike_where_they_are_cited():
+    years = [re.search(r"^ *year *= *\{(\w+)\}", fields, re.M)[1] for key, fields in ENTRIES if key in ARTICLES]
+    assert sorted(years) == sorted(set(years))
+
+
 def test_parts_stand_in_the_order_of_the_book():
     assert list(PARTS) == [caption for caption, _ in BOOK.parts if caption in PARTS]
 

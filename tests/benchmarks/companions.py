@@ -126,7 +126,64 @@ SIGNS = [
 ]
 
 
+# --- softsign: the name of a cell says where eps lies, in units of the noise; its "rank" is the number of entries
+
+WHERE = {"small": (0.0, 1.0), "mixed": (0.0, 4.0), "large": (2.0, 100.0)}
+
+
+@cache
+def soft_entries(name, n):
+    rng = np.random.default_rng(0)
+    return 3 * rng.standard_normal(n), rng.uniform(*WHERE[name], n)
+
+
+@cache
+def voigt(name, n):
+    a, e = soft_entries(name, n)
+    return 1 - np.pi * e * use("scipy.special").voigt_profile(a, 1.0, e)
+
+
+@cache
+def means_by_quadrature(name, n):
+    """Of every n / 50-th entry, in the variable in which nothing is steep."""
+    a, e = (x[::max(1, n // 50)] for x in soft_entries(name, n))
+    s = np.linspace(0, 40, 40_001)[:, None]
+    f = a * (2 / np.pi)**0.5 * np.exp(-(np.minimum(e * np.sinh(s), 60)**2 + (a * np.tanh(s))**2) / 2) / np.cosh(s)**2
+    return (f.sum(axis=0) - f[0] / 2) * s[1]                     # of an even function: exact to rounding
+
+
+def by_quad(power):
+    """SciPy's quad, one entry after the other."""
+    def each(a, e, seed):
+        quad = use("scipy.integrate").quad
+        f = lambda x, a, e: (x / math.hypot(x, e))**power * math.exp(-(x - a)**2 / 2) * 0.3989422804014327
+        return np.array([quad(f, a - 9, a + 9, (a, e), points=[0])[0] for a, e in zip(a.tolist(), e.tolist())])
+    return each
+
+
+def wrong_mean(name, n, m):
+    exact = means_by_quadrature(name, n)
+    return np.abs(m[::max(1, n // 50)] - exact).max()
+
+
+SOFT = [
+    Case(
+        f"softsign_{moment}",
+        [("small", 20_000), ("mixed", 20_000), ("large", 20_000)],
+        ours=lambda a, e, seed, f=f: f(a, 1.0, 1.0, e),
+        peers={"quad": by_quad(power)} | ({"Voigt": lambda a, e, seed: 1 - np.pi * e * use("scipy.special").voigt_profile(a, 1.0, e)} if power == 2 else {}),
+        measures={"error": measure},
+        aim="errors below 1e-10, 0.005 of the time of quad entry by entry",
+        targets=lambda name, n: [Target("error", 1e-10), *within(0.005, "quad")],
+        given=soft_entries,
+    )
+    for moment, power, f, measure in (("mean", 1, lowrank.softsign_mean, wrong_mean),
+                                      ("second", 2, lowrank.softsign_second, lambda name, n, s: np.abs(s - voigt(name, n)).max()))
+]
+
+
 CASES = [
     *BALANCE,
     *SIGNS,
+    *SOFT,
 ]

@@ -428,7 +428,7 @@ print("fine")
 
 
 def test_devices_tell_each_other_no_more_than_is_needed():
-    code = 'import os\nos.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"\nos.environ["JAX_PLATFORMS"] = "cpu"\n' + SHARDED
+    code = 'import os\nos.environ["XLA_FLAGS"] += " --xla_force_host_platform_device_count=4"\nos.environ["JAX_PLATFORMS"] = "cpu"\n' + SHARDED
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=900)
     assert done.returncode == 0 and done.stdout == "fine\n", done.stdout + done.stderr
 

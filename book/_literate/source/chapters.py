@@ -10,7 +10,6 @@ check (its validator compiles grammars), and would not find what `rules.py` look
 
 import json
 import warnings
-from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -24,15 +23,18 @@ def read_book(root=ROOT):
     """The whole book with all its problems; a file that cannot be read is one of them, never an exception."""
     root = Path(root)
     toc = read_toc(root)
-    chapters, problems = [], list(toc.problems)
+    chapters, unreadable = [], []
     for path in toc.notebooks:
         try:
             chapters.append(read_chapter(root, path))
         except Unreadable as error:
-            problems.append(error.problem)
-    book = Book(tuple(chapters), toc.parts, toc.order)
-    problems += _forgotten(root, toc.notebooks) + rules.problems(book, root)
-    return replace(book, problems=tuple(sorted(problems, key=partial(_reading_order, toc.notebooks))))
+            unreadable.append(error.problem)
+
+    def judge(book):
+        found = [*toc.problems, *unreadable, *_forgotten(root, toc.notebooks), *rules.problems(book, root)]
+        return sorted(found, key=partial(_reading_order, toc.notebooks))
+
+    return Book(tuple(chapters), toc.parts, toc.order, judge)
 
 
 def _reading_order(notebooks, problem):

@@ -3,7 +3,7 @@
 import ast
 import difflib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -260,7 +260,12 @@ class Book:
     chapters: tuple[Chapter, ...]  # those that can be read, in the order of _toc.yml
     parts: tuple[tuple[str | None, tuple[str, ...]], ...]  # (caption, files) of _toc.yml; the first is the front page
     order: tuple[str, ...]  # all modules, readable or not, in the order in which they may import each other
-    problems: tuple[Problem, ...] = ()
+    judge: Callable = field(default=lambda book: (), repr=False, compare=False)  # finds the problems of a book
+
+    @cached_property
+    def problems(self):
+        """Every mistake. They are looked for when somebody asks, which takes longer than all the reading."""
+        return tuple(self.judge(self))
 
     @property
     def pages(self):

@@ -70,6 +70,8 @@ def _factor_distance(X, Y):
     """The distance of XX^T and YY^T: a difference, or where little is left, a residual."""
     if is_numpy_array(X):
         total = _squares(X) + _squares(Y)
+        if X.shape == Y.shape and np.all(_squares(X - Y) < 1e-3 * total):
+            return _residual(X, Y)                              # Q = I is near already
         value = total - 2 * singular_values(Y.mT @ X).sum(-1)[..., None, None]
         if np.all(value >= 1e-3 * total):
             return value

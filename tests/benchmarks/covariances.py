@@ -30,9 +30,9 @@ def dense(r, noise=0.0):
 def regular(name, d):
     """Covariances that differ by `name`, and exact numbers for them."""
     draw = np.random.default_rng(1).standard_normal
-    X, E, zero = draw((d, d + 4)), draw((d, d)), np.zeros(d)
+    X, E, zero = draw((d, 2 * d)), draw((d, d)), np.zeros(d)
     S = X @ X.T / d
-    return zero, S, zero, S + float(name) * (E + E.T) / d**0.5
+    return zero, S, zero, E @ E.T / d + np.eye(d) if name == "apart" else S + float(name) * (E + E.T) / d**0.5
 
 
 @cache
@@ -152,7 +152,7 @@ GAUSSIANS = [
     ),
     Case(
         "gaussian_w2, covariances",
-        [("0.05", 512)],
+        [("apart", 512), ("0.02", 512), ("apart", BIG)],
         ours=lambda *laws: lowrank.gaussian_w2(*laws[:4]),
         peers={"POT": by_pot, "root (pytorch-fid)": by_root, "eigvals (torchmetrics)": by_eigenvalues},
         measures={},

@@ -23,7 +23,7 @@ from lowrank.arrays import (
     single,
     thin_svd,
 )
-from lowrank.derivatives import converted
+from lowrank.derivatives import Rule, attached, converted
 
 __all__ = ["gaussian_mean_velocity", "gaussian_velocity"]
 
@@ -57,7 +57,15 @@ def _modes(S, factors):
     return V.mT, c[0, :] * xp.sqrt(xp.where(values > least, values, 0.0))
 
 
-# %% book/covariances/mean_flow.ipynb: _as_gaussian
+# %% book/covariances/mean_flow.ipynb: _no_derivative
+def _no_derivative(*_):
+    raise ValueError("S is differentiated; allowed is a constant: give S.detach() or "
+                     "jax.lax.stop_gradient(S)")
+
+
+_HELD = Rule(lambda S: (S,), _no_derivative, _no_derivative)
+
+
 def _as_gaussian(z, m, S, factors):
     """(xp, dtype, z, m, S): finite real floats of one library, shapes (..., d), (d,), (d, k)."""
     found = {name: as_floats(x, name) for name, x in (("z", z), ("m", m), ("S", S))}
@@ -75,9 +83,10 @@ def _as_gaussian(z, m, S, factors):
         raise ValueError("z, m and S have shapes {}, {} and {}; allowed are (..., d), (d,) and "
                          "(d, {}), none of them empty".format(*shapes, "k" if factors else "d"))
     if getattr(S, "requires_grad", False):
-        raise ValueError("S requires a gradient; allowed is a constant: give S.detach()")
+        _no_derivative()
     dtype = xp.result_type(z, m, S)
-    return xp, dtype, *(single(xp.astype(x, dtype, copy=False)) for x in (z, m, S))
+    z, m, S = (single(xp.astype(x, dtype, copy=False)) for x in (z, m, S))
+    return xp, dtype, z, m, *attached(_HELD, S)
 
 
 # %% book/covariances/mean_flow.ipynb: _as_times
@@ -140,7 +149,7 @@ def gaussian_mean_velocity(z, r, t, m, S, *, factors=False):
     ValueError
         Times out of order or out of [0, 1]; t = 0 with a singular S and a z - m outside of its
         range by more than sqrt(eps); an S that is not symmetric or has a negative eigenvalue;
-        NaN, Inf, shapes that do not fit; an S that requires a gradient.
+        NaN, Inf, shapes that do not fit; an S in which is differentiated.
     TypeError
         A dtype without meaning, complex numbers, two libraries.
 
@@ -150,7 +159,7 @@ def gaussian_mean_velocity(z, r, t, m, S, *, factors=False):
     of nearly equal numbers is taken, also where r is near t. Eigenvalues below
     ``4 * sqrt(d) * eps`` times the largest count as zero.
     Exact for Gaussian data only. PyTorch and JAX differentiate in z, r, t and m, forwards and
-    backwards; S is a constant, and its derivative in JAX is 0. Fit for ``jit`` and ``vmap``,
+    backwards; S is a constant, and its derivative is refused. Fit for ``jit`` and ``vmap``,
     where nothing that depends on values is refused.
     Derived in :ref:`mean-flow-average`, :prf:ref:`gaussian-flow` and :prf:ref:`one-step-map`.
 

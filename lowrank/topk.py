@@ -16,7 +16,7 @@ import numpy as np
 from array_api_compat import is_jax_array
 
 from lowrank.arguments import check_choice, check_number
-from lowrank.arrays import NUMPY, array_namespace, may_hold, quiet, safe_divisor
+from lowrank.arrays import NUMPY, array_namespace, compiling, may_hold, quiet, safe_divisor
 from lowrank.derivatives import Rule, attached, converted, fitted, summed
 from lowrank.simplex_maps import as_divisor, as_slices, check_room, check_temperature, mass
 from lowrank.thresholds import (
@@ -43,8 +43,13 @@ def _mean_field(xp, t):
 
 # %% book/smooth_topk/topk.ipynb: _turned
 def _turned(node, like):
-    """The nodes in turn, up to the first that is None; for JAX as arrays with an axis for them."""
+    """The nodes in turn, up to the first that is None; in a graph arrays with an axis for them."""
     turns = range(29), [1.0] + 28 * [2.0]           # those above 0 stand for their conjugates too
+    if compiling():                                 # PyTorch: all at once, in a few kernels
+        xp = array_namespace(like)
+        first = lambda values: xp.reshape(xp.asarray(values, dtype=like.dtype, device=like.device),
+                                          (-1, *like.ndim * (1,)))
+        return node(*map(first, map(list, turns)))
     if is_jax_array(like):
         import jax
         return jax.lax.map(lambda turn: node(*turn), tuple(map(jax.numpy.asarray, turns)))
@@ -57,6 +62,9 @@ def _means(terms, nodes):
     added = lambda sums, node: tuple(map(add, sums, weighted(node)))
     if isinstance(nodes, list):
         total, *sums = reduce(added, nodes[1:], weighted(nodes[0]))
+    elif not is_jax_array(nodes[0]):
+        xp = array_namespace(nodes[0])
+        total, *sums = (xp.sum(A, axis=0) for A in weighted(nodes))
     else:
         import jax
         first, others = ([A[part] for A in nodes] for part in (0, slice(1, None)))

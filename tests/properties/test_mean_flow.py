@@ -11,6 +11,7 @@ from lowrank.mean_flow import gaussian_mean_velocity, gaussian_velocity
 from tests.properties.libraries import LIBRARIES, needs
 
 torch_only, jax_only = needs("torch"), needs("jax")
+HELD = re.escape("S is differentiated; allowed is a constant: give S.detach() or jax.lax.stop_gradient(S)")
 M2, S2, Z2 = np.array([1.0, -1]), np.array([[2, .6], [.6, .5]]), np.array([.3, .7])
 
 
@@ -196,8 +197,11 @@ def test_half_precision_and_constants():
     z, m, X = (torch.asarray(x).bfloat16() for x in problem(14))
     found = gaussian_velocity(z, .5, m, X, factors=True)
     assert found.dtype == torch.bfloat16 and torch.equal(found, gaussian_velocity(z.float(), .5, m.float(), X.float(), factors=True).bfloat16())
-    with pytest.raises(ValueError, match=re.escape("S requires a gradient; allowed is a constant: give S.detach()")):
+    with pytest.raises(ValueError, match=HELD):
         gaussian_velocity(z, .5, m, X.requires_grad_(), factors=True)
+    z, m, X = (x.detach().float() for x in (z, m, X))
+    with pytest.raises(ValueError, match=HELD):                     # forwards
+        torch.func.jvp(lambda X: gaussian_velocity(z, .5, m, X, factors=True), (X,), (X,))
 
 
 @jax_only
@@ -215,6 +219,8 @@ def test_one_compiled_function_in_jax():
     assert float(value) == pytest.approx(number(z, .6), rel=1e-12)
     D = drawn(16, 2, 3)
     assert float((back_to(slope) * D).sum()) == pytest.approx((number(z + 1e-6 * D, .6) - number(z - 1e-6 * D, .6)) / 2e-6, rel=1e-6)
+    with pytest.raises(ValueError, match=HELD):
+        jax.grad(lambda X: gaussian_velocity(to(z), .5, to(m), X, factors=True)[0, 0])(to(X))
     assert float(in_time) == pytest.approx((number(z, .6 + 1e-6) - number(z, .6 - 1e-6)) / 2e-6, rel=1e-6)
 
 

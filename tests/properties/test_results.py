@@ -55,6 +55,7 @@ SAMPLES = {
     "Barycenter": lambda: lowrank.gaussian_barycenter([[0.0], [1.0]], [[[1.0]], [[2.0]]]),
     "Kronecker": lambda: lowrank.nearest_kronecker(A.reshape(6, 2, 2)),
     "PositionGaps": lambda: lowrank.position_gaps(lowrank.rope_tie_positions([1, (2, 3), 1]), [1, (2, 3), 1]),
+    "IdentityLosses": lambda: lowrank.identity_distillation_losses(A, A, A / 2, A / 3),
     "ExpertLoad": lambda: lowrank.expert_load(A, 2),
     "SharedExpertScale": lambda: lowrank.shared_expert_scale(4, 3, 1, samples=10, rng=0),
     "GeometricPoisson": lambda: lowrank.geometric_vs_poisson([0.1, 0.5], 3),

@@ -9,7 +9,7 @@ Generated from _toc.yml and the chapters; edit those.
 
 from importlib import import_module as _import_module
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 _CHAPTERS = [
     "pseudo_inverse",

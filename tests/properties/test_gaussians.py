@@ -19,7 +19,6 @@ from lowrank.gaussians import (
     gaussian_w2_grad,
 )
 from tests.properties.libraries import LIBRARIES, needs
-from tests.properties.matrices import eps
 
 torch_only, jax_only = needs("torch"), needs("jax")
 FOUR = {"w2": gaussian_w2, "kl": gaussian_kl, "bhattacharyya": gaussian_bhattacharyya, "fisher": gaussian_fisher}

@@ -169,6 +169,30 @@ def test_half_precision_lists_and_integers(name):
         assert whole.dtype == np.float32 and whole.shape == (2,)
 
 
+def test_a_step_of_exact_signs():
+    """Without noise a sign is certain where g is not 0, and counts in full; without g and noise it is 0."""
+    signs = np.sign(g)
+    assert optimal_lr_sign(g, 0 * sigma, H, 8) == pytest.approx(g @ signs / (signs @ H @ signs), rel=1e-15)
+    some = np.array([0, 2, 0.5])
+    assert optimal_lr_sign(g, some, H, 8) == pytest.approx(optimal_lr_sign(g, some + [1e-12, 0, 0], H, 8), rel=1e-12)
+    flat = np.array([1, 0, 0.25])
+    signs = np.sign(flat)
+    assert optimal_lr_sign(flat, 0 * sigma, H, 8) == pytest.approx(flat @ signs / (signs @ H @ signs), rel=1e-15)
+
+
+@torch_only
+@pytest.mark.parametrize("r", (1, -1))
+def test_derivatives_at_full_correlation(r):
+    import torch
+    Sigma = torch.tensor([[1.0, 2 * r], [2 * r, 4.0]], dtype=torch.float64)
+    agreement = lambda g: sign_update_second(g, Sigma, 3.0)[0, 1]
+    at = torch.tensor([0.4, 0.9], dtype=torch.float64, requires_grad=True)
+    (found,) = torch.autograd.grad(agreement(at), at)
+    steps = 1e-6 * torch.eye(2, dtype=torch.float64)
+    expected = [(agreement(at.detach() + d) - agreement(at.detach() - d)) / 2e-6 for d in steps]
+    np.testing.assert_allclose(found, torch.stack(expected), rtol=1e-8)
+
+
 @torch_only
 @every_call
 def test_derivatives_in_torch(name):

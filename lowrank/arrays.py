@@ -219,6 +219,25 @@ def matching(G, name, A, other="A"):
     return xp.astype(G, xp.result_type(G, A), copy=False)
 
 
+def as_common(**given):
+    """(xp, dtype, arrays...): finite real floats of one library and one dtype.
+
+    16 bits are computed in 32; `dtype` is for the result.
+    """
+    found = {name: as_floats(x, name) for name, x in given.items()}
+    (first, (xp, main)), *_ = found.items()
+    for name, (_, x) in found.items():
+        check_library(x, name, main, first)
+        if not xp.isdtype(x.dtype, "real floating"):
+            raise TypeError(f"{name} has dtype {x.dtype}; allowed are real numbers")
+        check_finite(x, name)
+    arrays = [x for _, x in found.values()]
+    dtype = common = xp.result_type(*arrays)
+    if xp is NUMPY and all(getattr(x, "dtype", None) == np.float16 for x in given.values()):
+        dtype = np.dtype(np.float16)                        # which NumPy has in 32 bits by now
+    return xp, dtype, *(single(xp.astype(x, common, copy=False)) for x in arrays)
+
+
 # %% book/foundations/arrays.ipynb: check_parameter
 def check_parameter(value, name, allowed, holds):
     """check_number, but a number that is traced, or a tensor, stays as it is."""

@@ -16,9 +16,8 @@ from lowrank.arguments import check_choice
 from lowrank.arrays import (
     NUMPY,
     array_namespace,
-    as_floats,
+    as_common,
     as_stack,
-    check_finite,
     check_parameter,
     constant,
     cut_off,
@@ -48,23 +47,11 @@ __all__ = [
 # %% book/structure/attention_rank.ipynb: as_tokens
 def as_tokens(**given):
     """(xp, dtype, arrays...): real arrays (..., n, d) of one library; dtype is for the result."""
-    found = {name: as_floats(x, name) for name, x in given.items()}
-    (first, (xp, _)), *_ = found.items()
-    for name, (space, x) in found.items():
-        if space is not xp:
-            one, other = (type(given[key]).__name__ for key in (name, first))
-            raise TypeError(f"{name} is a {one} and {first} is a {other}; both must belong to "
-                            "one array library")
-        if not xp.isdtype(x.dtype, "real floating"):
-            raise TypeError(f"{name} has dtype {x.dtype}; allowed are real numbers")
+    xp, dtype, *arrays = as_common(**given)
+    for name, x in zip(given, arrays):
         if x.ndim < 2:
             raise ValueError(f"{name} has shape {tuple(x.shape)}; allowed is (..., n, d)")
-        check_finite(x, name)
-    dtype = xp.result_type(*(x for _, x in found.values()))
-    if xp is NUMPY and all(getattr(x, "dtype", None) == np.float16 for x in given.values()):
-        dtype = np.dtype(np.float16)
-    work = xp.float32 if xp.finfo(dtype).bits == 16 else dtype
-    return xp, dtype, *(xp.astype(x, work, copy=False) for _, x in found.values())
+    return xp, dtype, *arrays
 
 
 def check_leads(**arrays):

@@ -18,8 +18,7 @@ from lowrank.arguments import check_choice, check_count, check_tol
 from lowrank.arrays import (
     NUMPY,
     array_namespace,
-    as_floats,
-    check_finite,
+    as_common,
     check_hermitian,
     compiling,
     constant,
@@ -316,26 +315,7 @@ def _on_the_range(D, S1, S2, delta):
     return (D, xp.where(finite, S1, S2), S2, delta), finite
 
 
-# %% book/covariances/gaussians.ipynb: _real
-def _real(given):
-    """(xp, dtype, arrays) of one library, real and finite, in at least 32 bits."""
-    found = {name: as_floats(x, name) for name, x in given.items()}
-    (first, (xp, _)), *_ = found.items()
-    for name, (space, x) in found.items():
-        if space is not xp:
-            one, other = (type(given[key]).__name__ for key in (name, first))
-            raise TypeError(f"{name} is a {one} and {first} is a {other}; both must belong to "
-                            "one array library")
-        if not xp.isdtype(x.dtype, "real floating"):
-            raise TypeError(f"{name} has dtype {x.dtype}; allowed are real numbers")
-        check_finite(x, name)
-    dtype = xp.result_type(*(x for _, x in found.values()))
-    if xp is NUMPY and all(getattr(x, "dtype", None) == np.float16 for x in given.values()):
-        dtype = np.dtype(np.float16)
-    work = xp.float32 if xp.finfo(dtype).bits == 16 else dtype
-    return xp, dtype, [xp.astype(x, work, copy=False) for _, x in found.values()]
-
-
+# %% book/covariances/gaussians.ipynb: _lead
 def _lead(**shapes):
     """The leading axes, broadcast together."""
     try:
@@ -358,7 +338,7 @@ def _spread(x, lead):
 # %% book/covariances/gaussians.ipynb: _laws
 def _laws(m1, S1, m2, S2, factors):
     """(xp, dtype, m1, S1, m2, S2) of shapes (..., d, 1) and (..., d, n), n = d or r."""
-    xp, dtype, (m1, S1, m2, S2) = _real({"m1": m1, "S1": S1, "m2": m2, "S2": S2})
+    xp, dtype, m1, S1, m2, S2 = as_common(m1=m1, S1=S1, m2=m2, S2=S2)
     d = m1.shape[-1] if m1.ndim else 0
     for name, m in (("m1", m1), ("m2", m2)):
         if not (m.ndim and d and m.shape[-1] == d):
@@ -874,7 +854,7 @@ def _listed(means, factors, weights):
     if not factors:
         raise ValueError("factors is empty; allowed is one factor (d, r) or more")
     names = [f"factors[{i}]" for i in range(len(factors))]
-    xp, dtype, (means, *factors) = _real({"means": means} | dict(zip(names, factors)))
+    xp, dtype, means, *factors = as_common(means=means, **dict(zip(names, factors)))
     if xp is not NUMPY:
         raise TypeError(f"means is a {type(means).__name__}; allowed are arrays of NumPy")
     if means.ndim != 2 or len(means) != len(factors) or not means.shape[1]:
@@ -886,7 +866,7 @@ def _listed(means, factors, weights):
                              f"d = {means.shape[1]}")
     widest = max(1, *(Y.shape[1] for Y in factors))
     Y = np.stack([np.pad(Y, ((0, 0), (0, widest - Y.shape[1]))) for Y in factors])
-    w = np.ones(len(Y)) if weights is None else _real({"weights": weights})[2][0]
+    w = np.ones(len(Y)) if weights is None else as_common(weights=weights)[2]
     if w.shape != (len(Y),) or w.min() < 0 or not w.max() > 0:
         raise ValueError(f"weights is {weights!r:.60}; allowed are {len(Y)} numbers >= 0, "
                          "not all of them 0")
@@ -1039,7 +1019,7 @@ def frechet_distance(F1, F2, *, ddof=1, return_bias=False):
     >>> float(frechet_distance(F, F + [3.0, 4.0]))
     25.0
     """
-    xp, dtype, (F1, F2) = _real({"F1": F1, "F2": F2})
+    xp, dtype, F1, F2 = as_common(F1=F1, F2=F2)
     check_choice(ddof, "ddof", (1, 0))
     for name, F in (("F1", F1), ("F2", F2)):
         if F.ndim < 2 or F.shape[-2] < 2 or F.shape[-1] != F1.shape[-1] or not F1.shape[-1]:

@@ -9,10 +9,8 @@ Generated from book/covariances/mean_flow.ipynb; edit the chapter.
 
 from lowrank.arrays import (
     array_namespace,
-    as_floats,
-    check_finite,
+    as_common,
     check_hermitian,
-    check_library,
     constant,
     cut_off,
     may_hold,
@@ -20,7 +18,6 @@ from lowrank.arrays import (
     power_of_two,
     quiet,
     safe_divisor,
-    single,
     thin_svd,
 )
 from lowrank.derivatives import Rule, attached, converted
@@ -68,14 +65,7 @@ _HELD = Rule(lambda S: (S,), _no_derivative, _no_derivative)
 
 def _as_gaussian(z, m, S, factors):
     """(xp, dtype, z, m, S): finite real floats of one library, shapes (..., d), (d,), (d, k)."""
-    found = {name: as_floats(x, name) for name, x in (("z", z), ("m", m), ("S", S))}
-    xp, z = found["z"]
-    for name, (space, x) in found.items():
-        check_library(x, name, z, "z")
-        if not space.isdtype(x.dtype, "real floating"):
-            raise TypeError(f"{name} has dtype {x.dtype}; allowed are real numbers")
-        check_finite(x, name)
-    z, m, S = (x for _, x in found.values())
+    xp, dtype, z, m, S = as_common(z=z, m=m, S=S)
     d = m.shape[0] if m.ndim == 1 else 0
     right = S.shape[-1] if factors else d
     if not d or z.ndim < 1 or z.shape[-1] != d or tuple(S.shape) != (d, right) or not right:
@@ -84,8 +74,6 @@ def _as_gaussian(z, m, S, factors):
                          "(d, {}), none of them empty".format(*shapes, "k" if factors else "d"))
     if getattr(S, "requires_grad", False):
         _no_derivative()
-    dtype = xp.result_type(z, m, S)
-    z, m, S = (single(xp.astype(x, dtype, copy=False)) for x in (z, m, S))
     return xp, dtype, z, m, *attached(_HELD, S)
 
 

@@ -14,8 +14,8 @@ from array_api_compat import is_jax_array
 from lowrank.arguments import check_choice, check_count
 from lowrank.arrays import (
     array_namespace,
+    as_common,
     as_floats,
-    check_finite,
     check_library,
     check_parameter,
     compiling,
@@ -32,7 +32,6 @@ from lowrank.arrays import (
     rescaled,
     safe_norms,
     shifted,
-    single,
 )
 from lowrank.derivatives import Rule, attached
 from lowrank.unit_rotation import rotate
@@ -144,20 +143,7 @@ def _assigned_there(xp, Z, codes, block):
     return xp.concat([part(Z[i:i + block]) for i in range(0, Z.shape[0], block)])
 
 
-# %% book/rotations/vector_quantization.ipynb: _together
-def _together(**given):
-    """(xp, arrays): finite real floats of one library and dtype, of 32 bits or more."""
-    found = {name: as_floats(v, name) for name, v in given.items()}
-    (first, (xp, x)), *_ = found.items()
-    for name, (_, v) in found.items():
-        check_library(v, name, x, first)
-        if not xp.isdtype(v.dtype, "real floating"):
-            raise TypeError(f"{name} has dtype {v.dtype}; allowed are real numbers")
-        check_finite(v, name)
-    common = xp.result_type(*(v for _, v in found.values()))
-    return xp, [single(xp.astype(v, common, copy=False)) for _, v in found.values()]
-
-
+# %% book/rotations/vector_quantization.ipynb: _as_given
 def _as_given(y, x, name):
     """y in the dtype of x as it was given, which 16-bit floats keep and integers do not."""
     half = isinstance(x, np.ndarray) and x.dtype == np.float16
@@ -235,7 +221,7 @@ def vq_assign(Z, codes, *, block=None):
     >>> vq_assign([[1.0, 1], [3, 2], [1e6, 1e6 + 1]], codes).tolist()
     [0, 1, 2]
     """
-    xp, arrays = _together(Z=Z, codes=codes)
+    xp, _, *arrays = as_common(Z=Z, codes=codes)
     Z, codes = map(constant, arrays)
     _check_codes(Z, codes)
     rows = xp.reshape(Z, (-1, Z.shape[-1]))
@@ -328,7 +314,7 @@ _PASS = Rule(
 # %% book/rotations/vector_quantization.ipynb: _as_pairs
 def _as_pairs(**given):
     """Vectors of one shape (..., d), of 32 bits or more, in one dtype."""
-    _, arrays = _together(**given)
+    _, _, *arrays = as_common(**given)
     z = arrays[0]
     if not z.ndim or not z.shape[-1]:
         raise ValueError(f"z has shape {tuple(z.shape)}; allowed is (..., d), vectors with one "
@@ -516,7 +502,7 @@ def vq_gradient(Z, codes, indices):
            [ 0. ]])
     """
     given = codes
-    xp, (Z, codes) = _together(Z=Z, codes=codes)
+    xp, _, Z, codes = as_common(Z=Z, codes=codes)
     _check_codes(Z, codes)
     i = _as_indices(indices, Z.shape[:-1], codes.shape[0], xp, Z)
     if 0 in Z.shape:
@@ -641,7 +627,7 @@ def simvq_step(E, W, grad, *, lr, train_codes=False):
            [0.25, 1.  ]])
     """
     given = E, W
-    _, (E, W, G) = _together(E=E, W=W, grad=grad)
+    _, _, E, W, G = as_common(E=E, W=W, grad=grad)
     rows, columns = E.shape[:-1], W.shape[-1:]
     if not (min(E.ndim, W.ndim) > 1 and W.shape[:-1] == (*E.shape[:-2], E.shape[-1])
             and G.shape == (*rows, *columns)):

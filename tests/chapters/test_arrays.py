@@ -7,6 +7,7 @@ from scipy import sparse
 from lowrank.arguments import gaussian_matrix
 from lowrank.arrays import (
     adjoint,
+    as_common,
     as_matrix,
     as_stack,
     check_hermitian,
@@ -60,6 +61,8 @@ def test_bad_arrays_are_named():
         (lambda: as_matrix(np.ma.masked_equal([[1, 2]], 2)), TypeError, "A is a masked array"),
         (lambda: as_matrix(sparse.eye_array(2)), TypeError, "A is a .*; allowed here is an array"),
         (lambda: matching([[1.0]], "G", A), ValueError, r"G has shape \(1, 1\); allowed is"),
+        (lambda: as_common(a=A, b=1j * A), TypeError, "b has dtype complex128; allowed are real"),
+        (lambda: as_common(a=A, b=[np.nan]), ValueError, "b contains 1 NaN and 0 Inf"),
     ]
     for call, kind, message in cases:
         with pytest.raises(kind, match=message):
@@ -68,6 +71,13 @@ def test_bad_arrays_are_named():
     assert as_matrix(np.zeros((0, 3)), empty=True).shape == (0, 3)
     assert np.isnan(as_matrix([[np.nan]], finite=False))
     assert as_matrix(np.array([[1, 2.5]], object)).dtype == np.float64
+
+
+def test_common_arrays_have_one_dtype():
+    half, low, whole = np.ones(2, np.float16), np.ones(2, np.float32), np.ones(2, int)
+    for given, dtype in (((half, half), "f2"), ((half, low), "f4"), ((low, whole), "f8")):
+        _, found, *arrays = as_common(**dict(zip("ab", given)))
+        assert found == dtype and {x.dtype for x in arrays} == {max(np.dtype("f4"), found)}
 
 
 # %% book/foundations/arrays.ipynb: test_shifting_is_exact_and_spans_the_range

@@ -65,3 +65,17 @@ def every_library_in(*dtypes, of_jax):
 
 
 every_library_and_dtype = every_library_in(*FLOATS, of_jax=(np.float32, np.complex128))
+
+
+def assert_jax_agrees_with_torch(function, args, rtol):
+    """The value as in NumPy, and the gradients in all arguments as in PyTorch, of one compiled function."""
+    (convert, back), (to_torch, _) = LIBRARIES["jax"], LIBRARIES["torch"]
+    import jax
+
+    total = lambda *args: function(*args).sum()
+    value, gradients = jax.jit(jax.value_and_grad(total, argnums=tuple(range(len(args)))))(*(convert(np.asarray(x)) for x in args))
+    tensors = [to_torch(np.asarray(x, float)).requires_grad_() for x in args]
+    total(*tensors).backward()
+    np.testing.assert_allclose(back(value), total(*args), rtol=rtol)
+    for found, x in zip(gradients, tensors, strict=True):
+        np.testing.assert_allclose(back(found), x.grad.numpy(), rtol=100 * rtol, atol=rtol)

@@ -9,7 +9,7 @@ from scipy.special import voigt_profile
 
 from lowrank.batch_size import optimal_lr_sgd, optimal_lr_sign, sign_update_mean
 from lowrank.epsilon import optimal_lr_softsign, softsign_mean, softsign_second
-from tests.properties.libraries import LIBRARIES, needs
+from tests.properties.libraries import LIBRARIES, assert_jax_agrees_with_torch, needs
 
 torch_only, jax_only = needs("torch"), needs("jax")
 g, sigma = np.array([1, -0.5, 0.25]), np.array([1, 2, 0.5])
@@ -148,17 +148,7 @@ def test_derivatives_at_the_ends():
 @jax_only
 @every_call
 def test_jax_compiles_value_and_gradient(name):
-    import jax
-    import torch
-    function, args = CALLS[name]
-    convert, back = LIBRARIES["jax"]
-    total = lambda *args: function(*args).sum()
-    value, gradients = jax.jit(jax.value_and_grad(total, argnums=tuple(range(len(args)))))(*(convert(np.asarray(x)) for x in args))
-    tensors = [torch.tensor(np.asarray(x, float), requires_grad=True) for x in args]
-    total(*tensors).backward()
-    np.testing.assert_allclose(back(value), total(*args), rtol=1e-12)
-    for found, x in zip(gradients, tensors, strict=True):
-        np.testing.assert_allclose(back(found), x.grad.numpy(), rtol=1e-10, atol=1e-12)
+    assert_jax_agrees_with_torch(*CALLS[name], rtol=1e-12)
 
 
 @pytest.mark.parametrize("call, kind, words", [
